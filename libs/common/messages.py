@@ -1,0 +1,86 @@
+"""The wire contract on the bus: what the `data` of each CloudEvent holds.
+
+Additive only: a reader ignores fields it does not know, a writer never removes or renames one.
+No field may hold a CPR number, a name or free text (P10): every string is a code, an identifier or a time.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+CASE_EVENTS = "case.events"
+CONSENT_EVENTS = "consent.events"
+AUDIT_ENTRIES = "audit.entries"
+DEAD_LETTER_SUFFIX = ".dead-letter"
+TOPICS = (CASE_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
+LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
+
+Code = Annotated[str, Field(pattern=r"^[A-ZÆØÅ0-9][A-ZÆØÅ0-9_-]{0,63}$")]
+EmployeeId = Annotated[str, Field(pattern=r"^[a-z]{1,8}[0-9]{1,8}$", description="staff pseudonym, e.g. bif101")]
+CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2,4}-[0-9]{1,8}$", description="e.g. BIF-26-1001")]
+
+
+class Message(BaseModel):
+    """Frozen, tolerant of unknown fields: the base of everything read from the bus."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CaseEventData(Message):
+    """`case.events`: something happened in `unit`'s case about the event's subject (a borger_id)."""
+
+    unit: Code
+    case_reference: CaseReference | None = None
+    caseworker: EmployeeId | None = None
+    custody_holders: tuple[UUID, ...] | None = Field(
+        default=None, description="cpr.foraeldremyndighed_aendret only: every custody holder from now on"
+    )
+
+
+ConsentChange = Literal[
+    "samtykke.afgivet",
+    "samtykke.afvist",
+    "samtykke.tilbagekaldt",
+    "samtykke.udloebet",
+    "samtykke.lukket",
+    "samtykke.snart_udloeber",
+]
+
+
+class ConsentEventData(Message):
+    """`consent.events`: something changed in a scope; the reader must ask again, never decide from this."""
+
+    purpose: Code
+    recipient_unit: Code
+    consent_id: UUID | None = None
+    epoch: int
+
+
+class AuditEntry(Message):
+    """`audit.entries`: one processing act about at most one person (an act about two is two entries)."""
+
+    id: UUID
+    type: Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="e.g. disclosure.permitted")]
+    action: Literal["C", "R", "U", "D", "E"]
+    outcome: Literal["success", "refused", "failure"]
+    occurred_at: AwareDatetime
+    subject: UUID | None = None
+    actor: str = Field(max_length=80, description="employee id, client id, `citizen` or the service's own name")
+    actor_role: str = Field(max_length=40)
+    unit: Code | None = None
+    purposes: tuple[Code, ...] = ()
+    legal_basis: Code | None = None
+    notice_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    objects: dict[str, str] = Field(
+        default_factory=dict, description="identifiers: consent_id, permit_id, notification_id, event_id, receipt_id, …"
+    )
+    reason: str | None = Field(default=None, max_length=80, description="a code, never free text")
+    correlation_id: str | None = Field(default=None, max_length=64)
+    retention_class: Literal["lookup", "consent_evidence", "operations"] = "lookup"
+
+
+def seconds(moment: datetime) -> str:
+    """RFC 3339 in UTC with whole seconds and `Z`: the one form of a time in anything signed."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
