@@ -74,7 +74,8 @@ class PostgresServer:
             _await_former_server(data_dir / "cluster")
             _create_cluster(data_dir, binaries, user)
             socket_dir = _socket_dir(data_dir, user)
-            process = _launch(data_dir, socket_dir, binaries, user, settings or {})
+            configuration = {**_SETTINGS, "unix_socket_directories": str(socket_dir), **(settings or {})}
+            process = _launch(data_dir, binaries, user, configuration)
             _await_ready(process, data_dir)
         except BaseException:
             lock.close()
@@ -219,10 +220,9 @@ def _is_ours(folder: Path, user: RunUser) -> bool:
 
 
 def _launch(
-    data_dir: Path, socket_dir: Path, binaries: PostgresBinaries, user: RunUser, extra: Mapping[str, str]
+    data_dir: Path, binaries: PostgresBinaries, user: RunUser, configuration: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir), **extra}
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    options = [part for name, value in configuration.items() for part in ("-c", f"{name}={value}")]
     return spawn(
         (binaries.postgres, "-D", data_dir / "cluster", *options),
         log=data_dir / "postgres.log",
