@@ -1,0 +1,155 @@
+"""The bus port: what both implementations (PostgreSQL and Kafka) promise, and nothing else.
+
+Rules: a record is durable when `publish` returns; records of one key keep their order; delivery is at least once.
+A consumer starts where *its database* says (`StartPositions`), on every assignment: what the bus remembers about a
+group is for monitoring lag only. Both implementations pass one contract suite, tests/common/test_bus.py.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import yaml
+
+Headers = tuple[tuple[str, bytes], ...]
+Place = tuple[str, int]  # topic, partition
+StartPositions = Callable[[str, int], Awaitable[int]]  # (topic, partition) → the next offset to read
+
+FETCH_MAX_RECORDS = 500
+FETCH_TIMEOUT_S = 1.0
+
+
+class BusUnavailableError(Exception):
+    """The bus did not answer, or not in time. Whether a record was written is unknown; publish it again."""
+
+
+class PoisonRecordError(Exception):
+    """This record can never be handled. `reason` is a code, never text from the record."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotYetError(Exception):
+    """This record cannot be handled yet, through no fault of its own; deliver it again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """One record to publish; the partition follows from `key`."""
+
+    topic: str
+    key: str
+    headers: Headers
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One record as read. `offset` grows within a partition, with gaps allowed; `timestamp` is the bus's, UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Headers
+    value: bytes
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as declared in deploy/kafka/topics.yaml."""
+
+    name: str
+    partitions: int
+    replication_factor: int = 1
+    config: Mapping[str, str] | None = None
+
+
+class BusConsumer(Protocol):
+    """One member of a consumer group. Not for concurrent use."""
+
+    async def start(self) -> None:
+        """Join the group; partitions come with `fetch`. Raises `BusUnavailableError`."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave the group, so that the others take over at once."""
+        ...
+
+    async def fetch(
+        self,
+        max_records: int = FETCH_MAX_RECORDS,
+        timeout_s: float = FETCH_TIMEOUT_S,
+        skip: Collection[Place] = (),
+    ) -> list[Delivery]:
+        """Records of the partitions assigned now, except those in `skip`; empty after `timeout_s` without any.
+
+        One call may hold several partitions; each is in order. Raises `BusUnavailableError`.
+        """
+        ...
+
+    def rewind(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition from `offset` next. Does nothing when it is no longer assigned."""
+        ...
+
+    async def report(self, positions: Mapping[Place, int]) -> None:
+        """Tell the bus how far the group has come, for lag monitoring. May fail silently; decides nothing."""
+        ...
+
+
+class Bus(Protocol):
+    """A connection to the bus, shared by a process's relay and consumers."""
+
+    async def start(self) -> None:
+        """Check what must hold before use. Raises `BusUnavailableError`."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of every connection."""
+        ...
+
+    async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        """Create the topics that are missing; leave the others as they are."""
+        ...
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Returns when every record is durable. Raises `BusUnavailableError`: publish all of them again."""
+        ...
+
+    def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> BusConsumer:
+        """A new member of `group`. `start` is asked on every assignment, and again whenever it fails."""
+        ...
+
+
+def connect(bus_url: str, *, client_id: str) -> Bus:
+    """The implementation for `bus_url`, not yet started. Raises `ValueError` for an unknown scheme."""
+    scheme = urlsplit(bus_url).scheme
+    if scheme == "kafka":
+        from libs.common.bus_kafka import KafkaBus  # noqa: PLC0415 - only the chosen bus is loaded
+
+        return KafkaBus(bus_url.removeprefix("kafka://").rstrip("/"), client_id=client_id)
+    if scheme.startswith("postgresql"):
+        from libs.common.bus_postgres import PostgresBus  # noqa: PLC0415 - only the chosen bus is loaded
+
+        return PostgresBus(bus_url, client_id=client_id)
+    raise ValueError(f"no bus for the scheme {scheme!r}")
+
+
+def load_topics(path: Path) -> tuple[Topic, ...]:
+    """The topics declared in a topics.yaml. Raises `ValueError` or `KeyError` when it is malformed."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return tuple(
+        Topic(
+            name=entry["name"],
+            partitions=int(entry["partitions"]),
+            replication_factor=int(entry.get("replication_factor", 1)),
+            config={key: str(value) for key, value in entry.get("config", {}).items()},
+        )
+        for entry in document["topics"]
+    )

@@ -1,0 +1,124 @@
+"""CloudEvents 1.0 with JSON data: Kafka binary mode out, binary or structured mode in.
+
+Rules (CloudEvents 1.0.2 §2–3, Kafka protocol binding §3): attributes are `ce_*` headers in UTF-8, `content-type` is
+the type of the data, the value is the data as it is. Extension names are 1–20 of a–z and 0–9. The record key is
+ours to choose and is never read as an attribute.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from libs.common.bus import Delivery, Headers, PoisonRecordError
+
+JSON: Final = "application/json"
+STRUCTURED: Final = "application/cloudevents+json"
+_KNOWN: Final = ("id", "source", "type", "time", "subject", "dataschema", "correlationid", "partitionkey")
+_REQUIRED: Final = ("id", "source", "type", "time")
+_EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_TEXT_MAX: Final = 1024  # characters of one attribute
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """One event. `data` is UTF-8 JSON, `time` is aware, `extensions` are further attributes as text."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: bytes
+    subject: str | None = None
+    dataschema: str | None = None
+    correlationid: str | None = None
+    partitionkey: str | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_headers(event: CloudEvent) -> Headers:
+    """The record headers of `event` in binary mode; its value is `event.data`."""
+    attributes = {name: _text(getattr(event, name)) for name in _KNOWN if getattr(event, name) is not None}
+    attributes |= event.extensions
+    headers = [("ce_specversion", b"1.0"), ("content-type", JSON.encode())]
+    return (*headers, *((f"ce_{name}", value.encode()) for name, value in attributes.items()))
+
+
+def from_delivery(delivery: Delivery) -> CloudEvent:
+    """The event in `delivery`, in either mode. Raises `PoisonRecordError("not_cloudevent")`."""
+    try:
+        headers = {name: value.decode() for name, value in delivery.headers}
+        media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        if media_type == STRUCTURED:
+            return parse_structured(delivery.value)
+        if media_type != JSON:
+            raise ValueError("datacontenttype")
+        attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
+        orjson.loads(delivery.value)
+        return _event(attributes, delivery.value)
+    except ValueError as error:  # includes UnicodeDecodeError and orjson's JSONDecodeError
+        raise PoisonRecordError("not_cloudevent") from error
+
+
+def parse_structured(body: bytes) -> CloudEvent:
+    """The event in an `application/cloudevents+json` document. Raises `ValueError(<attribute's name>)`."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("body") from None
+    return from_document(document)
+
+
+def from_document(document: object) -> CloudEvent:
+    """The event in an already parsed document, e.g. one of a batch. Raises `ValueError(<attribute's name>)`."""
+    if not isinstance(document, dict):
+        raise ValueError("body")  # noqa: TRY004 - one kind of error for a malformed document
+    attributes: dict[str, Any] = dict(document)
+    if attributes.pop("datacontenttype", JSON) != JSON:
+        raise ValueError("datacontenttype")
+    if "data" not in attributes:  # data_base64 is binary, which no event of ours is
+        raise ValueError("data")
+    data = orjson.dumps(attributes.pop("data"))
+    return _event({name: _wire_text(name, value) for name, value in attributes.items() if value is not None}, data)
+
+
+def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
+    if attributes.pop("specversion", None) != "1.0":
+        raise ValueError("specversion")
+    for name, value in attributes.items():
+        if not _EXTENSION.fullmatch(name) or len(value) > _TEXT_MAX:
+            raise ValueError(name[:20])
+    for name in _REQUIRED:
+        if not attributes.get(name):
+            raise ValueError(name)
+    known: dict[str, Any] = {name: attributes.pop(name) for name in _KNOWN if name in attributes}
+    known["time"] = _moment(known["time"])
+    return CloudEvent(**known, data=data, extensions=attributes)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("time") from None
+    if moment.tzinfo is None:
+        raise ValueError("time")
+    return moment.astimezone(UTC)
+
+
+def _wire_text(name: str, value: object) -> str:
+    """A JSON attribute in the text form of binary mode (CloudEvents §3.1: Boolean, Integer, String)."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int):
+        return str(value)
+    raise ValueError(name[:20])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)

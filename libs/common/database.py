@@ -1,0 +1,226 @@
+"""One service's PostgreSQL: a reader that cannot write, and a writer whose commit is never in doubt silently.
+
+Rules (fence.md §2): transactions are READ COMMITTED by statement, not by a server's default. COMMIT is neither
+cancelled nor timed out, since a cancelled wait for a synchronous standby reports success; a WARNING on it, or any
+other answer than COMMIT, is a failure. A paused process loses its session, and with it its locks, in half a second.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, NewType, cast
+
+import asyncpg
+import orjson
+from sqlalchemy import event, func, make_url, select
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+ReadSession = NewType("ReadSession", AsyncConnection)
+WriteSession = NewType("WriteSession", AsyncConnection)
+Session = ReadSession | WriteSession
+
+IDLE_IN_TRANSACTION_MS = 500
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 5.0
+POOL_TIMEOUT_S = 5.0
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"  # one round trip; the timeout would cancel a standby's wait
+_ALARMING = frozenset({"WARNING", "ERROR", "FATAL", "PANIC"})
+
+
+class CommitUncertainError(Exception):
+    """COMMIT was sent, and what came back does not prove that it is durable. Repeat the same ids."""
+
+
+class Database:
+    """Two pools on one address. `application_name` is what pg_stat_activity shows."""
+
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 10) -> None:
+        self._url = url
+        self._name = application_name
+        self._reader = self._engine(pool_size, default_transaction_read_only="on")
+        self._writer = self._engine(pool_size)
+
+    def _engine(self, pool_size: int, **session: str) -> AsyncEngine:
+        engine = create_async_engine(
+            self._url,
+            isolation_level="AUTOCOMMIT",  # the driver's own transactions stay out: BEGIN and COMMIT are ours
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args={"server_settings": session_settings(self._name) | session, "timeout": CONNECT_TIMEOUT_S},
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """Each statement its own snapshot; any write is refused by the server."""
+        async with self._reader.connect() as connection:
+            yield ReadSession(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """One transaction: committed on a clean exit, rolled back on any exception.
+
+        Raises `CommitUncertainError`. Cancelled during the commit, it waits for the answer and is cancelled then.
+        """
+        async with self._writer.connect() as connection:
+            await driver(WriteSession(connection)).execute(_BEGIN)
+            try:
+                yield WriteSession(connection)
+            except BaseException:
+                await _uninterrupted(_rollback(connection))
+                raise
+            await _uninterrupted(_commit(connection))
+
+    async def connect_alone(self, purpose: str) -> asyncpg.Connection:
+        """A session outside the pools, for session locks and LISTEN. The caller closes it."""
+        return await connect_alone(self._url, f"{self._name} {purpose}")
+
+    async def close(self) -> None:
+        """Close every pooled session."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+async def clock(session: Session) -> datetime:
+    """The database's clock now, not the transaction's start; aware, UTC (fence.md §2)."""
+    moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return cast(datetime, moment).astimezone(UTC)
+
+
+def driver(session: Session) -> asyncpg.Connection:
+    """The asyncpg connection under `session`, inside the same transaction: for COPY and hand-made statements."""
+    proxied = session.sync_connection
+    assert proxied is not None
+    return cast(asyncpg.Connection, proxied.connection.driver_connection)
+
+
+def session_settings(application_name: str) -> dict[str, str]:
+    """The server settings of every session of ours; times in ms, keepalives in s."""
+    return {
+        "application_name": application_name[:63],
+        "default_transaction_isolation": "read committed",
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "3",
+        "tcp_keepalives_count": "3",
+    }
+
+
+async def connect_alone(url: str, application_name: str) -> asyncpg.Connection:
+    """A single asyncpg session on an SQLAlchemy address, with our session settings."""
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=session_settings(application_name))
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    raw = driver(WriteSession(connection))
+    notices: list[str] = []
+
+    def heard(_: object, message: Any) -> None:
+        notices.append(message.severity_en or message.severity)
+
+    raw.add_log_listener(heard)
+    try:
+        tag = await raw.execute(_COMMIT)
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as e:
+        await connection.invalidate()
+        raise CommitUncertainError from e
+    except BaseException:
+        await _rollback(connection)
+        raise
+    finally:
+        raw.remove_log_listener(heard)
+    if tag != "COMMIT" or not _ALARMING.isdisjoint(notices):
+        raise CommitUncertainError
+
+
+async def _rollback(connection: AsyncConnection) -> None:
+    """Back to the pool clean, or not at all."""
+    if connection.closed or connection.invalidated:
+        return
+    raw = driver(WriteSession(connection))
+    try:
+        if raw.is_in_transaction():
+            await raw.execute("ROLLBACK")
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        await connection.invalidate()
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end however often the caller is cancelled, then let the cancellation through."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except BaseException:  # noqa: BLE001 - raised by task.result() below
+            break
+    if cancelled is not None and task.exception() is None:
+        raise cancelled
+    task.result()
+
+
+def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """A pooled session that the server has closed is replaced, at no round trip, and so are its elders."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+
+
+class Shares:
+    """Splits numbered slots fairly among the living members of a group, by session advisory locks.
+
+    A member is a session; when it ends, the server frees its slots and the others take them. Ownership is a
+    convenience, never a safety argument: whoever acts on a slot is fenced by a compare-and-set in its own tables.
+    """
+
+    _MEMBER = 2**31 - 1  # the lock that every member shares, so that members can be counted
+
+    def __init__(self, session: asyncpg.Connection, name: str, slots: int) -> None:
+        self._session = session
+        self._class = zlib.crc32(name.encode()) & 0x7FFFFFFF
+        self._slots = slots
+        self._joined = False
+        self.owned: frozenset[int] = frozenset()
+
+    async def balance(self) -> None:
+        """Give up what is beyond a fair share, take what is free up to it. Call between pieces of work."""
+        if not self._joined:
+            await self._session.execute("SELECT pg_advisory_lock_shared($1, $2)", self._class, self._MEMBER)
+            self._joined = True
+        rows = await self._session.fetch(
+            "SELECT objid::bigint AS slot, pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND classid = $1::bigint::oid AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            self._class,
+        )
+        members = {row["pid"] for row in rows if row["slot"] == self._MEMBER}
+        share = -(-self._slots // max(1, len(members)))
+        taken = {row["slot"] for row in rows}
+        surplus = sorted(self.owned)[share:]
+        wanted = [slot for slot in range(self._slots) if slot not in taken][: max(0, share - len(self.owned))]
+        if surplus:
+            await self._session.execute(
+                "SELECT pg_advisory_unlock($1, s) FROM unnest($2::int[]) s", self._class, surplus
+            )
+        gained = (
+            await self._session.fetch(
+                "SELECT s FROM unnest($2::int[]) s WHERE pg_try_advisory_lock($1, s)", self._class, wanted
+            )
+            if wanted
+            else []
+        )
+        self.owned = self.owned.difference(surplus).union(row["s"] for row in gained)

@@ -1,0 +1,186 @@
+"""What must be heard, written in the transaction that makes it true; published by the relay alone.
+
+Rules (events.md §1.1, fence.md §4): one row per record and a lane per row. Lanes 0–15 carry `audit.entries`, by
+person, so that (producer, generation, lane, number) is gap-free; lanes 16–31 carry everything else, by key. A
+business transaction touches no counter: the relay gives the numbers. Within a lane the order is that of `id`, which
+is the order of commit for whatever the same row lock protects.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.bus import OutgoingRecord
+from libs.common.cloudevents import CloudEvent, to_headers
+from libs.common.database import Database, WriteSession
+from libs.common.messages import AUDIT_ENTRIES, LANES, AuditEntry
+
+ALL_LANES = 2 * LANES
+CHANNEL = "outbox"
+# What the runtime role needs; DELETE is for dropping sent rows after the replay horizon.
+OUTBOX_GRANTS = {"outbox": "SELECT, INSERT, UPDATE, DELETE", "outbox_lane": "SELECT, INSERT, UPDATE"}
+
+_APPEND = (
+    "INSERT INTO outbox (topic, key, lane, event_id, type, headers, payload)"
+    " SELECT topic, key, lane, event_id, type, headers::jsonb, payload FROM unnest("
+    "$1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
+    " WITH ORDINALITY AS r (topic, key, lane, event_id, type, headers, payload, n) ORDER BY n"
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """An event for a topic. `key` decides the partition, and so what it is in order with."""
+
+    topic: str
+    key: str
+    event: CloudEvent
+
+
+def outbox_tables(metadata: MetaData) -> None:
+    """Add `outbox` and `outbox_lane` to a service's metadata."""
+    outbox = Table(
+        "outbox",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("topic", Text, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("lane", SmallInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("headers", JSONB, nullable=False),  # [[name, value], …], in order
+        Column("payload", LargeBinary, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+        Column("generation", BigInteger),
+        Column("number", BigInteger),
+    )
+    Index("outbox_unnumbered", outbox.c.id, postgresql_where=text("number IS NULL"))
+    Index("outbox_numbered", outbox.c.lane, outbox.c.generation, outbox.c.number, unique=True)
+    Table(
+        "outbox_lane",
+        metadata,
+        Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+        Column("generation", BigInteger, nullable=False, server_default=text("1")),
+        Column("numbered", BigInteger, nullable=False, server_default=text("0")),
+        Column("sent", BigInteger, nullable=False, server_default=text("0")),
+    )
+
+
+async def append(session: WriteSession, messages: Sequence[Message | OutgoingRecord]) -> None:
+    """Put `messages` in the outbox, in order, in the caller's transaction. Ring the bell after its commit."""
+    if messages:
+        rows = [_row(_record(message)) for message in messages]
+        await session.exec_driver_sql(_APPEND, tuple(list(column) for column in zip(*rows, strict=True)))
+
+
+def audit_message(producer: str, entry: AuditEntry) -> Message:
+    """`entry` for `audit.entries`, in the lane of the person it is about, or of its own id where it is about none."""
+    lane = zlib.crc32(str(entry.subject or entry.id).encode()) % LANES
+    event = CloudEvent(
+        id=str(entry.id),
+        source=f"urn:samtykkebro:{producer}",
+        type=entry.type,
+        time=entry.occurred_at,
+        data=entry.model_dump_json(exclude_none=True).encode(),
+        correlationid=entry.correlation_id,
+    )
+    return Message(AUDIT_ENTRIES, f"{producer}/{lane}", event)
+
+
+async def raise_generation(session: WriteSession) -> None:
+    """Start numbering anew after a restore that may have lost commits. Stop the relays first.
+
+    What was numbered and not marked as sent is numbered again: the audit service sees a new generation, not a gap.
+    """
+    await session.exec_driver_sql(
+        "UPDATE outbox o SET number = NULL, generation = NULL FROM outbox_lane l"
+        " WHERE o.lane = l.lane AND o.generation = l.generation AND o.number > l.sent"
+    )
+    await session.exec_driver_sql("UPDATE outbox_lane SET generation = generation + 1, numbered = 0, sent = 0")
+
+
+def _record(message: Message | OutgoingRecord) -> OutgoingRecord:
+    if isinstance(message, OutgoingRecord):
+        return message
+    return OutgoingRecord(message.topic, message.key, to_headers(message.event), message.event.data)
+
+
+def _row(record: OutgoingRecord) -> tuple[str, str, int, str, str, str, bytes]:
+    headers = {name: value.decode(errors="backslashreplace") for name, value in record.headers}
+    pairs = orjson.dumps(list(headers.items())).decode()
+    event_id, kind = headers.get("ce_id", ""), headers.get("ce_type", "")
+    return record.topic, record.key, _lane(record), event_id, kind, pairs, record.value
+
+
+def _lane(record: OutgoingRecord) -> int:
+    if record.topic == AUDIT_ENTRIES:
+        return int(record.key.rpartition("/")[2])
+    return LANES + zlib.crc32(record.key.encode()) % LANES
+
+
+class Bell:
+    """Wakes the relay: at once in this process, and in others by a coalesced NOTIFY on a connection of its own.
+
+    Never in the business transaction: a pending NOTIFY takes an instance-wide lock at commit and costs two thirds
+    of the throughput (measured). A lost ring costs one poll of the relay, nothing else. Without a database it
+    rings in this process only.
+    """
+
+    def __init__(self, database: Database | None = None) -> None:
+        self._database = database
+        self._rung = asyncio.Event()
+        self._to_notify = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Call after the commit that appended something. Never blocks, never fails."""
+        self._rung.set()
+        self._to_notify.set()
+        if self._database is not None and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._notify(self._database))
+
+    def heard(self) -> None:
+        """Somebody else rang (LISTEN): wake this process's relay, tell nobody."""
+        self._rung.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Returns on the next ring, one that came since the last wait, or after `timeout_s`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        self._rung.clear()
+
+    async def close(self) -> None:
+        """Stop notifying."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _notify(self, database: Database) -> None:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            session = await database.connect_alone("bell")
+            try:
+                while await self._to_notify.wait():
+                    self._to_notify.clear()
+                    await session.execute(f"NOTIFY {CHANNEL}")
+            finally:
+                session.terminate()
