@@ -1,0 +1,46 @@
+"""Time as law counts it: Danish calendar dates, whole months, ages.
+
+A birthday, a validity date and an age change at Danish midnight, wherever the machine stands.
+"""
+
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+DENMARK = ZoneInfo("Europe/Copenhagen")
+MONTHS_IN_YEAR = 12
+
+
+def danish_date(moment: datetime) -> date:
+    """The calendar date in Denmark at an aware moment."""
+    return moment.astimezone(DENMARK).date()
+
+
+def danish_midnight(day: date) -> datetime:
+    """The aware moment at which `day` begins in Denmark."""
+    return datetime.combine(day, time.min, tzinfo=DENMARK)
+
+
+def birthday(born: date, age: int) -> date:
+    """The day a person reaches `age` years; someone born on 29 February reaches it on 1 March in a common year."""
+    try:
+        return born.replace(year=born.year + age)
+    except ValueError:
+        return date(born.year + age, 3, 1)
+
+
+def age_on(born: date, day: date) -> int:
+    """Whole years of age on `day`; negative never: a birth date in the future counts as 0."""
+    years = day.year - born.year
+    return max(0, years if birthday(born, years) <= day else years - 1)
+
+
+def add_months(moment: datetime, months: int) -> datetime:
+    """The same time of day `months` later, at the last day of the month when the day does not exist there."""
+    index = moment.month - 1 + months
+    year, month = moment.year + index // MONTHS_IN_YEAR, index % MONTHS_IN_YEAR + 1
+    for day in range(moment.day, 27, -1):
+        try:
+            return moment.replace(year=year, month=month, day=day)
+        except ValueError:
+            continue
+    return moment.replace(year=year, month=month)

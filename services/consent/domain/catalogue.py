@@ -1,0 +1,250 @@
+"""The catalogue: purposes, categories, units, legal bases, texts, event types and policy, each versioned with validity.
+
+Rules first:
+
+1. Law, organisation and wording move, so all of it is reference data with validity, never code (R35).
+2. A version once published never changes; the next one gets the next number. A consent pins the versions it used.
+3. Everything is looked up *at a moment*: what has ended answers no (R36).
+4. Files that contradict each other are refused when loaded (`catalogue_checks`), so nothing here guesses.
+
+Validity is [valid_from, valid_to) in Danish calendar dates.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Literal, TypeVar
+
+from services.consent.domain.calendar import danish_date
+
+Language = Literal["da", "en"]
+LANGUAGES: tuple[Language, ...] = ("da", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Bilingual:
+    """The same words in Danish and in English; both are always there (R42)."""
+
+    da: str
+    en: str
+
+    def get(self, language: Language) -> str:
+        """The words in one of the two languages."""
+        return self.da if language == "da" else self.en
+
+
+class Sensitivity(StrEnum):
+    """The four ordered levels of the national case index (`domain.md` §2.3)."""
+
+    OPEN = "IKKE_FORTROLIGE_DATA"
+    CONFIDENTIAL = "FORTROLIGE_PERSONOPLYSNINGER"
+    SENSITIVE = "FOELSOMME_PERSONOPLYSNINGER"
+    RESTRICTED = "VIP_SAGER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What every entry has. `source` is a seed line `file:line` or a section of the domain reference."""
+
+    code: str
+    version: int
+    valid_from: date
+    valid_to: date | None
+    label: Bilingual
+    source: str
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the entry is in force on a Danish calendar day."""
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit(Entry):
+    """An organisational unit: a holder or a recipient. Sub-units are not included (`domain.md` §7)."""
+
+    administration: Literal["BIF", "SOF"]
+    contact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category(Entry):
+    """A type of information. `special`: GDPR article 9 or 10, which needs its own affirmative act (R4)."""
+
+    sensitivity: Sensitivity
+    special: Literal["art9", "art10"] | None
+    selectable: bool
+    holders: tuple[Literal["BIF", "SOF"], ...]
+    subject: Literal["citizen", "child"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegalBasis(Entry):
+    """Why a disclosure is lawful. `consequence` says what a no means (R6), where consent is needed.
+
+    `ceiling_months`: the longest a consent on this basis may hold; shorter than the citizen's choice, it wins (P6).
+    """
+
+    provision: str
+    needs_consent: bool
+    ceiling_months: int | None
+    consequence: Bilingual | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A direction in which a purpose is offered: from one holder unit to one recipient unit."""
+
+    holder: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose(Entry):
+    """What consent may be asked for. `standalone`: decided one category at a time, never bundled (R33).
+
+    `family`: it concerns a child and a parent, who each have their own consent (R12).
+    """
+
+    legal_basis: str
+    text: str
+    categories: tuple[str, ...]
+    between: tuple[Offer, ...]
+    standalone: bool
+    family: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """A consent text in short sentences, in the order it is shown."""
+
+    who: str
+    what: str
+    why: str
+    how_long: str
+    withdraw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """SHA-256 in lower-case hexadecimal of the UTF-8 text in each language."""
+
+    da: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Entry):
+    """The words shown to the citizen, under a legal basis whose consequence text is part of them (R6, R10)."""
+
+    legal_basis: str
+    da: Sections
+    en: Sections
+    sha256: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """What an event tells about whom: the person it is about, or in the family rules a child or a parent."""
+
+    role: Literal["citizen", "child", "parent"]
+    category: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType(Entry):
+    """A case event. `lifecycle`: consent and the case registry listen to it; it is never itself disclosed."""
+
+    direction: Literal["SOF->BIF", "BIF->SOF", "both", "system"]
+    category: str | None
+    kle: str | None
+    purposes: tuple[str, ...]
+    reveals: tuple[Reveal, ...]
+    lifecycle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy(Entry):
+    """The municipality's own limits, none of them law: ages in years (`domain.md` 1.6), validity in months (R9)."""
+
+    involved_age: int
+    own_declaration_age: int
+    adult_age: int
+    custody_holders_join_for_special: bool
+    consent_months_default: int
+    consent_months_max: int
+    decline_cool_down_days: int
+    expiry_notice_days: int
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+Versions = Mapping[str, tuple[EntryT, ...]]
+POLICY = "SAMTYKKE"
+
+
+def index(entries: Iterable[EntryT]) -> dict[str, tuple[EntryT, ...]]:
+    """Entries by code, versions ascending."""
+    by_code: dict[str, tuple[EntryT, ...]] = {}
+    for entry in sorted(entries, key=lambda item: (item.code, item.version)):
+        by_code[entry.code] = (*by_code.get(entry.code, ()), entry)
+    return by_code
+
+
+def _at(versions: Versions[EntryT], code: str, moment: datetime) -> EntryT | None:
+    day = danish_date(moment)
+    return next((entry for entry in reversed(versions.get(code, ())) if entry.valid_on(day)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All reference data. `revision` is derived from the content: the same number means the same catalogue."""
+
+    revision: int
+    units: Versions[Unit] = field(default_factory=dict)
+    purposes: Versions[Purpose] = field(default_factory=dict)
+    categories: Versions[Category] = field(default_factory=dict)
+    legal_bases: Versions[LegalBasis] = field(default_factory=dict)
+    texts: Versions[Text] = field(default_factory=dict)
+    event_types: Versions[EventType] = field(default_factory=dict)
+    policies: Versions[Policy] = field(default_factory=dict)
+
+    def unit(self, code: str, at: datetime) -> Unit | None:
+        """The unit in force at a moment, or None when it is unknown or closed."""
+        return _at(self.units, code, at)
+
+    def purpose(self, code: str, at: datetime) -> Purpose | None:
+        """The purpose in force at a moment."""
+        return _at(self.purposes, code, at)
+
+    def category(self, code: str, at: datetime) -> Category | None:
+        """The category in force at a moment."""
+        return _at(self.categories, code, at)
+
+    def legal_basis(self, code: str, at: datetime) -> LegalBasis | None:
+        """The legal basis in force at a moment."""
+        return _at(self.legal_bases, code, at)
+
+    def text(self, code: str, at: datetime) -> Text | None:
+        """The text in force at a moment."""
+        return _at(self.texts, code, at)
+
+    def event_type(self, code: str, at: datetime) -> EventType | None:
+        """The event type in force at a moment."""
+        return _at(self.event_types, code, at)
+
+    def policy(self, at: datetime) -> Policy | None:
+        """The municipality's policy in force at a moment."""
+        return _at(self.policies, POLICY, at)
+
+
+def body(text: Text, consequence: Bilingual, language: Language) -> str:
+    """The exact words shown: the sections, then what a no means under this legal basis (R6), one paragraph each."""
+    parts = text.da if language == "da" else text.en
+    paragraphs = (parts.who, parts.what, parts.why, parts.how_long, parts.withdraw, consequence.get(language))
+    return "\n\n".join(paragraph.strip() for paragraph in paragraphs)
+
+
+def digest(words: str) -> str:
+    """SHA-256 of the UTF-8 words, in lower-case hexadecimal: the evidence of what was shown (R10)."""
+    return sha256(words.encode()).hexdigest()

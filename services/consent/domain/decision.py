@@ -1,0 +1,273 @@
+"""May this recipient be told this category about this person, held by this unit, for this purpose, now?
+
+One pure function over a snapshot of rows and the database's clock. The order is
+fixed (`system.md` §4), the first answer counts:
+
+1. unknown code, closed unit, or purpose not offered for this pair: no
+2. unknown, dead or moved out; an active refusal for the purpose and recipient (R50): no
+3. another legal basis that needs no consent, recorded for exactly this question: yes
+4. a consent, active, inside its validity *and* its legal ceiling, that names exactly this question, with every
+   declaration that the person's age and custody demand today, and the recipient's case not closed: yes
+5. a family question needs 3 or 4 for each person that it reveals something about (`decide_all`)
+6. otherwise: no
+
+The reason is for the log. The caller who asked learns only yes or no (R1).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.consent.domain.calendar import add_months, danish_date, danish_midnight
+from services.consent.domain.catalogue import Catalogue, Category, Entry, LegalBasis, Policy
+from services.consent.domain.consent import Consent, Status
+from services.consent.domain.family import next_change, required_givers
+from services.consent.domain.snapshot import Person, Question, Snapshot
+
+
+class Reason(StrEnum):
+    """Why; kept in the audit trail only."""
+
+    CONSENT = "consent"
+    OTHER_BASIS = "other_basis"
+    UNKNOWN_UNIT = "unknown_or_closed_unit"
+    UNKNOWN_PURPOSE = "unknown_purpose"
+    UNKNOWN_CATEGORY = "unknown_category"
+    NOT_OFFERED = "not_offered"
+    UNKNOWN_PERSON = "unknown_person"
+    DEAD = "dead"
+    MOVED_OUT = "moved_out"
+    REFUSED = "refused"
+    NO_POLICY = "no_policy"
+    NO_CONSENT = "no_consent"
+    NOT_SELECTABLE = "not_selectable"
+    BASIS_NOT_IN_FORCE = "basis_not_in_force"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    CEILING = "legal_ceiling"
+    DECLARATION_MISSING = "declaration_missing"
+    NOT_AFFIRMED = "special_category_not_affirmed"
+    CASE_CLOSED = "case_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `rests_on`: the consent. `ends_at`: the earliest moment at which time alone may change a yes."""
+
+    permitted: bool
+    reason: Reason
+    rests_on: UUID | None = None
+    legal_basis: str | None = None
+    ends_at: datetime | None = None
+
+
+def _no(reason: Reason) -> Decision:
+    return Decision(permitted=False, reason=reason)
+
+
+def decide(question: Question, snapshot: Snapshot, now: datetime) -> Decision:
+    """Answer one question at `now` (aware, from the database's clock, taken after any locks)."""
+    catalogue = snapshot.catalogue
+    refusal = _not_offered(question, catalogue, now)
+    if refusal is not None:
+        return _no(refusal)
+    person = snapshot.persons.get(question.borger_id)
+    if person is None:
+        return _no(Reason.UNKNOWN_PERSON)
+    refusal = _barred(question, person, now)
+    if refusal is not None:
+        return _no(refusal)
+    return _by_other_basis(question, person, catalogue, now) or _by_consent(question, person, catalogue, now)
+
+
+def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime) -> Decision:
+    """A family question: yes only when every part is; the first no is the answer, the earliest end the end.
+
+    Raises ValueError when nothing is asked: a disclosure that reveals nothing about anybody does not exist.
+    """
+    answers: list[Decision] = []
+    for question in questions:
+        answer = decide(question, snapshot, now)
+        if not answer.permitted:
+            return answer
+        answers.append(answer)
+    if not answers:
+        raise ValueError("no question asked")
+    ends = [answer.ends_at for answer in answers if answer.ends_at is not None]
+    first = answers[0]
+    return Decision(
+        permitted=True,
+        reason=first.reason,
+        rests_on=first.rests_on,
+        legal_basis=first.legal_basis,
+        ends_at=min(ends, default=None),
+    )
+
+
+def _not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Reason | None:
+    holder = catalogue.unit(question.holder_unit, now)
+    if holder is None or catalogue.unit(question.recipient_unit, now) is None:
+        return Reason.UNKNOWN_UNIT
+    purpose = catalogue.purpose(question.purpose, now)
+    if purpose is None:
+        return Reason.UNKNOWN_PURPOSE
+    category = catalogue.category(question.category, now)
+    if category is None:
+        return Reason.UNKNOWN_CATEGORY
+    offered = any(
+        offer.holder == question.holder_unit and offer.recipient == question.recipient_unit for offer in purpose.between
+    )
+    held = holder.administration in category.holders
+    return None if offered and held and question.category in purpose.categories else Reason.NOT_OFFERED
+
+
+def _barred(question: Question, person: Person, now: datetime) -> Reason | None:
+    today = danish_date(now)
+    if person.died_on is not None:
+        return Reason.DEAD
+    if person.moved_out_on is not None and person.moved_out_on <= today:
+        return Reason.MOVED_OUT
+    refused = any(
+        item.purpose == question.purpose
+        and item.recipient_unit == question.recipient_unit
+        and (item.lifted_at is None or now < item.lifted_at)
+        for item in person.refusals
+    )
+    return Reason.REFUSED if refused else None
+
+
+def _by_other_basis(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Decision | None:
+    for basis in person.other_bases:
+        law = catalogue.legal_basis(basis.legal_basis, now)
+        exact = (basis.holder_unit, basis.recipient_unit, basis.purpose, basis.category) == (
+            question.holder_unit,
+            question.recipient_unit,
+            question.purpose,
+            question.category,
+        )
+        if exact and law is not None and not law.needs_consent and basis.valid_from <= now < basis.valid_until:
+            ends = _earliest([basis.valid_until, *_reference_ends(question, catalogue, law, now)])
+            return Decision(permitted=True, reason=Reason.OTHER_BASIS, legal_basis=basis.legal_basis, ends_at=ends)
+    return None
+
+
+def _by_consent(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Decision:
+    policy, category = catalogue.policy(now), catalogue.category(question.category, now)
+    if policy is None or category is None:
+        return _no(Reason.NO_POLICY)
+    answer = _no(Reason.NO_CONSENT)
+    for consent in person.consents:
+        if not _names(consent, question):
+            continue
+        answer = _weigh(consent, question, person, _Rules(catalogue, policy, category), now)
+        if answer.permitted:
+            return answer
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    catalogue: Catalogue
+    policy: Policy
+    category: Category
+
+
+def _names(consent: Consent, question: Question) -> bool:
+    """Exactly this person, holder, recipient, purpose and category; nothing is inherited or implied (P7)."""
+    return (
+        consent.status is Status.ACTIVE
+        and consent.borger_id == question.borger_id
+        and consent.holder_unit == question.holder_unit
+        and consent.recipient_unit == question.recipient_unit
+        and consent.purpose == question.purpose
+        and question.category in consent.categories
+    )
+
+
+def _weigh(consent: Consent, question: Question, person: Person, rules: _Rules, now: datetime) -> Decision:
+    law = rules.catalogue.legal_basis(consent.legal_basis, now)
+    if not rules.category.selectable:
+        return _no(Reason.NOT_SELECTABLE)
+    if law is None:
+        return _no(Reason.BASIS_NOT_IN_FORCE)
+    refusal = _outside_time(consent, law, now) or _undeclared(consent, person, rules, now)
+    if refusal is not None:
+        return _no(refusal)
+    if _case_closed(person, question.recipient_unit, now):
+        return _no(Reason.CASE_CLOSED)
+    ends = [
+        consent.ends_at,
+        _ceiling(consent, law),
+        next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
+    ]
+    return Decision(
+        permitted=True,
+        reason=Reason.CONSENT,
+        rests_on=consent.consent_id,
+        legal_basis=consent.legal_basis,
+        ends_at=_earliest([*ends, *_reference_ends(question, rules.catalogue, law, now)]),
+    )
+
+
+def _outside_time(consent: Consent, law: LegalBasis, now: datetime) -> Reason | None:
+    if consent.given_at is None or consent.valid_from is None or now < consent.valid_from:
+        return Reason.NOT_YET_VALID
+    if now >= consent.valid_until:
+        return Reason.EXPIRED
+    ceiling = _ceiling(consent, law)
+    past = now >= consent.ceiling_until or (ceiling is not None and now >= ceiling)
+    return Reason.CEILING if past else None
+
+
+def _ceiling(consent: Consent, law: LegalBasis) -> datetime | None:
+    """The ceiling as the law stands today, which may be stricter than when the consent was given (P6)."""
+    if law.ceiling_months is None or consent.given_at is None:
+        return None
+    return add_months(consent.given_at, law.ceiling_months)
+
+
+def _undeclared(consent: Consent, person: Person, rules: _Rules, now: datetime) -> Reason | None:
+    required = required_givers(
+        person.borger_id,
+        person.birth_date,
+        person.custody,
+        special=is_special(consent.categories, rules.catalogue, now),
+        policy=rules.policy,
+        now=now,
+    )
+    declared = {item.giver: item for item in consent.declarations}
+    if not required or not required <= declared.keys():
+        return Reason.DECLARATION_MISSING
+    if rules.category.special is None:
+        return None
+    affirmed = all(rules.category.code in declared[giver].affirmed_special for giver in required)
+    return None if affirmed else Reason.NOT_AFFIRMED
+
+
+def is_special(categories: Iterable[str], catalogue: Catalogue, now: datetime) -> bool:
+    """Whether any of the categories is of a special kind (R4); an unknown one counts as special."""
+    entries = (catalogue.category(code, now) for code in categories)
+    return any(entry is None or entry.special is not None for entry in entries)
+
+
+def _case_closed(person: Person, unit: str, now: datetime) -> bool:
+    """The recipient had a case and none is open: it has no need any more (R9, R13). No case known is no objection."""
+    cases = [case for case in person.cases if case.unit == unit]
+    return bool(cases) and all(case.closed_at is not None and case.closed_at <= now for case in cases)
+
+
+def _reference_ends(question: Question, catalogue: Catalogue, law: LegalBasis, now: datetime) -> list[datetime | None]:
+    entries: tuple[Entry | None, ...] = (
+        law,
+        catalogue.unit(question.holder_unit, now),
+        catalogue.unit(question.recipient_unit, now),
+        catalogue.purpose(question.purpose, now),
+        catalogue.category(question.category, now),
+    )
+    return [danish_midnight(item.valid_to) for item in entries if item is not None and item.valid_to is not None]
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,42 @@
+"""Refusals in the words of the domain; the edge translates them once, to a status code and a field."""
+
+
+class ConsentError(Exception):
+    """Base of every refusal here. `field` names what in the request was wrong; empty when it is the act itself."""
+
+    def __init__(self, message: str, *, field: str = "", known: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.known = known
+
+
+class NotSpecificError(ConsentError):
+    """A consent that is not concrete, not offered, or not exactly what the catalogue's text says (R2, R3, R9, R10)."""
+
+
+class NotYourDeclarationError(ConsentError):
+    """This person's declaration is not among those that the age and custody rules ask for (R11)."""
+
+
+class AlreadyDeclaredError(ConsentError):
+    """The same person has already declared on this consent."""
+
+
+class IllegalTransitionError(ConsentError):
+    """The status does not allow the act; see `consent.TRANSITIONS`."""
+
+
+class CprError(ConsentError):
+    """Not a civil registration number. Never carries the number."""
+
+
+class CatalogueError(Exception):
+    """Reference data that contradicts itself. The message names the file, the entry and the field."""
+
+    def __init__(self, file: str, entry: str, field: str, problem: str) -> None:
+        super().__init__(f"{file}: {entry}: {field}: {problem}")
+        self.file = file
+        self.entry = entry
+        self.field = field
+        self.problem = problem

@@ -1,0 +1,88 @@
+"""What a decision is asked and what it is computed from: plain values, read from rows by one statement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from services.consent.domain.catalogue import Catalogue
+from services.consent.domain.consent import Consent
+from services.consent.domain.family import Custody
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about one person. All but the person are catalogue codes."""
+
+    borger_id: UUID
+    holder_unit: str
+    recipient_unit: str
+    purpose: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An active no to a purpose and a recipient; `lifted_at` ends it (R50)."""
+
+    refusal_id: UUID
+    purpose: str
+    recipient_unit: str
+    recorded_at: datetime
+    lifted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBasis:
+    """A recorded basis that needs no consent, for exactly one question, [valid_from, valid_until)."""
+
+    basis_id: UUID
+    holder_unit: str
+    recipient_unit: str
+    category: str
+    purpose: str
+    legal_basis: str
+    valid_from: datetime
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFact:
+    """A unit's case about the person, as far as the bus has told."""
+
+    unit: str
+    opened_at: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """The fence's state for one scope: its epoch, and since which epoch each (holder unit, category) is covered."""
+
+    epoch: int
+    covered_since: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """All that decisions about one person need. `consents` are the active ones; `scopes` by (purpose, recipient)."""
+
+    borger_id: UUID
+    birth_date: date
+    died_on: date | None = None
+    moved_out_on: date | None = None
+    custody: tuple[Custody, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    other_bases: tuple[OtherBasis, ...] = ()
+    cases: tuple[CaseFact, ...] = ()
+    scopes: Mapping[tuple[str, str], ScopeState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Rows read by one statement. A person who is not among them is unknown. `generation` is the fence's."""
+
+    catalogue: Catalogue
+    persons: Mapping[UUID, Person]
+    generation: int = 0

@@ -1,0 +1,108 @@
+"""Who people are, their custody and case facts, the reference data; and the metadata that every table here joins.
+
+CPR numbers are here and nowhere else: `citizen.cpr_lookup` is a keyed hash, `citizen.cpr_ciphertext` is encrypted.
+All times are `timestamptz`.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.inbox import inbox_tables
+from libs.common.outbox import outbox_tables
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+    }
+)
+outbox_tables(metadata)
+inbox_tables(metadata)
+
+
+def moment(name: str, *, optional: bool = False) -> Column[Any]:
+    """A `timestamptz` column."""
+    return Column(name, DateTime(timezone=True), nullable=optional)
+
+
+def word(name: str, *, optional: bool = False) -> Column[Any]:
+    """A text column: a code or an identifier, never free text."""
+    return Column(name, Text, nullable=optional)
+
+
+def identifier(name: str, *, optional: bool = False) -> Column[Any]:
+    """A UUID column."""
+    return Column(name, Uuid, nullable=optional)
+
+
+citizen = Table(
+    "citizen",
+    metadata,
+    Column("borger_id", Uuid, primary_key=True),
+    Column("cpr_lookup", LargeBinary, nullable=False),
+    word("lookup_key_version"),
+    Column("cpr_ciphertext", LargeBinary, nullable=False),
+    word("encryption_key_version"),
+    Column("birth_date", Date, nullable=False),
+    Column("died_on", Date),
+    Column("moved_out_on", Date),
+    moment("created_at"),
+    UniqueConstraint("lookup_key_version", "cpr_lookup"),
+)
+custody = Table(
+    "custody",
+    metadata,
+    identifier("child"),
+    identifier("holder"),
+    moment("valid_from"),
+    moment("valid_to", optional=True),
+    PrimaryKeyConstraint("child", "holder", "valid_from"),
+    Index(None, "holder"),
+)
+case_fact = Table(
+    "case_fact",
+    metadata,
+    identifier("borger_id"),
+    word("unit"),
+    word("case_reference"),
+    moment("opened_at", optional=True),
+    moment("closed_at", optional=True),
+    PrimaryKeyConstraint("borger_id", "unit", "case_reference"),
+)
+catalogue_entry = Table(
+    "catalogue_entry",
+    metadata,
+    word("kind"),
+    word("code"),
+    Column("version", Integer, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date),
+    Column("body", JSONB, nullable=False),
+    PrimaryKeyConstraint("kind", "code", "version"),
+)
+catalogue_revision = Table(
+    "catalogue_revision",
+    metadata,
+    Column("only", SmallInteger, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)
