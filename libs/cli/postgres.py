@@ -134,7 +134,7 @@ def _prepared(data_dir: Path, user: RunUser) -> Path:
     if blocked := user.blocked_at(data_dir):
         raise UnreachableFolderError(
             f"as root PostgreSQL runs as the user nobody, who cannot enter {blocked}; "
-            "name a folder outside home folders in SAMTYKKEBRO_STATE_DIR, or do not run as root"
+            "name a folder outside home folders (SAMTYKKEBRO_STATE_DIR), or do not run as root"
         )
     if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
         raise LocalPartError(f"{data_dir} holds something else: name an empty folder")

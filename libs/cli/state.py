@@ -16,12 +16,17 @@ _ROOT_CACHE = Path("/var/cache") / _APPLICATION
 
 
 def state_dir() -> Path:
-    """The folder for data, generated secrets and logs; it need not exist yet."""
-    if named := os.environ.get("SAMTYKKEBRO_STATE_DIR"):
-        return Path(named).absolute()
-    if os.geteuid() == 0:
-        return _ROOT_STATE
-    return _xdg("XDG_STATE_HOME", ".local/state")
+    """The folder for data, generated secrets and logs, made if needed.
+
+    It is its owner's alone. Root's may be walked through, not listed, by others: the database's folder inside it is
+    another user's, and every other folder inside it is closed on its own.
+    """
+    as_root = os.geteuid() == 0
+    named = os.environ.get("SAMTYKKEBRO_STATE_DIR")
+    path = Path(named).absolute() if named else _ROOT_STATE if as_root else _xdg("XDG_STATE_HOME", ".local/state")
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o711 if as_root else 0o700)
+    return path
 
 
 def cache_dir() -> Path:

@@ -1,0 +1,120 @@
+"""Makes the secrets that an installation needs, once, and hands them to processes as files.
+
+Rules:
+- A secret that exists is never replaced: a lost key is lost evidence, or a citizen who cannot be found again.
+- A file is whole or absent, mode 0600 in a folder of mode 0700. Containers run as several users who each read their
+  own mounted file; for them the files are readable by all (0444) and the folder alone keeps others out.
+- No secret is in an environment file, a compose file or a command line. A URL's password comes from the file that
+  `<NAME>_PASSWORD_FILE` names.
+
+Layout: `database_<role>` (one password each), `consent/`, `advis/`, `audit/` (each service's own folder),
+`clients/<client id>` (client secrets).
+"""
+
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from joserfc.jwk import KeySet, OKPKey
+
+from libs.cli.state import private_dir, write_private
+
+LOG_NAME = "samtykkebro.local/audit"  # the origin line of checkpoints; a real installation has its own name
+PREFIX = "SAMTYKKEBRO_"
+_KEY_BYTES = 32
+_PASSWORD_URLS = ("DATABASE", "MIGRATION_DATABASE", "BUS")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Where the secrets of one installation lie."""
+
+    folder: Path
+
+    def service(self, name: str) -> Path:
+        """The folder that a service gets as `SAMTYKKEBRO_SECRETS_DIR`."""
+        return self.folder / name
+
+    def password(self, role: str) -> str:
+        """The database role's password, made on first use."""
+        return _token(self.folder / f"database_{role}")
+
+    def client(self, client_id: str) -> Path:
+        """The file with a client's secret (`SAMTYKKEBRO_CLIENT_SECRET_FILE`), made on first use."""
+        path = private_dir(self.folder / "clients") / client_id
+        _token(path)
+        return path
+
+    def readable_by_containers(self) -> None:
+        """Opens the files, not the folder, to every user: a mounted secret keeps the mode of its file."""
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                path.chmod(0o444)
+
+
+def prepare(folder: Path, *, log_name: str = LOG_NAME) -> Secrets:
+    """Makes what is missing under `folder` of the three services' keys; leaves the rest alone.
+
+    `log_name` is the audit log's name in its checkpoints, and cannot change once the log's key exists.
+    """
+    consent, audit = private_dir(folder / "consent"), private_dir(folder / "audit")
+    private_dir(folder / "advis")
+    private_dir(folder)
+    _once(consent / "cpr-keys.json", _cpr_keys)
+    _once(consent / "receipt-keys.json", _receipt_keys)
+    _once(audit / "log-key.json", lambda: {"name": log_name, "seed": _key()})
+    _once(audit / "subject-keys.json", lambda: {"kek": _key(), "index": _key()})
+    return Secrets(folder)
+
+
+def with_passwords(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with each `<NAME>_PASSWORD_FILE` read and put into `<NAME>_URL`, NAME a database or the bus.
+
+    Raises ValueError naming the variable when the URL is missing or already holds a password, OSError when the file
+    cannot be read.
+    """
+    result = dict(environment)
+    for name in _PASSWORD_URLS:
+        file = result.pop(f"{PREFIX}{name}_PASSWORD_FILE", "")
+        if file:
+            variable = f"{PREFIX}{name}_URL"
+            result[variable] = _with_password(variable, result.get(variable, ""), Path(file).read_text().strip())
+    return result
+
+
+def _with_password(variable: str, url: str, password: str) -> str:
+    parts = urlsplit(url)
+    if not parts.username or parts.password:
+        raise ValueError(f"{variable} must name a user and hold no password, because its password comes from a file")
+    location = f"{parts.username}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=location))
+
+
+def _token(path: Path) -> str:
+    if not path.exists():
+        private_dir(path.parent)
+        write_private(path, secrets.token_urlsafe(_KEY_BYTES).encode())
+    return path.read_text().strip()
+
+
+def _once(path: Path, make: Callable[[], object]) -> None:
+    if not path.exists():
+        write_private(path, json.dumps(make(), indent=1).encode() + b"\n")
+
+
+def _key() -> str:
+    return b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _cpr_keys() -> object:
+    return {"lookup": {"1": _key()}, "encryption": {"1": _key()}, "active": "1"}
+
+
+def _receipt_keys() -> object:
+    """A private JWK set (RFC 7517) of one Ed25519 key (RFC 8037) whose `kid` is its thumbprint (RFC 7638)."""
+    key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+    return KeySet([key]).as_dict(private=True)
