@@ -1,0 +1,278 @@
+"""Every refusal that leaves a service: one problem document (RFC 9457), made here and nowhere else.
+
+1. A body says what the caller may know and nothing more: no SQL, no stack, no input, no existence.
+2. 403 and 404 have one constant body each, so that "not yours" and "not there" cannot be told apart (P2).
+3. 422 names the field as *we* named it and says what is expected; it never repeats what was sent (P10), because
+   what was sent in the wrong field may be a CPR number.
+4. An exception that nobody foresaw becomes a bare 500 carrying the correlation id, which leads to the log.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.common.log import current_correlation
+
+MEDIA_TYPE = "application/problem+json"
+ERRORS_MAX = 20  # field errors in one document
+TYPE_PREFIX = "urn:samtykkebro:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that could not be accepted. `message` and `known` are ours; neither may quote the input."""
+
+    field: str
+    message: str
+    known: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The member of `errors`; `known` lists the accepted values where there is a list of them."""
+        base: dict[str, Any] = {"field": self.field, "message": self.message}
+        return {**base, "known": list(self.known)} if self.known else base
+
+
+class Problem(Exception):  # noqa: N818 - the noun of RFC 9457; its kinds end in Error
+    """A refusal with a status. Raise a subclass; `detail` must be a constant sentence, never built from input."""
+
+    status: ClassVar[int] = 400
+    kind: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "Bad request"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(self.kind)
+        self.detail = detail
+        self.errors = tuple(errors)[:ERRORS_MAX]
+        self.headers = dict(headers or {})
+
+    def document(self) -> dict[str, Any]:
+        """The problem document as a plain mapping."""
+        body: dict[str, Any] = {"type": TYPE_PREFIX + self.kind, "title": self.title, "status": self.status}
+        if self.detail is not None:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [error.document() for error in self.errors]
+        return body
+
+    def response(self) -> Response:
+        """The answer to send: `application/problem+json`, never stored by a cache."""
+        headers = {"Cache-Control": "no-store", **self.headers}
+        return Response(orjson.dumps(self.document()), self.status, headers, MEDIA_TYPE)
+
+
+class UnauthenticatedError(Problem):
+    """401: no credential, or one that does not hold. Why it does not hold is for our log alone."""
+
+    status, kind, title = 401, "unauthenticated", "Authentication required"
+
+    def __init__(self, *, presented: bool = False) -> None:
+        """`presented`: a token was sent and refused (RFC 6750 §3.1 then asks for `error`)."""
+        challenge = 'Bearer realm="samtykkebro"' + (', error="invalid_token"' if presented else "")
+        super().__init__(headers={"WWW-Authenticate": challenge})
+
+
+class _ConstantProblem(Problem):
+    def __init__(self) -> None:
+        super().__init__()  # takes nothing, so that it can say nothing
+
+
+class ForbiddenError(_ConstantProblem):
+    """403: the caller is known and may not."""
+
+    status, kind, title = 403, "forbidden", "Forbidden"
+
+
+class NotFoundError(_ConstantProblem):
+    """404: not there, or not the caller's to know about."""
+
+    status, kind, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowedError(Problem):
+    """405: the address exists with another method, named in `Allow`."""
+
+    status, kind, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class ConflictError(Problem):
+    """409: the request contradicts the present state, or an earlier use of the same idempotency key."""
+
+    status, kind, title = 409, "conflict", "Conflict"
+
+
+class PreconditionError(Problem):
+    """412: `If-Match` names another revision than the present one."""
+
+    status, kind, title = 412, "precondition-failed", "Precondition failed"
+
+
+class TooLargeError(Problem):
+    """413: the body exceeds the limit of the address."""
+
+    status, kind, title = 413, "too-large", "Content too large"
+
+
+class InvalidError(Problem):
+    """422: one field holds something we cannot accept; `known` lists what we can, when that is a list."""
+
+    status, kind, title = 422, "invalid", "Invalid request"
+
+    def __init__(self, field: str, message: str, known: Sequence[str] = ()) -> None:
+        super().__init__(errors=[FieldError(field, message, tuple(known))])
+
+
+class UnavailableError(Problem):
+    """503: something we depend on is away. Nothing is disclosed meanwhile (P9); try again in `retry_after_s`."""
+
+    status, kind, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after_s)})
+
+
+class UnforeseenError(Problem):
+    """500: a fault of ours. The correlation id is the only thing said; the log has the rest."""
+
+    status, kind, title = 500, "internal", "Internal error"
+
+    def document(self) -> dict[str, Any]:
+        """The base document and the correlation id of this request."""
+        return {**super().document(), "correlation_id": current_correlation()}
+
+
+_BY_STATUS: dict[int, Callable[[], Problem]] = {
+    401: UnauthenticatedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    413: TooLargeError,
+    503: UnavailableError,
+}
+
+# What a Pydantic error type means to the caller. Only limits from our own schema are filled in, never input.
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "holds a field that is not known",
+    "literal_error": "must be one of: {expected}",
+    "enum": "must be one of: {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be greater than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "json_invalid": "must be valid JSON",
+    "timezone_aware": "must carry an offset from UTC",
+}
+_MESSAGES_BY_TYPE = {
+    "datetime": "must be an RFC 3339 date-time",
+    "date": "must be a date, YYYY-MM-DD",
+    "uuid": "must be a UUID",
+    "bool": "must be true or false",
+    "int": "must be a whole number",
+    "string": "must be a text",
+    **dict.fromkeys(("list", "tuple"), "must be a list"),
+    **dict.fromkeys(("dict", "model"), "must be an object"),
+}
+# A name that we gave: a letter first, short, and no run of digits long enough to be part of a CPR number.
+_OUR_NAME = re.compile(r"^(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9_-]{0,47}$")
+
+
+def _message(kind: str, context: Mapping[str, Any]) -> str:
+    template = _MESSAGES.get(kind) or _MESSAGES_BY_TYPE.get(kind.split("_", 1)[0], "is not valid")
+    return template.format_map(context)
+
+
+def _field(location: Sequence[Any], kind: str) -> str:
+    """The dotted name of what is wrong. A name that the caller chose (an unknown field) is left out."""
+    if kind == "json_invalid":
+        return "body"
+    ours = location[:-1] if kind == "extra_forbidden" else location
+    parts = [str(part) if isinstance(part, int) or _OUR_NAME.match(str(part)) else "?" for part in ours]
+    named = parts[1:] if len(parts) > 1 and parts[0] in {"body", "query", "path", "header"} else parts
+    return ".".join(named) or "body"
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidError:
+    """Pydantic's errors (`error.errors()`) as a 422: our field names and our words, nothing of the input."""
+    problem = InvalidError("body", "is not valid")
+    problem.errors = tuple(
+        FieldError(_field(tuple(error["loc"]), error["type"]), _message(error["type"], error.get("ctx") or {}))
+        for error in errors[:ERRORS_MAX]
+    )
+    return problem
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _on_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return from_validation(error.errors()).response()
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    """The framework's own refusals (no route, wrong method, body too large); their texts are not passed on."""
+    assert isinstance(error, HTTPException)
+    problem = _BY_STATUS.get(error.status_code, Problem)()
+    if allow := (error.headers or {}).get("Allow"):
+        problem.headers["Allow"] = allow
+    return problem.response()
+
+
+_KINDS: tuple[type[Problem], ...] = (
+    *(UnauthenticatedError, ForbiddenError, NotFoundError, ConflictError, PreconditionError),
+    *(TooLargeError, InvalidError, UnforeseenError, UnavailableError),
+)
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    kind.status: {
+        "description": kind.title,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for kind in _KINDS
+}
+"""`responses=PROBLEMS` on a FastAPI app or router declares these answers in its OpenAPI document."""
+
+_SCHEMA: dict[str, Any] = orjson.loads("""
+{"title": "Problem", "description": "RFC 9457 problem document; `correlation_id` in a 500 only.",
+ "type": "object", "required": ["type", "title", "status"], "properties": {
+   "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
+   "detail": {"type": "string"}, "correlation_id": {"type": "string"},
+   "errors": {"type": "array", "items": {"type": "object", "required": ["field", "message"], "properties": {
+     "field": {"type": "string"}, "message": {"type": "string"},
+     "known": {"type": "array", "items": {"type": "string"}}}}}}}
+""")
+
+
+def install(app: FastAPI) -> None:
+    """Give `app` these answers, and their schema in its OpenAPI. What nobody foresaw is web.UnforeseenErrors' to answer."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,0 +1,164 @@
+"""The one way a service's HTTP application is made: problems, correlation, limits and headers, the same in all.
+
+1. A request carries a correlation id from here on: the caller's when it is well formed, else a new UUID.
+2. A body has a limit, also when it is chunked and announces no length.
+3. Nothing is stored by a cache or shown in a frame: every answer is about a person until proven otherwise.
+4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request (performance.md §1).
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.common import health, problems
+from libs.common.log import bind_correlation, get_logger, unbind_correlation
+
+BODY_BYTES_MAX = 64 * 1024
+CORRELATION_HEADER = "X-Correlation-ID"
+_CORRELATION = re.compile(r"^[A-Za-z0-9-]{8,64}$")
+# The caller's id is logged and put on the bus, so it must not be able to be a CPR number in disguise.
+_CPR_SHAPED = re.compile(r"(?<![0-9A-Fa-f])[0-9]{6}-?[0-9]{4}(?![0-9A-Fa-f])")
+_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+_log = get_logger()
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+
+def correlation_id(given: str | None) -> str:
+    """`given` when it is 8 to 64 letters, digits and hyphens and holds nothing shaped like a CPR number; else new."""
+    if given and _CORRELATION.match(given) and not _CPR_SHAPED.search(given):
+        return given
+    return str(uuid4())
+
+
+class Edge:
+    """ASGI layer, outermost of ours: correlation id in and out, default headers, 413 as a problem document."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on with the correlation id bound to the logs and in `scope["state"]["correlation_id"]`."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        correlation = correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
+        scope.setdefault("state", {})["correlation_id"] = correlation
+        bound = bind_correlation(correlation)
+        try:
+            await self.app(scope, receive, _dressed(send, correlation))
+        finally:
+            unbind_correlation(bound)
+
+
+def _dressed(send: Send, correlation: str) -> Send:
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers[CORRELATION_HEADER] = correlation
+            for name, value in _HEADERS:
+                headers.setdefault(name, value)
+        await send(message)
+
+    return dressed
+
+
+class BodyLimit:
+    """ASGI layer: Starlette's body limit, its plain-text refusal replaced by our problem document.
+
+    A route may set its own limit with `max_body_size=` (bytes).
+    """
+
+    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
+        self.limited = RequestBodyLimitMiddleware(app, bytes_max)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; a body beyond the limit is answered 413 and the connection closed, its rest unread."""
+        refused = False
+
+        async def replaced(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] == problems.TooLargeError.status:
+                refused = True
+                await problems.TooLargeError(headers={"Connection": "close"}).response()(scope, receive, send)
+            elif not refused:
+                await send(message)
+
+        await self.limited(scope, receive, replaced)
+
+
+class ResponseCutError(Exception):
+    """An answer failed after its first byte: the server must close the connection, never pretend it was whole."""
+
+
+class UnforeseenErrors:
+    """ASGI layer: what no handler caught becomes a bare 500 and one log line without the exception's own text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; on an unforeseen exception answer 500, or raise ResponseCutError when an answer has begun."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:  # noqa: BLE001 - this is the one place for what nobody foresaw
+            _log.exception("request_failed", method=scope["method"])
+            if started:
+                raise ResponseCutError from None
+            await problems.UnforeseenError().response()(scope, receive, send)
+
+
+def create_app(
+    *,
+    title: str,
+    version: str,
+    service: str,
+    lifespan: Lifespan,
+    routers: Sequence[APIRouter],
+    checks: Mapping[str, health.Check] | None = None,
+    body_bytes_max: int = BODY_BYTES_MAX,
+) -> FastAPI:
+    """A service's application.
+
+    Its lifespan puts `verifier` (auth.TokenVerifier) on `app.state`, and may add to `app.state.checks` (name → async
+    function that raises when not ready). The interactive pages are off: they load scripts from elsewhere.
+    """
+    app = FastAPI(
+        title=title,
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.PROBLEMS,
+    )
+    app.state.service = service
+    app.state.checks = dict(checks or {})
+    app.include_router(health.router)
+    for router in routers:
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(UnforeseenErrors)
+    app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
+    app.add_middleware(Edge)  # added last, so it is the outermost
+    return app
