@@ -166,7 +166,10 @@ class EventType(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Entry):
-    """The municipality's own limits, none of them law: ages in years (`domain.md` 1.6), validity in months (R9)."""
+    """The municipality's own limits, none of them law: ages in years (`domain.md` 1.6), validity in months (R9).
+
+    And what every receipt must say of it: who the controller is, whom to write to, where and how long it is kept.
+    """
 
     involved_age: int
     own_declaration_age: int
@@ -176,6 +179,12 @@ class Policy(Entry):
     consent_months_max: int
     decline_cool_down_days: int
     expiry_notice_days: int
+    controller: str
+    controller_cvr: str
+    contact: str
+    supervisory_authority: str
+    storage_place: str
+    retention_rule: str
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

@@ -1,0 +1,81 @@
+"""The form of reference data: one entry of one file, as a JSON value, to and from the domain's catalogue.
+
+1. Every field is required and every unknown field refused, with a message that names file, entry and field.
+2. The revision of a catalogue is the first 63 bits of the SHA-256 over its canonical content.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from typing import Any, cast
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from services.consent.domain.catalogue import (
+    Catalogue,
+    Category,
+    Entry,
+    EventType,
+    LegalBasis,
+    Policy,
+    Purpose,
+    Text,
+    Unit,
+    index,
+)
+from services.consent.domain.catalogue_checks import check
+from services.consent.domain.errors import CatalogueError
+
+KINDS: dict[str, type[Entry]] = {
+    "units": Unit,
+    "categories": Category,
+    "legal_bases": LegalBasis,
+    "purposes": Purpose,
+    "texts": Text,
+    "event_types": EventType,
+    "policies": Policy,
+}
+"""Kind → its entry. The file of a kind is `<kind>.yaml`."""
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(entry) for kind, entry in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One entry as a JSON value, and the kind that says how to read it."""
+
+    kind: str
+    body: dict[str, Any]
+
+
+def revision_of(raw: Sequence[RawEntry]) -> int:
+    """A positive 63-bit number that stands for exactly this content, whatever its order."""
+    lines = sorted(orjson.dumps([entry.kind, entry.body], option=orjson.OPT_SORT_KEYS) for entry in raw)
+    return int.from_bytes(sha256(b"\n".join(lines)).digest()[:8]) >> 1
+
+
+def build(raw: Sequence[RawEntry]) -> Catalogue:
+    """The catalogue of these entries. Raises CatalogueError naming file, entry and field."""
+    parsed: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    for position, entry in enumerate(raw, start=1):
+        parsed[entry.kind].append(_parse(entry, position))
+    catalogue = Catalogue(
+        revision=revision_of(raw),
+        **{kind: index(found) for kind, found in parsed.items()},
+    )
+    check(catalogue)
+    return catalogue
+
+
+def _parse(entry: RawEntry, position: int) -> Entry:
+    file = f"{entry.kind}.yaml"
+    name = f"{entry.body.get('code', f'entry {position}')} v{entry.body.get('version', '?')}"
+    unknown = sorted(set(entry.body) - {field.name for field in fields(KINDS[entry.kind])})
+    if unknown:
+        raise CatalogueError(file, name, unknown[0], "is not a field of this kind")
+    try:
+        return cast(Entry, _ADAPTERS[entry.kind].validate_python(entry.body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise CatalogueError(file, name, field, first["msg"]) from error

@@ -1,0 +1,220 @@
+"""Loads and saves consents with declarations and history. A row is replaced only at the revision it was read at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import insert, select, update
+
+from libs.common.database import Session, WriteSession
+from services.consent.domain.consent import ClosedReason, Consent, Declaration, Role, Status
+from services.consent.domain.receipt import record
+from services.consent.tables import consent as consent_table
+from services.consent.tables import consent_history, declaration
+
+CONSENT_DOCUMENT = (
+    "to_jsonb(k) || jsonb_build_object('declarations',"
+    " (SELECT jsonb_agg(to_jsonb(d) ORDER BY d.at, d.declaration_id) FROM declaration d"
+    " WHERE d.consent_id = k.consent_id))"
+)
+_SELECT = f"SELECT {CONSENT_DOCUMENT} FROM consent k WHERE "  # noqa: S608 - constants only
+_ONE = _SELECT + "k.consent_id = $1 AND k.borger_id = $2"
+_OPEN = (
+    _SELECT + "k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient_unit = $4"
+    " AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.requested_at"
+)
+_OPEN_OF = _SELECT + (
+    "k.borger_id = $1 AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.consent_id"
+)
+_PAGE = (
+    _SELECT + "k.borger_id = $1 AND ($2::text[] IS NULL OR k.status = ANY($2::text[]))"
+    " AND (k.requested_at, k.consent_id) < ($3::timestamptz, $4::uuid)"
+    " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $5"
+)
+_DUE = _SELECT + (
+    "k.status IN ('pending_signature', 'active') AND least(k.valid_until, k.ceiling_until) <= $1"
+    " ORDER BY k.valid_until, k.consent_id LIMIT $2"
+)
+_FIELDS = (
+    *("borger_id", "purpose", "purpose_version", "holder_unit", "recipient_unit", "legal_basis", "text_code"),
+    *("text_version", "text_sha256", "language", "requested_at", "given_at", "valid_from", "valid_until"),
+    *("ceiling_until", "revision"),
+)
+
+
+class StaleRevisionError(Exception):
+    """The consent changed since it was read; the scope's lock was not held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One line of a consent's history."""
+
+    revision: int
+    at: datetime
+    status: Status
+    actor_kind: str
+    reason: str | None
+
+
+async def find(session: Session, consent_id: UUID, borger_id: UUID) -> Consent | None:
+    """The consent, when it is this citizen's."""
+    return next(iter(await _consents(session, _ONE, (consent_id, borger_id))), None)
+
+
+async def open_for(session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str]) -> tuple[Consent, ...]:
+    """What is in force or waits for the same question; `pair` is (holder unit, recipient unit)."""
+    return await _consents(session, _OPEN, (borger_id, purpose, *pair))
+
+
+async def open_of(session: Session, borger_id: UUID) -> tuple[Consent, ...]:
+    """Everything of a person's that has not ended."""
+    return await _consents(session, _OPEN_OF, (borger_id,))
+
+
+async def page(
+    session: Session, borger_id: UUID, statuses: Sequence[Status] | None, after: tuple[datetime, UUID], limit: int
+) -> tuple[Consent, ...]:
+    """Newest first, older than `after` = (requested at, id) of the last one seen."""
+    codes = None if statuses is None else [str(item) for item in statuses]
+    return await _consents(session, _PAGE, (borger_id, codes, *after, limit))
+
+
+async def due(session: Session, now: datetime, limit: int) -> tuple[Consent, ...]:
+    """Open ones whose time has passed and that no row says have expired."""
+    return await _consents(session, _DUE, (now, limit))
+
+
+async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
+    """All revisions, oldest first."""
+    query = select(consent_history).where(consent_history.c.consent_id == consent_id)
+    rows = await session.execute(query.order_by(consent_history.c.revision))
+    return tuple(Revision(row.revision, row.at, Status(row.status), row.actor_kind, row.reason) for row in rows)
+
+
+async def add(session: WriteSession, consent: Consent, *, at: datetime, actor_kind: str) -> None:
+    """Insert a new consent with its declarations and its first line of history."""
+    await session.execute(insert(consent_table).values(_row(consent)))
+    await _add_declarations(session, consent.consent_id, consent.declarations)
+    await _add_history(session, consent, at=at, actor_kind=actor_kind)
+
+
+async def replace(session: WriteSession, old: Consent, new: Consent, *, at: datetime, actor_kind: str) -> None:
+    """Write the next revision. Raises StaleRevisionError when the row is not at `old`'s."""
+    row = _row(new)
+    query = update(consent_table).where(
+        consent_table.c.consent_id == old.consent_id, consent_table.c.revision == old.revision
+    )
+    if (await session.execute(query.values(row))).rowcount != 1:
+        raise StaleRevisionError
+    known = {item.declaration_id for item in old.declarations}
+    await _add_declarations(
+        session, new.consent_id, tuple(item for item in new.declarations if item.declaration_id not in known)
+    )
+    await _add_history(session, new, at=at, actor_kind=actor_kind)
+
+
+async def _consents(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
+    rows = await session.exec_driver_sql(query, values)
+    return tuple(consent_from(orjson.loads(document)) for (document,) in rows)
+
+
+async def _add_declarations(session: WriteSession, consent_id: UUID, added: tuple[Declaration, ...]) -> None:
+    if added:
+        await session.execute(insert(declaration), [_declaration_row(consent_id, item) for item in added])
+
+
+async def _add_history(session: WriteSession, consent: Consent, *, at: datetime, actor_kind: str) -> None:
+    await session.execute(
+        insert(consent_history).values(
+            consent_id=consent.consent_id,
+            revision=consent.revision,
+            at=at,
+            status=str(consent.status),
+            actor_kind=actor_kind,
+            reason=None if consent.closed_reason is None else str(consent.closed_reason),
+            snapshot=record(consent),
+        )
+    )
+
+
+def _row(consent: Consent) -> dict[str, Any]:
+    return {
+        **{name: getattr(consent, name) for name in _FIELDS},
+        "consent_id": consent.consent_id,
+        "categories": sorted(consent.categories),
+        "status": str(consent.status),
+        "closed_reason": None if consent.closed_reason is None else str(consent.closed_reason),
+    }
+
+
+def _declaration_row(consent_id: UUID, item: Declaration) -> dict[str, Any]:
+    return {
+        "declaration_id": item.declaration_id,
+        "consent_id": consent_id,
+        "giver": item.giver,
+        "role": str(item.role),
+        "method": item.method,
+        "assurance": item.assurance,
+        "at": item.at,
+        "text_sha256": item.text_sha256,
+        "affirmed_special": sorted(item.affirmed_special),
+    }
+
+
+def consent_from(document: Mapping[str, Any]) -> Consent:
+    """The consent in a document that `CONSENT_DOCUMENT` made."""
+    return Consent(
+        consent_id=identifier(document["consent_id"]),
+        borger_id=identifier(document["borger_id"]),
+        purpose=document["purpose"],
+        purpose_version=document["purpose_version"],
+        holder_unit=document["holder_unit"],
+        recipient_unit=document["recipient_unit"],
+        categories=frozenset(document["categories"]),
+        legal_basis=document["legal_basis"],
+        text_code=document["text_code"],
+        text_version=document["text_version"],
+        text_sha256=document["text_sha256"],
+        language=document["language"],
+        status=Status(document["status"]),
+        requested_at=moment(document["requested_at"]),
+        given_at=optional_moment(document["given_at"]),
+        valid_from=optional_moment(document["valid_from"]),
+        valid_until=moment(document["valid_until"]),
+        ceiling_until=moment(document["ceiling_until"]),
+        revision=document["revision"],
+        closed_reason=None if document["closed_reason"] is None else ClosedReason(document["closed_reason"]),
+        declarations=tuple(_declaration(item) for item in document["declarations"] or ()),
+    )
+
+
+def _declaration(item: Mapping[str, Any]) -> Declaration:
+    return Declaration(
+        declaration_id=identifier(item["declaration_id"]),
+        giver=identifier(item["giver"]),
+        role=Role(item["role"]),
+        method=item["method"],
+        assurance=item["assurance"],
+        at=moment(item["at"]),
+        text_sha256=item["text_sha256"],
+        affirmed_special=frozenset(item["affirmed_special"]),
+    )
+
+
+def identifier(text: str) -> UUID:
+    """A UUID from its text in a JSON document of PostgreSQL's."""
+    return UUID(text)
+
+
+def moment(text: str) -> datetime:
+    """An aware moment from its text in a JSON document of PostgreSQL's."""
+    return datetime.fromisoformat(text)
+
+
+def optional_moment(text: str | None) -> datetime | None:
+    """As `moment`, None for null."""
+    return None if text is None else datetime.fromisoformat(text)
