@@ -264,7 +264,7 @@ _SCHEMA: dict[str, Any] = orjson.loads("""
 
 
 def install(app: FastAPI) -> None:
-    """Give `app` these answers, and their schema in its OpenAPI. What nobody foresaw is web.UnforeseenErrors' to answer."""
+    """Give `app` these answers, and their schema in its OpenAPI. The unforeseen is left to web.UnforeseenErrors."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
