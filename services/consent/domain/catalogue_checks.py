@@ -117,6 +117,9 @@ def _check_purpose(purpose: Purpose, catalogue: Catalogue) -> None:
         raise _refused("purposes", purpose, "text", f"{purpose.text} is written for another legal basis (R6)")
     if purpose.code in ALWAYS_STANDALONE and not purpose.standalone:
         raise _refused("purposes", purpose, "standalone", "must be true: this is always a choice of its own (R33)")
+    others = [other for other in _all(catalogue.purposes) if other.code != purpose.code]
+    if purpose.standalone and any(other.text == purpose.text for other in others):
+        raise _refused("purposes", purpose, "text", f"{purpose.text} is used by another purpose as well (R33)")
     if not purpose.categories:
         raise _refused("purposes", purpose, "categories", "must name at least one category (R2)")
     _check_offers(purpose, catalogue)
