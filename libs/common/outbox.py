@@ -6,13 +6,10 @@ business transaction touches no counter: the relay gives the numbers. Within a l
 is the order of commit for whatever the same row lock protects.
 """
 
-import asyncio
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-import asyncpg
 import orjson
 from sqlalchemy import (
     BigInteger,
@@ -32,11 +29,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.bus import OutgoingRecord
 from libs.common.cloudevents import CloudEvent, to_headers
-from libs.common.database import Database, WriteSession
+from libs.common.database import Bell, WriteSession
 from libs.common.messages import AUDIT_ENTRIES, LANES, AuditEntry
 
+__all__ = ["Bell", "Message", "append", "audit_message", "outbox_tables", "raise_generation"]
+
 ALL_LANES = 2 * LANES
-CHANNEL = "outbox"
 # What the runtime role needs; DELETE is for dropping sent rows after the replay horizon.
 OUTBOX_GRANTS = {"outbox": "SELECT, INSERT, UPDATE, DELETE", "outbox_lane": "SELECT, INSERT, UPDATE"}
 
@@ -136,51 +134,3 @@ def _lane(record: OutgoingRecord) -> int:
     if record.topic == AUDIT_ENTRIES:
         return int(record.key.rpartition("/")[2])
     return LANES + zlib.crc32(record.key.encode()) % LANES
-
-
-class Bell:
-    """Wakes the relay: at once in this process, and in others by a coalesced NOTIFY on a connection of its own.
-
-    Never in the business transaction: a pending NOTIFY takes an instance-wide lock at commit and costs two thirds
-    of the throughput (measured). A lost ring costs one poll of the relay, nothing else. Without a database it
-    rings in this process only.
-    """
-
-    def __init__(self, database: Database | None = None) -> None:
-        self._database = database
-        self._rung = asyncio.Event()
-        self._to_notify = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def ring(self) -> None:
-        """Call after the commit that appended something. Never blocks, never fails."""
-        self._rung.set()
-        self._to_notify.set()
-        if self._database is not None and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._notify(self._database))
-
-    def heard(self) -> None:
-        """Somebody else rang (LISTEN): wake this process's relay, tell nobody."""
-        self._rung.set()
-
-    async def wait(self, timeout_s: float) -> None:
-        """Returns on the next ring, one that came since the last wait, or after `timeout_s`."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
-        self._rung.clear()
-
-    async def close(self) -> None:
-        """Stop notifying."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _notify(self, database: Database) -> None:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            session = await database.connect_alone("bell")
-            try:
-                while await self._to_notify.wait():
-                    self._to_notify.clear()
-                    await session.execute(f"NOTIFY {CHANNEL}")
-            finally:
-                session.terminate()

@@ -1,0 +1,254 @@
+"""The bus on Apache Kafka 4 through aiokafka.
+
+Rules (events.md §1.2–1.3): acks=all and an idempotent producer, no Kafka transactions; sends have our own deadline,
+because an idempotent batch never expires by itself, and a failed producer is thrown away (aiokafka #1017). A
+partition is read from where its consumer's database says, sought after every assignment; committed offsets are for
+lag monitoring only. The compiled record parser must be present: the pure one is a hundred times slower, silently.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+
+from libs.common.bus import (
+    FETCH_MAX_RECORDS,
+    FETCH_TIMEOUT_S,
+    BusUnavailableError,
+    Delivery,
+    OutgoingRecord,
+    Place,
+    StartPositions,
+    Topic,
+)
+from libs.common.log import get_logger
+
+REQUEST_TIMEOUT_MS = 5_000
+SEND_DEADLINE_S = 10.0
+DISCARD_DEADLINE_S = 15.0
+SESSION_TIMEOUT_MS = 6_000  # the smallest that a broker accepts by default: how long a dead member keeps its partitions
+HEARTBEAT_MS = 2_000
+LAG_REPORT_S = 1.0
+BATCH_BYTES_MAX = 128 * 1024
+_FAILURES = (KafkaError, OSError, TimeoutError)
+
+
+class KafkaBus:
+    """The distributed implementation of `Bus`. `bootstrap_servers` is `host:port[,host:port]`."""
+
+    def __init__(self, bootstrap_servers: str, *, client_id: str) -> None:
+        self._servers = bootstrap_servers
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+        self._opening = asyncio.Lock()
+        self._discarded: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Check the record parser. Raises `ImportError` where it was not compiled; connects on first use."""
+        import_module("aiokafka.record._crecords")
+
+    async def stop(self) -> None:
+        """Let go of every connection."""
+        if self._producer is not None:
+            self._discard(self._producer)
+        if self._discarded:
+            await asyncio.wait(self._discarded)
+
+    async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        """Create the topics that are missing. Raises `BusUnavailableError`."""
+        wanted = [
+            NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config or {}))
+            for topic in topics
+        ]
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, client_id=self._client_id)
+        try:
+            await admin.start()
+            for name, code, *_ in (await admin.create_topics(wanted)).topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise BusUnavailableError(f"topic {name}: {for_code(code).__name__}")
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+        finally:
+            await admin.close()
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Returns when all in-sync replicas have every record. Raises `BusUnavailableError`."""
+        sends: list[asyncio.Future[Any]] = []
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                producer = await self._open()
+                for record in records:
+                    headers = list(record.headers)
+                    key = record.key.encode()
+                    sends.append(await producer.send(record.topic, record.value, key=key, headers=headers))
+                outcomes = await asyncio.gather(*sends, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        except _FAILURES as error:
+            for send in sends:
+                send.cancel()
+            if producer is not None:
+                self._discard(producer)
+            raise BusUnavailableError from error
+
+    def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> "KafkaBusConsumer":
+        """A new member of `group`."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            client_id=self._client_id,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # only where our own position has fallen off the log
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+        )
+        return KafkaBusConsumer(consumer, topics, start)
+
+    async def _open(self) -> AIOKafkaProducer:
+        async with self._opening:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._servers,
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=0,  # the relay batches; lingering is paid by whoever waits for one record
+                    max_batch_size=BATCH_BYTES_MAX,
+                    request_timeout_ms=REQUEST_TIMEOUT_MS,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._discard(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _discard(self, producer: AIOKafkaProducer) -> None:
+        """Close it in the background: what it still holds is published again through its successor."""
+        if self._producer is producer:
+            self._producer = None
+        task = asyncio.get_running_loop().create_task(_close(producer))
+        self._discarded.add(task)
+        task.add_done_callback(self._discarded.discard)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Close without the flush that `stop` would wait for without end, which aiokafka has no public call for."""
+    with suppress(*_FAILURES):
+        async with asyncio.timeout(DISCARD_DEADLINE_S):
+            if producer._sender is not None:  # noqa: SLF001
+                await producer._sender.close()  # noqa: SLF001
+            producer._message_accumulator.fail_all(KafkaError("discarded"))  # noqa: SLF001
+            await producer.stop()
+
+
+class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
+    """One member of a group. A partition is read only after its position has been sought."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], start: StartPositions) -> None:
+        self._consumer = consumer
+        self._topics = list(topics)
+        self._start = start
+        self._assigned: set[TopicPartition] = set()
+        self._sought: set[TopicPartition] = set()
+        self._changed = asyncio.Event()
+        self._lag: dict[TopicPartition, int] = {}
+        self._reported_at = time.monotonic()
+
+    async def start(self) -> None:
+        """Join the group. Raises `BusUnavailableError`."""
+        self._consumer.subscribe(self._topics, listener=self)
+        try:
+            await self._consumer.start()
+        except _FAILURES as error:
+            await self._consumer.stop()
+            raise BusUnavailableError from error
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        self._reported_at = float("-inf")
+        await self._report_lag()
+        with suppress(*_FAILURES):
+            await self._consumer.stop()
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - eager: all of them
+        """Called by aiokafka: nothing of these is ours now."""
+        self._assigned.clear()
+        self._sought.clear()
+        self._lag.clear()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called by aiokafka, which swallows errors here: so the seeking is left to `fetch`."""
+        self._assigned = set(assigned)
+        self._sought.clear()
+        self._changed.set()
+
+    async def fetch(
+        self,
+        max_records: int = FETCH_MAX_RECORDS,
+        timeout_s: float = FETCH_TIMEOUT_S,
+        skip: Collection[Place] = (),
+    ) -> list[Delivery]:
+        """See `BusConsumer.fetch`."""
+        for place in tuple(self._assigned - self._sought):
+            offset = await self._start(place.topic, place.partition)
+            if place in self._assigned:
+                self._sought.add(place)
+                self.rewind(place.topic, place.partition, offset)
+        try:
+            await self._report_lag()
+            wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
+            if not wanted:
+                return await self._wait(timeout_s)
+            read = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+        return [_delivery(record) for place, records in read.items() if place in self._sought for record in records]
+
+    def rewind(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition from `offset` next, where it is still ours."""
+        place = TopicPartition(topic, partition)
+        if place in self._sought:
+            with suppress(IllegalStateError):
+                self._consumer.seek(place, offset)
+
+    async def report(self, positions: Mapping[Place, int]) -> None:
+        """Commit the offsets within about a second."""
+        self._lag |= {TopicPartition(*place): offset for place, offset in positions.items()}
+
+    async def _wait(self, timeout_s: float) -> list[Delivery]:
+        """Until an assignment, or the end of `timeout_s`."""
+        if not self._assigned:
+            await self._consumer.getmany(timeout_ms=0)  # raises what went wrong in the group
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
+        self._changed.clear()
+        return []
+
+    async def _report_lag(self) -> None:
+        if not self._lag or time.monotonic() - self._reported_at < LAG_REPORT_S:
+            return
+        due = {place: offset for place, offset in self._lag.items() if place in self._sought}
+        self._lag, self._reported_at = {}, time.monotonic()
+        try:
+            if due:
+                await self._consumer.commit(due)
+        except _FAILURES:
+            get_logger().info("lag_not_reported", exc_info=True)
+
+
+def _delivery(record: Any) -> Delivery:
+    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    key = (record.key or b"").decode(errors="backslashreplace")
+    place = (record.topic, record.partition, record.offset)
+    return Delivery(*place, key, tuple(record.headers), record.value or b"", moment)

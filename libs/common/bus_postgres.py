@@ -1,0 +1,232 @@
+"""The bus as an append-only log in a PostgreSQL database of its own.
+
+Rules (system.md §6): an append locks the (topic, partition) row before it draws the offset and holds it to the
+commit, so that no offset becomes visible before a smaller one; a reader that skips what commits late has been seen.
+Partitions are shared among a group's members by session locks. NOTIFY only wakes; what it missed is found by polling.
+"""
+
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC
+
+import asyncpg
+import orjson
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.common.bus import (
+    FETCH_MAX_RECORDS,
+    FETCH_TIMEOUT_S,
+    BusUnavailableError,
+    Delivery,
+    Headers,
+    OutgoingRecord,
+    Place,
+    StartPositions,
+    Topic,
+)
+from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
+
+CHANNEL = "bus"
+POLL_S = 0.5
+BALANCE_S = 1.0
+_FAILURES = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError)
+
+_SCHEMA = """
+SELECT pg_advisory_xact_lock(hashtext('bus schema'));
+CREATE TABLE IF NOT EXISTS bus_partition (
+  topic text, partition integer, next_offset bigint NOT NULL DEFAULT 0, PRIMARY KEY (topic, partition));
+CREATE TABLE IF NOT EXISTS bus_record (
+  topic text, partition integer, "offset" bigint, key text NOT NULL, headers bytea NOT NULL, value bytea NOT NULL,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (topic, partition, "offset"));
+"""
+_ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
+_PARTITIONS = "SELECT topic, partition FROM bus_partition ORDER BY topic, partition"
+_LOCK = (
+    "SELECT topic, partition, next_offset FROM bus_partition JOIN unnest($1::text[], $2::int[])"
+    " AS w (topic, partition) USING (topic, partition) ORDER BY topic, partition FOR UPDATE OF bus_partition"
+)
+_APPEND = (
+    'INSERT INTO bus_record (topic, partition, "offset", key, headers, value)'
+    " SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])"
+)
+_MOVE = (
+    "UPDATE bus_partition b SET next_offset = m.next_offset FROM unnest($1::text[], $2::int[], $3::bigint[])"
+    " AS m (topic, partition, next_offset) WHERE b.topic = m.topic AND b.partition = m.partition"
+)
+_READ = (
+    'SELECT r.* FROM unnest($1::text[], $2::int[], $3::bigint[]) WITH ORDINALITY AS w (topic, partition, "from", n)'
+    ' CROSS JOIN LATERAL (SELECT topic, partition, "offset", key, headers, value, at FROM bus_record b'
+    '  WHERE b.topic = w.topic AND b.partition = w.partition AND b."offset" >= w."from"'
+    '  ORDER BY b."offset" LIMIT $4) AS r ORDER BY w.n, r."offset" LIMIT $4'
+)
+
+
+class PostgresBus:
+    """The embedded implementation of `Bus`. `url` is the bus's own database, owned by its role."""
+
+    def __init__(self, url: str, *, client_id: str) -> None:
+        self._database = Database(url, application_name=f"{client_id} bus", pool_size=4)
+        self._bell = Bell(self._database, CHANNEL)
+        self._partitions: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Make the tables when they are missing. Raises `BusUnavailableError`."""
+        try:
+            async with self._database.write() as session:
+                await driver(session).execute(_SCHEMA)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+
+    async def stop(self) -> None:
+        """Let go of every connection."""
+        await self._bell.close()
+        await self._database.close()
+
+    async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        """Create the topics that are missing; partitions are only ever added."""
+        async with self._database.write() as session:
+            for topic in topics:
+                await driver(session).execute(_ENSURE, topic.name, topic.partitions)
+        self._partitions.clear()
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Returns when every record is committed. Raises `BusUnavailableError`, also for an unknown topic."""
+        if not records:
+            return
+        try:
+            async with self._database.write() as session:
+                await self._append(session, records)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+        self._bell.ring()
+
+    def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> "PostgresBusConsumer":
+        """A new member of `group`."""
+        return PostgresBusConsumer(self._database, group, topics, start)
+
+    async def _append(self, session: WriteSession, records: Sequence[OutgoingRecord]) -> None:
+        by_place: dict[Place, list[OutgoingRecord]] = defaultdict(list)
+        for record in records:
+            count = await self._count(session, record.topic)
+            by_place[record.topic, zlib.crc32(record.key.encode()) % count].append(record)
+        topics, partitions = zip(*by_place, strict=True)
+        locked = await driver(session).fetch(_LOCK, topics, partitions)
+        next_offset = {(row["topic"], row["partition"]): row["next_offset"] for row in locked}
+        rows = [
+            (*place, next_offset[place] + nth, record.key, _packed(record.headers), record.value)
+            for place, placed in by_place.items()
+            for nth, record in enumerate(placed)
+        ]
+        moves = [(*place, next_offset[place] + len(placed)) for place, placed in by_place.items()]
+        await driver(session).execute(_APPEND, *zip(*rows, strict=True))
+        await driver(session).execute(_MOVE, *zip(*moves, strict=True))
+
+    async def _count(self, session: WriteSession, topic: str) -> int:
+        if topic not in self._partitions:
+            rows = await driver(session).fetch(_PARTITIONS)
+            counts: dict[str, int] = defaultdict(int)
+            for row in rows:
+                counts[row["topic"]] += 1
+            self._partitions = counts
+        if not self._partitions.get(topic):
+            raise BusUnavailableError(f"no topic {topic}")
+        return self._partitions[topic]
+
+
+class PostgresBusConsumer:
+    """One member of a group. Its session holds the locks on its partitions; a lost session loses them all."""
+
+    def __init__(self, database: Database, group: str, topics: Sequence[str], start: StartPositions) -> None:
+        self._database = database
+        self._name = f"{group} {' '.join(sorted(topics))}"
+        self._topics = frozenset(topics)
+        self._start = start
+        self._wake = Bell()
+        self._session: asyncpg.Connection | None = None
+        self._next: dict[Place, int] = {}
+
+    async def start(self) -> None:
+        """Join the group. Raises `BusUnavailableError`."""
+        try:
+            self._session = await self._database.connect_alone("consumer")
+            await self._session.add_listener(CHANNEL, self._wake.heard)
+            rows = await self._session.fetch(_PARTITIONS)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+        self._places = [(row["topic"], row["partition"]) for row in rows if row["topic"] in self._topics]
+        self._shares = Shares(self._session, self._name, len(self._places))
+        self._balanced_at = float("-inf")
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self._session is not None:
+            self._session.terminate()
+        self._session = None
+        self._next = {}
+
+    async def fetch(
+        self,
+        max_records: int = FETCH_MAX_RECORDS,
+        timeout_s: float = FETCH_TIMEOUT_S,
+        skip: Collection[Place] = (),
+    ) -> list[Delivery]:
+        """See `BusConsumer.fetch`. After a lost session it joins anew, and asks `start` anew."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                session = await self._joined()
+                deliveries = await self._read(session, max_records, skip)
+            except _FAILURES as error:
+                await self.stop()
+                raise BusUnavailableError from error
+            remaining_s = deadline - time.monotonic()
+            if deliveries or remaining_s <= 0:
+                return deliveries
+            await self._wake.wait(min(POLL_S, remaining_s))
+
+    def rewind(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition from `offset` next, where it is still ours."""
+        if (topic, partition) in self._next:
+            self._next[topic, partition] = offset
+
+    async def report(self, positions: Mapping[Place, int]) -> None:
+        """Nothing: the positions in the consumers' databases are the lag's only measure here."""
+
+    async def _joined(self) -> asyncpg.Connection:
+        if self._session is None or self._session.is_closed():
+            await self.stop()
+            await self.start()
+        assert self._session is not None
+        if time.monotonic() - self._balanced_at >= BALANCE_S:
+            await self._shares.balance()
+            self._balanced_at = time.monotonic()
+            owned = [self._places[slot] for slot in sorted(self._shares.owned)]
+            self._next = {place: self._next[place] for place in owned if place in self._next}
+            for place in owned:
+                if place not in self._next:
+                    self._next[place] = await self._start(*place)
+        return self._session
+
+    async def _read(self, session: asyncpg.Connection, limit: int, skip: Collection[Place]) -> list[Delivery]:
+        wanted = [(*place, offset) for place, offset in self._next.items() if place not in skip]
+        if not wanted:
+            return []
+        deliveries = [_delivery(row) for row in await session.fetch(_READ, *zip(*wanted, strict=True), limit)]
+        for delivery in deliveries:
+            place = (delivery.topic, delivery.partition)
+            self._next.pop(place, None)  # to the end of the line: a busy partition does not starve the others
+            self._next[place] = delivery.offset + 1
+        return deliveries
+
+
+def _delivery(row: asyncpg.Record) -> Delivery:
+    headers = tuple((name, value.encode("latin-1")) for name, value in orjson.loads(row["headers"]))
+    place = (row["topic"], row["partition"], row["offset"])
+    return Delivery(*place, row["key"], headers, row["value"], row["at"].astimezone(UTC))
+
+
+def _packed(headers: Headers) -> bytes:
+    """JSON in which each byte of a value is one character: exact for any bytes, readable for text."""
+    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])

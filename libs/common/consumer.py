@@ -1,0 +1,221 @@
+"""Takes records from the bus to a handler, one transaction per partition batch, and never loses one.
+
+Rules (system.md §6): the position moves by compare-and-set in the handler's transaction, first, so that a zombie
+stops there. What fails through no fault of the record (not yet, unreachable, database) is tried again for ever;
+a poison record is parked on `<topic>.dead-letter` with the reason, in the transaction that moves past it; any other
+failure of a single record counts, and the fifth parks it. A partition that waits holds up no other.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Protocol
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from libs.common.bus import (
+    FETCH_TIMEOUT_S,
+    Bus,
+    BusConsumer,
+    BusUnavailableError,
+    Delivery,
+    NotYetError,
+    OutgoingRecord,
+    Place,
+    PoisonRecordError,
+)
+from libs.common.database import Bell, CommitUncertainError, Database, WriteSession
+from libs.common.inbox import ZombieError, advance, positions
+from libs.common.log import get_logger
+from libs.common.messages import DEAD_LETTER_SUFFIX
+from libs.common.outbox import append
+
+__all__ = ["Consumer", "Handler", "NotYetError", "PoisonRecordError"]
+
+ATTEMPTS_MAX = 5
+BACKOFF_MIN_S = 0.02
+BACKOFF_MAX_S = 1.0
+_RECORDS_FAULT = frozenset({"22", "23", "42"})  # SQLSTATE classes: data, integrity, syntax or access
+
+
+class Handler(Protocol):
+    """What a service does with records. Both calls may be repeated for the same deliveries."""
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> Any:
+        """Outside any transaction; may ask other services. Raises `NotYetError`, `PoisonRecordError`."""
+        ...
+
+    async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Any) -> None:
+        """All effects, in the transaction that moves the position. Raises `PoisonRecordError`."""
+        ...
+
+
+class Consumer:
+    """One member of the group, for one service's database. `service` goes on what is parked."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        database: Database,
+        group: str,
+        topics: Sequence[str],
+        handler: Handler,
+        *,
+        service: str,
+        bell: Bell | None = None,
+    ) -> None:
+        self._database = database
+        self._handler = handler
+        self._service = service
+        self._bell = bell or Bell(database)
+        self._member: BusConsumer = bus.consumer(group, topics, self._position)
+        self._positions: dict[Place, int] = {}
+        self._waiting: dict[Place, float] = {}  # until when, on the monotonic clock
+        self._failures: defaultdict[Place, int] = defaultdict(int)
+        self._attempts: defaultdict[tuple[Place, int], int] = defaultdict(int)
+
+    async def run(self) -> None:
+        """Consume for ever; end by cancelling. What is in a transaction's commit is finished first."""
+        delay_s = 0.0
+        started = False
+        try:
+            while True:
+                try:
+                    if not started:
+                        await self._member.start()
+                        started = True
+                    await self._round()
+                    delay_s = 0.0
+                except Exception as error:
+                    if not _is_outage(error):
+                        raise
+                    get_logger().warning("consumer_waits", exc_info=True)
+                    delay_s = min(BACKOFF_MAX_S, max(BACKOFF_MIN_S, 2 * delay_s))
+                    await asyncio.sleep(delay_s)
+        finally:
+            await self._member.stop()
+
+    async def _round(self) -> None:
+        await self._resume()
+        now = time.monotonic()
+        timeout_s = min([FETCH_TIMEOUT_S, *(max(0.0, due - now) for due in self._waiting.values())])
+        deliveries = await self._member.fetch(timeout_s=timeout_s, skip=tuple(self._waiting))
+        ordered = sorted(deliveries, key=lambda d: (d.topic, d.partition, d.offset))
+        batches = [(place, list(batch)) for place, batch in groupby(ordered, lambda d: (d.topic, d.partition))]
+        await asyncio.gather(*(self._batch(place, batch) for place, batch in batches))
+        if batches:
+            self._bell.ring()
+            await self._member.report({place: self._positions[place] for place, _ in batches})
+
+    async def _position(self, topic: str, partition: int) -> int:
+        """Where our database says that this partition goes on."""
+        async with self._database.read() as session:
+            offset = (await positions(session, topic)).get(partition, 0)
+        self._positions[topic, partition] = offset
+        return offset
+
+    async def _resume(self) -> None:
+        """Put the partitions whose wait is over back to where the database says."""
+        now = time.monotonic()
+        for place in [place for place, due in self._waiting.items() if due <= now]:
+            offset = await self._position(*place)
+            del self._waiting[place]
+            self._member.rewind(*place, offset)
+
+    async def _batch(self, place: Place, batch: Sequence[Delivery]) -> None:
+        """The whole batch in one transaction; where a record is at fault, one record each."""
+        try:
+            await self._apply(place, batch)
+        except Exception as error:  # noqa: BLE001 - sorted by _is_outage, and never swallowed: it waits or counts
+            if _is_outage(error):
+                self._wait(place, error)
+                return
+            for delivery in batch:
+                if not await self._single(place, delivery):
+                    return
+        self._failures.pop(place, None)
+
+    async def _single(self, place: Place, delivery: Delivery) -> bool:
+        """One record in one transaction: handled or parked, True; to be tried again, False."""
+        tries = (place, delivery.offset)
+        try:
+            await self._apply(place, [delivery])
+        except PoisonRecordError as error:
+            return await self._park(place, delivery, error.reason)
+        except Exception as error:  # noqa: BLE001 - as above
+            if not _is_outage(error):
+                self._attempts[tries] += 1
+                if self._attempts[tries] >= ATTEMPTS_MAX:
+                    del self._attempts[tries]
+                    get_logger().error("record_unhandled", topic=place[0], partition=place[1], exc_info=True)
+                    return await self._park(place, delivery, "unhandled")
+            self._wait(place, error)
+            return False
+        self._attempts.pop(tries, None)
+        return True
+
+    async def _apply(self, place: Place, batch: Sequence[Delivery]) -> None:
+        prepared = await self._handler.prepare(batch)
+        next_offset = batch[-1].offset + 1
+        async with self._database.write() as session:
+            await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
+            await self._handler.handle(session, batch, prepared)
+        self._positions[place] = next_offset
+
+    async def _park(self, place: Place, delivery: Delivery, reason: str) -> bool:
+        """Leave the record, as it came, to the operator, and move on."""
+        try:
+            async with self._database.write() as session:
+                next_offset = delivery.offset + 1
+                await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
+                await append(session, [_dead_letter(self._service, delivery, reason)])
+        except Exception as error:
+            if not _is_outage(error):
+                raise
+            self._wait(place, error)
+            return False
+        self._positions[place] = next_offset
+        get_logger().error("record_parked", topic=place[0], partition=place[1], offset=delivery.offset, reason=reason)
+        return True
+
+    def _wait(self, place: Place, error: Exception) -> None:
+        self._failures[place] += 1
+        delay_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(10, self._failures[place] - 1))
+        self._waiting[place] = time.monotonic() + delay_s
+        get_logger().info(
+            "partition_waits", topic=place[0], partition=place[1], error=type(error).__name__, delay_ms=delay_s * 1000
+        )
+
+
+def _dead_letter(service: str, delivery: Delivery, reason: str) -> OutgoingRecord:
+    """The record as it came, and why and from where; never more personal data than the source."""
+    facts = {
+        "reason": reason,
+        "service": service,
+        "topic": delivery.topic,
+        "partition": str(delivery.partition),
+        "offset": str(delivery.offset),
+        "timestamp": delivery.timestamp.isoformat(),
+    }
+    headers = (*delivery.headers, *((f"dl_{name}", value.encode()) for name, value in facts.items()))
+    return OutgoingRecord(delivery.topic + DEAD_LETTER_SUFFIX, delivery.key, headers, delivery.value)
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether time alone can help: nothing is wrong with the record."""
+    waits = (NotYetError, ZombieError, BusUnavailableError, CommitUncertainError, OSError, PoolTimeoutError)
+    if isinstance(error, waits):
+        return True
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        state = getattr(error.orig, "sqlstate", None)
+    elif isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
+    else:
+        state = getattr(error, "sqlstate", None)
+    return state is not None and state[:2] not in _RECORDS_FAULT

@@ -1,0 +1,126 @@
+"""The only publisher: takes what handlers left in the outbox to the bus, in order, at least once, without a gap.
+
+Rules (events.md §1.1, fence.md §4): a lane belongs to one relay at a time, by a session lock on the very session
+that numbers and marks, so a relay that lost its session can do neither. Per batch: give each new row of a lane the
+next number, commit, publish, move the lane's `sent` mark, commit. A crash between any two of these repeats records
+with the same numbers, and never skips one. No cursor: rows are found because they carry no number.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord
+from libs.common.database import Bell, CommitUncertainError, Database, Shares, transaction
+from libs.common.log import get_logger
+from libs.common.messages import LANES
+from libs.common.outbox import ALL_LANES
+
+BATCH_MAX = 500  # rows
+POLL_S = 0.5  # NOTIFY is only a wake-up: what it missed is found by looking
+BALANCE_S = 1.0
+BACKOFF_MAX_S = 1.0
+
+_ENSURE_LANES = "INSERT INTO outbox_lane (lane) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
+_WAITING = (
+    "SELECT EXISTS (SELECT FROM outbox WHERE number IS NULL AND lane = ANY($1::smallint[]))"
+    " OR EXISTS (SELECT FROM outbox_lane WHERE numbered > sent AND lane = ANY($1::smallint[]))"
+)
+_LOCK_LANES = "SELECT numbered, sent FROM outbox_lane WHERE lane = ANY($1::smallint[]) ORDER BY lane FOR UPDATE"
+_PENDING = (
+    "SELECT o.topic, o.key, o.headers, o.payload, o.lane, o.generation, o.number"
+    " FROM outbox o JOIN outbox_lane l USING (lane, generation)"
+    " WHERE o.lane = ANY($1::smallint[]) AND o.number > l.sent ORDER BY o.lane, o.number LIMIT $2"
+)
+_NUMBER = """
+WITH fresh AS (
+  SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY id) AS nth FROM (
+    SELECT id, lane FROM outbox WHERE number IS NULL AND lane = ANY($1::smallint[]) ORDER BY id LIMIT $2) AS oldest
+), marked AS (
+  UPDATE outbox o SET number = l.numbered + fresh.nth, generation = l.generation
+  FROM fresh JOIN outbox_lane l USING (lane) WHERE o.id = fresh.id
+  RETURNING o.id, o.topic, o.key, o.headers, o.payload, o.lane, o.generation, o.number
+), counted AS (
+  UPDATE outbox_lane l SET numbered = l.numbered + c.n
+  FROM (SELECT lane, count(*) AS n FROM fresh GROUP BY lane) AS c WHERE l.lane = c.lane
+)
+SELECT topic, key, headers, payload, lane, generation, number FROM marked ORDER BY id
+"""
+_MARK_SENT = (
+    "UPDATE outbox_lane l SET sent = m.number FROM unnest($1::smallint[], $2::bigint[], $3::bigint[])"
+    " AS m (lane, generation, number) WHERE l.lane = m.lane AND l.generation = m.generation AND l.sent < m.number"
+)
+
+
+class Relay:
+    """One of any number of relays of one service; they share the lanes. `producer` is the service's name."""
+
+    def __init__(self, database: Database, bus: Bus, *, producer: str, bell: Bell | None = None) -> None:
+        self._database = database
+        self._bus = bus
+        self._producer = producer
+        self._bell = bell or Bell()
+        self._delay_s = 0.0
+
+    async def run(self) -> None:
+        """Publish for ever; end by cancelling. Outages of database and bus are waited out."""
+        while True:
+            try:
+                await self._own_lanes()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError):
+                get_logger().warning("relay_without_database", exc_info=True)
+                await self._back_off()
+
+    async def _own_lanes(self) -> None:
+        """The life of one session: its locks are this relay's lanes."""
+        session = await self._database.connect_alone("relay")
+        try:
+            await session.execute(_ENSURE_LANES, ALL_LANES)
+            await session.add_listener("outbox", self._bell.heard)
+            shares = Shares(session, "outbox", ALL_LANES)
+            balanced_at = float("-inf")
+            while True:
+                if time.monotonic() - balanced_at >= BALANCE_S:
+                    await shares.balance()
+                    balanced_at = time.monotonic()
+                if not await self.drain_once(session, sorted(shares.owned)):
+                    await self._bell.wait(POLL_S)
+        finally:
+            session.terminate()  # at once and without a word to the server: it must not outlive a cancellation
+
+    async def drain_once(self, session: asyncpg.Connection, lanes: Sequence[int]) -> int:
+        """Publish one batch of `lanes`, owned by `session`; how many records. An outage of the bus is waited out."""
+        if not await session.fetchval(_WAITING, lanes):
+            return 0
+        async with transaction(session):
+            # Locking in a statement of its own: the next one then sees what a former owner did until now.
+            behind = any(row["numbered"] > row["sent"] for row in await session.fetch(_LOCK_LANES, lanes))
+            rows = await session.fetch(_PENDING if behind else _NUMBER, lanes, BATCH_MAX)
+        try:
+            await self._bus.publish([self._record(row) for row in rows])
+        except BusUnavailableError:
+            get_logger().warning("relay_without_bus", producer=self._producer, exc_info=True)
+            await self._back_off()
+            return len(rows)
+        self._delay_s = 0.0
+        last = {(row["lane"], row["generation"]): row["number"] for row in sorted(rows, key=lambda r: r["number"])}
+        async with transaction(session):
+            marks = sorted((lane, generation, number) for (lane, generation), number in last.items())
+            await session.execute(_MARK_SENT, *zip(*marks, strict=True))
+        return len(rows)
+
+    def _record(self, row: Any) -> OutgoingRecord:
+        headers = tuple((name, value.encode()) for name, value in orjson.loads(row["headers"]))
+        if row["lane"] < LANES:
+            numbering = {"generation": row["generation"], "lane": row["lane"], "number": row["number"]}
+            headers += (("ce_producer", self._producer.encode()),)
+            headers += tuple((f"ce_{name}", str(value).encode()) for name, value in numbering.items())
+        return OutgoingRecord(row["topic"], row["key"], headers, row["payload"])
+
+    async def _back_off(self) -> None:
+        self._delay_s = min(BACKOFF_MAX_S, max(0.02, 2 * self._delay_s))
+        await asyncio.sleep(self._delay_s)

@@ -1,0 +1,49 @@
+"""A service's database without a service: the shared tables alone, with the grants a runtime role gets."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from libs.common.database import Database
+from libs.common.inbox import INBOX_GRANTS, inbox_tables
+from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
+from tests.servers import Postgres, TestDatabase, aside
+
+
+@pytest.fixture(scope="session")
+def plain_template(postgres: Postgres) -> Iterator[str]:
+    postgres.role("plain_owner")
+    postgres.role("plain")
+    name = postgres.create("plain_owner")
+    aside(_create_tables(postgres.url("plain_owner", name)))
+    grants = [f"GRANT {rights} ON {table} TO plain" for table, rights in (OUTBOX_GRANTS | INBOX_GRANTS).items()]
+    extra = ["CREATE TABLE effect (id text PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())"]
+    postgres.execute(*grants, *extra, "GRANT ALL ON effect TO plain", database=name)
+    yield name
+    postgres.drop(name)
+
+
+async def _create_tables(owner_url: str) -> None:
+    metadata = MetaData()
+    outbox_tables(metadata)
+    inbox_tables(metadata)
+    engine = create_async_engine(owner_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+
+
+@pytest.fixture
+def plain_database(postgres: Postgres, plain_template: str) -> Iterator[TestDatabase]:
+    with postgres.database("plain", owner="plain_owner", template=plain_template) as database:
+        yield database
+
+
+@pytest.fixture
+async def database(plain_database: TestDatabase) -> AsyncIterator[Database]:
+    """The shared tables, and a table `effect(id)` for whatever a test's handler does."""
+    database = Database(plain_database.url, application_name="test", pool_size=8)
+    yield database
+    await database.close()

@@ -1,0 +1,316 @@
+"""What a transaction of ours promises, on a real PostgreSQL (fence.md §2)."""
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from libs.common.database import (
+    IDLE_IN_TRANSACTION_MS,
+    CommitUncertainError,
+    Database,
+    Shares,
+    clock,
+    driver,
+)
+from tests.servers import Postgres, TestDatabase
+from tests.waiting import until
+
+INSERT = text("INSERT INTO effect (id) VALUES (:id)")
+
+
+async def effects(database: Database) -> list[str]:
+    async with database.read() as session:
+        return list((await session.execute(text("SELECT id FROM effect ORDER BY at"))).scalars())
+
+
+async def test_a_write_is_kept_on_a_clean_exit(database: Database):
+    async with database.write() as session:
+        await session.execute(INSERT, {"id": "kept"})
+    assert await effects(database) == ["kept"]
+
+
+async def test_a_write_is_undone_by_any_exception(database: Database):
+    async def failing():
+        async with database.write() as session:
+            await session.execute(INSERT, {"id": "undone"})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await failing()
+    assert await effects(database) == []
+
+
+async def test_a_read_session_cannot_write(database: Database):
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with database.read() as session:
+            await session.execute(INSERT, {"id": "never"})
+    assert await effects(database) == []
+
+
+async def test_a_swallowed_error_is_not_mistaken_for_a_commit(database: Database):
+    """PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and without an error."""
+
+    async def swallowing():
+        async with database.write() as session:
+            await session.execute(INSERT, {"id": "lost"})
+            with suppress(DBAPIError):
+                await session.execute(text("SELECT 1/0"))
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await swallowing()
+    assert await effects(database) == []
+    async with database.write() as session:
+        await session.execute(INSERT, {"id": "next"})
+    assert await effects(database) == ["next"]
+
+
+async def test_isolation_is_read_committed_whatever_the_server_defaults_to(
+    database: Database, postgres: Postgres, plain_database: TestDatabase
+):
+    postgres.execute(
+        f"ALTER ROLE plain IN DATABASE {plain_database.name} SET default_transaction_isolation = 'serializable'"
+    )
+    async with database.write() as session:
+        assert (await session.execute(text("SHOW transaction_isolation"))).scalar() == "read committed"
+    async with database.read() as session:
+        assert (await session.execute(text("SHOW transaction_isolation"))).scalar() == "read committed"
+
+
+async def test_a_later_statement_sees_what_was_committed_meanwhile(database: Database):
+    async with database.write() as session:
+        assert (await session.execute(text("SELECT count(*) FROM effect"))).scalar() == 0
+        async with database.write() as other:
+            await other.execute(INSERT, {"id": "meanwhile"})
+        assert (await session.execute(text("SELECT count(*) FROM effect"))).scalar() == 1
+
+
+async def test_the_clock_is_now_and_not_the_start_of_the_transaction(database: Database):
+    async with database.write() as session:
+        first = await clock(session)
+        second = await clock(session)
+    assert second > first
+    assert first.utcoffset() is not None
+
+
+async def test_the_driver_writes_inside_the_same_transaction(database: Database):
+    """As the first action too: SQLAlchemy begins lazily, and a COPY before that was kept after a rollback (seen)."""
+
+    async def copying():
+        async with database.write() as session:
+            await driver(session).copy_records_to_table("effect", records=[("copied",)], columns=["id"])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await copying()
+    assert await effects(database) == []
+
+
+@pytest.fixture
+async def slow_commit(database: Database, postgres: Postgres, plain_database: TestDatabase):
+    """COMMIT waits, in a deferred trigger, until the advisory lock 7 is free. Yields the session that holds it."""
+    postgres.execute(
+        "CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER waiting AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait_at_commit()",
+        database=plain_database.name,
+    )
+    holder = await database.connect_alone("test")
+    await holder.execute("SELECT pg_advisory_lock(7)")
+    yield holder
+    await holder.close()
+
+
+async def waiting_commits(holder: asyncpg.Connection) -> int:
+    return await holder.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+async def write_one(database: Database, identity: str) -> None:
+    async with database.write() as session:
+        await session.execute(INSERT, {"id": identity})
+
+
+async def test_a_cancelled_caller_waits_for_its_commit(database: Database, slow_commit: asyncpg.Connection):
+    writing = asyncio.create_task(write_one(database, "committed"))
+    await until(lambda: waiting_commits(slow_commit))
+    for _ in range(3):
+        writing.cancel()
+        done, _ = await asyncio.wait([writing], timeout=0.05)
+        assert not done
+    await slow_commit.execute("SELECT pg_advisory_unlock(7)")
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert await effects(database) == ["committed"]
+
+
+async def test_a_commit_outlives_the_statement_timeout(database: Database, slow_commit: asyncpg.Connection):
+    async def writing():
+        async with database.write() as session:
+            await session.execute(text("SET LOCAL statement_timeout = '50ms'"))
+            await session.execute(text("SET LOCAL lock_timeout = 0"))
+            await session.execute(INSERT, {"id": "patient"})
+
+    task = asyncio.create_task(writing())
+    await until(lambda: waiting_commits(slow_commit))
+    done, _ = await asyncio.wait([task], timeout=0.3)  # six times the statement timeout
+    assert not done
+    await slow_commit.execute("SELECT pg_advisory_unlock(7)")
+    await task
+    assert await effects(database) == ["patient"]
+
+
+async def test_a_cancelled_transaction_leaves_no_session_inside_one(database: Database, slow_commit):
+    """Cancelled before the commit: rolled back, and the pooled session begins anew."""
+
+    async def holding():
+        async with database.write() as session:
+            await session.execute(INSERT, {"id": "never"})
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(holding()) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await slow_commit.execute("SELECT pg_advisory_unlock(7)")
+    await write_one(database, "after")
+    assert await effects(database) == ["after"]
+
+
+async def test_a_warning_on_commit_is_a_failure(database: Database, postgres: Postgres, plain_database: TestDatabase):
+    """As the server says when a standby's acknowledgement was given up: committed here, perhaps only here."""
+    postgres.execute(
+        "CREATE FUNCTION warn_at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE WARNING 'canceling wait for synchronous replication'; RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER warning AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION warn_at_commit()",
+        database=plain_database.name,
+    )
+    with pytest.raises(CommitUncertainError):
+        await write_one(database, "uncertain")
+
+
+async def test_a_notice_on_commit_is_none(database: Database, postgres: Postgres, plain_database: TestDatabase):
+    postgres.execute(
+        "CREATE FUNCTION note_at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE NOTICE 'nothing'; RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER noting AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION note_at_commit()",
+        database=plain_database.name,
+    )
+    await write_one(database, "fine")
+
+
+async def test_a_session_lost_before_its_commit_is_uncertain_and_the_pool_recovers(database: Database):
+    admin = await database.connect_alone("test")
+
+    async def losing():
+        async with database.write() as session:
+            await session.execute(INSERT, {"id": "lost"})
+            backend = driver(session).get_server_pid()
+            await admin.execute("SELECT pg_terminate_backend($1)", backend)
+            await until(lambda: _gone(admin, backend))
+
+    with pytest.raises(CommitUncertainError):
+        await losing()
+    await write_one(database, "next")
+    assert await effects(database) == ["next"]
+    await admin.close()
+
+
+async def _gone(admin: asyncpg.Connection, backend: int) -> bool:
+    return not await admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backend)
+
+
+async def test_sessions_closed_by_the_server_while_pooled_are_replaced(database: Database):
+    await asyncio.gather(*(write_one(database, str(n)) for n in range(4)))
+    assert len(await effects(database)) == 4
+    admin = await database.connect_alone("test")
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'test' AND datname = current_database()"
+    )
+    await until(lambda: _none_pooled(admin))
+    await asyncio.gather(*(write_one(database, str(n)) for n in range(4, 8)))
+    assert len(await effects(database)) == 8
+    await admin.close()
+
+
+async def _none_pooled(admin: asyncpg.Connection) -> bool:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
+    return not await admin.fetchval(query)
+
+
+async def test_a_paused_transaction_loses_its_locks_within_half_a_second(database: Database):
+    """A process stopped inside a transaction must not hold a scope's row (fence.md §2, Acquire)."""
+    await write_one(database, "scope")
+    locked = asyncio.Event()
+
+    async def paused():
+        async with database.write() as session:
+            await session.execute(text("SELECT FROM effect WHERE id = 'scope' FOR UPDATE"))
+            locked.set()
+            await asyncio.sleep(20 * IDLE_IN_TRANSACTION_MS / 1000)
+
+    task = asyncio.create_task(paused())
+    await locked.wait()
+    started = asyncio.get_running_loop().time()
+    async with database.write() as session:
+        await session.execute(text("SELECT FROM effect WHERE id = 'scope' FOR UPDATE"))
+    assert asyncio.get_running_loop().time() - started < 4 * IDLE_IN_TRANSACTION_MS / 1000
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_every_session_sets_its_timeouts(database: Database):
+    expected = {
+        "idle_in_transaction_session_timeout": "500ms",
+        "lock_timeout": "5s",
+        "statement_timeout": "10s",
+        "default_transaction_isolation": "read committed",
+    }
+    alone = await database.connect_alone("test")
+    for name, value in expected.items():
+        assert await alone.fetchval(f"SHOW {name}") == value
+        for opened in (database.read(), database.write()):
+            async with opened as session:
+                assert (await session.execute(text(f"SHOW {name}"))).scalar() == value
+    await alone.close()
+
+
+async def test_shares_are_fair_disjoint_and_complete_as_members_come_and_go(database: Database):
+    sessions = [await database.connect_alone("member") for _ in range(3)]
+    members = [Shares(session, "group", 10) for session in sessions]
+
+    async def settle(count: int) -> list[frozenset[int]]:
+        for _ in range(3):
+            for member in members[:count]:
+                await member.balance()
+        return [member.owned for member in members[:count]]
+
+    assert [len(owned) for owned in await settle(1)] == [10]
+    owned = await settle(3)
+    assert sorted(slot for slots in owned for slot in slots) == list(range(10))
+    assert max(map(len, owned)) == 4
+    sessions[2].terminate()
+    await until(lambda: _complete(settle))
+    for session in sessions[:2]:
+        await session.close()
+
+
+async def _complete(settle) -> bool:
+    return sorted(slot for slots in await settle(2) for slot in slots) == list(range(10))
+
+
+async def test_shares_of_another_name_do_not_interfere(database: Database):
+    sessions = [await database.connect_alone("member") for _ in range(2)]
+    members = [Shares(session, name, 4) for session, name in zip(sessions, ("a", "b"), strict=True)]
+    for member in members:
+        await member.balance()
+    assert [len(member.owned) for member in members] == [4, 4]
+    for session in sessions:
+        await session.close()
