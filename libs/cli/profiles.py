@@ -1,0 +1,153 @@
+"""Which processes an installation has, and what each is told: the embedded and the distributed profile as one table.
+
+Rules:
+- Embedded: one process a service. Distributed: one process a role (system.md §7). The code that runs is the same.
+- A process gets the environment that is written here and nothing more of ours: its own database role, its own secrets.
+- What discloses is a permit holder and has a slot; it stops first, so that its last permits still find consent.
+- The ports are loopback only; a role without a door of its own gets none.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import libs
+from libs.cli.children import Program, python
+from libs.cli.databases import DatabaseUrls
+from libs.cli.people import SUPERVISOR
+from libs.cli.secrets import Secrets
+
+Profile = Literal["embedded", "distributed"]
+
+HOST: Final = "127.0.0.1"
+SERVICES: Final = ("consent", "audit", "advis")
+REFERENCE: Final = Path(libs.__file__).parents[1] / "deploy" / "reference"
+ROLES: Final[Mapping[Profile, Mapping[str, tuple[str, ...]]]] = {
+    "embedded": dict.fromkeys(SERVICES, ("all",)),
+    "distributed": dict.fromkeys(SERVICES, ("api", "consumer", "relay", "worker")),
+}
+DISCLOSING: Final = {("advis", "all"), ("advis", "api"), ("advis", "worker")}
+WITH_A_DOOR: Final = {"all", "api"}
+
+_FIRST, _THEN, _LAST = 0, 1, 2  # the order of stopping
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the four doors are, on loopback."""
+
+    issuer: int = 8100
+    consent: int = 8101
+    advis: int = 8102
+    audit: int = 8103
+
+    def url(self, door: str) -> str:
+        """`http://127.0.0.1:<port>` of one of the four."""
+        return f"http://{HOST}:{getattr(self, door)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the table needs to know of one installation. `more` is added to every process's environment."""
+
+    profile: Profile
+    ports: Ports
+    databases: Mapping[str, DatabaseUrls] = field(repr=False)
+    bus_url: str = field(repr=False)
+    secrets: Secrets
+    issuer_config: Path
+    log_dir: Path
+    endpoints_file: Path | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+def programs(plan: Plan) -> tuple[Program, ...]:
+    """Every process that is kept running: the development issuer, then the services' roles."""
+    roles = ROLES[plan.profile]
+    return (_issuer(plan), *(_role(plan, service, role) for service in SERVICES for role in roles[service]))
+
+
+def migrations(plan: Plan) -> tuple[Program, ...]:
+    """One process a service that brings its database to today's form and ends. It alone gets the owner's URL."""
+    return tuple(_migration(plan, service) for service in SERVICES)
+
+
+def process_name(service: str, role: str) -> str:
+    """What a role's process is called: `advis` when it does everything, else `advis-relay`."""
+    return service if role == "all" else f"{service}-{role}"
+
+
+def slot_name(service: str, role: str, *, supervisor: str = SUPERVISOR) -> str | None:
+    """A disclosing role's slot, `<supervisor client id>/<process>`; None for a role that discloses nothing."""
+    return f"{supervisor}/{process_name(service, role)}" if (service, role) in DISCLOSING else None
+
+
+def _issuer(plan: Plan) -> Program:
+    where = ("--host", HOST, "--port", str(plan.ports.issuer))
+    return Program(
+        "issuer",
+        python("libs.cli.issuer", "--config", str(plan.issuer_config), *where),
+        {**_inherited(), **plan.more, "SAMTYKKEBRO_PROFILE": "development", "SAMTYKKEBRO_INSTANCE": "issuer"},
+        log=plan.log_dir / "issuer.log",
+        rank=_LAST,
+        ready_url=plan.ports.url("issuer") + "/.well-known/openid-configuration",
+    )
+
+
+def _role(plan: Plan, service: str, role: str) -> Program:
+    name = process_name(service, role)
+    slot = slot_name(service, role)
+    door = plan.ports.url(service) + "/health/ready" if role in WITH_A_DOOR else None
+    return Program(
+        name,
+        python(f"services.{service}", role),
+        {**_service(plan, service, name), **plan.more},
+        log=plan.log_dir / f"{name}.log",
+        slot=slot,
+        rank=_FIRST if slot else _THEN,
+        ready_url=door,
+    )
+
+
+def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
+    told = {
+        "PROFILE": "development",
+        "INSTANCE": name,
+        "HOST": HOST,
+        "PORT": str(getattr(plan.ports, service)),
+        "DATABASE_URL": plan.databases[service].runtime,
+        "BUS_URL": plan.bus_url,
+        "ISSUER_URL": plan.ports.url("issuer"),
+        "AUDIENCE": service,
+        "SECRETS_DIR": str(plan.secrets.service(service)),
+        "REFERENCE_DIR": str(REFERENCE),
+        **{f"{other.upper()}_URL": plan.ports.url(other) for other in SERVICES},
+    }
+    if service == "advis":
+        told |= {"CLIENT_ID": "advis", "CLIENT_SECRET_FILE": str(plan.secrets.client("advis"))}
+        told |= {"ENDPOINTS_FILE": str(plan.endpoints_file)} if plan.endpoints_file else {}
+    return {**_inherited(), **_prefixed(told)}
+
+
+def _migration(plan: Plan, service: str) -> Program:
+    name = process_name(service, "migrate")
+    told = {
+        "PROFILE": "development",
+        "INSTANCE": name,
+        "MIGRATION_DATABASE_URL": plan.databases[service].owner,
+        "SECRETS_DIR": str(plan.secrets.service(service)),
+        "REFERENCE_DIR": str(REFERENCE),
+    }
+    environment = {**_inherited(), **_prefixed(told), **plan.more}
+    return Program(name, python(f"services.{service}", "migrate"), environment, log=plan.log_dir / f"{name}.log")
+
+
+def _prefixed(told: Mapping[str, str]) -> dict[str, str]:
+    return {f"SAMTYKKEBRO_{variable}": value for variable, value in told.items()}
+
+
+def _inherited() -> dict[str, str]:
+    return {"TZ": "UTC", **{name: os.environ[name] for name in _INHERITED if name in os.environ}}

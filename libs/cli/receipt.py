@@ -1,0 +1,119 @@
+"""Verifies a receipt without asking anyone: the file, the published keys, and nothing else (promise P5).
+
+Rules:
+- A receipt is a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037, RFC 9864), its payload canonical JSON
+  (RFC 8785): one content has one byte form, so that a hash of it means something.
+- Only what the signature covers is shown. A key is chosen by its `kid` from the key set that the reader trusts.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import rfc8785
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+ALGORITHM = "Ed25519"
+_FETCH_TIMEOUT_S = 10.0
+_RECEIPT_CHARACTERS_MAX = 64 * 1024
+_BASE64URL_PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class ReceiptError(Exception):
+    """The receipt does not hold; the text is the reason."""
+
+
+class KeysError(Exception):
+    """The key set could not be read; nothing is said about the receipt."""
+
+
+def verify_receipt(receipt: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The content of a receipt that holds.
+
+    `receipt` is the compact JWS, or a JSON object that has it under `receipt` (the answer of a grant); `jwks` is a
+    public JWK set (RFC 7517). Raises ReceiptError with the reason, KeysError when `jwks` is no key set.
+    """
+    if len(receipt) > _RECEIPT_CHARACTERS_MAX:
+        raise ReceiptError(f"it is longer than {_RECEIPT_CHARACTERS_MAX} characters")
+    keys, compact = _imported(jwks), _compact(receipt.strip())
+    try:
+        kid = jws.extract_compact(compact).headers().get("kid")
+        if not isinstance(kid, str) or kid not in {key.kid for key in keys.keys}:
+            raise ReceiptError(f"it names the signing key {kid!r}, which is not in the key set")
+        signed = jws.deserialize_compact(compact, keys, algorithms=[ALGORITHM])
+    except (JoseError, ValueError, binascii.Error) as error:
+        raise ReceiptError(f"the signature does not hold ({type(error).__name__})") from error
+    return _canonical(signed.payload)
+
+
+def read_jwks(source: str) -> Mapping[str, Any]:
+    """The JWK set at a path or an http(s) address. Raises KeysError."""
+    try:
+        document = orjson.loads(_read(source))
+    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, orjson.JSONDecodeError) as error:
+        raise KeysError(f"no key set at {source} ({type(error).__name__})") from error
+    if not isinstance(document, dict):
+        raise KeysError(f"no key set at {source}")
+    return document
+
+
+def lines(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The content for a reader: one (field, value) a line, nested fields under their parent's name."""
+    for field, value in content.items():
+        if isinstance(value, Mapping):
+            yield from lines(value, f"{prefix}{field}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{field}", ", ".join(str(item) for item in value)
+        else:
+            yield f"{prefix}{field}", "" if value is None else str(value)
+
+
+def _imported(jwks: Mapping[str, Any]) -> KeySet:
+    try:
+        return KeySet.import_key_set({"keys": jwks["keys"]})
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise KeysError(f"that is no key set ({type(error).__name__})") from error
+
+
+def _compact(text: str) -> bytes:
+    if text.startswith("{"):
+        try:
+            text = str(orjson.loads(text)["receipt"])
+        except (orjson.JSONDecodeError, KeyError) as error:
+            raise ReceiptError("it is neither a JWS nor a JSON object with a receipt in it") from error
+    if not _BASE64URL_PARTS.fullmatch(text) or not all(_is_exact(part) for part in text.split(".")):
+        raise ReceiptError("it is not a JWS: three parts of exact base64url with a dot between them")
+    return text.encode()
+
+
+def _is_exact(part: str) -> bool:
+    """Whether the text is the one that its bytes encode to: no bit of the last letter is free to be changed."""
+    with suppress(binascii.Error):
+        padded = part + "=" * (-len(part) % 4)
+        return base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode().rstrip("=") == part
+    return False
+
+
+def _canonical(payload: bytes) -> Mapping[str, Any]:
+    try:
+        content = orjson.loads(payload)
+        same = rfc8785.dumps(content) == payload
+    except (orjson.JSONDecodeError, rfc8785.CanonicalizationError) as error:
+        raise ReceiptError("its content is not JSON that has a canonical form") from error
+    if not same or not isinstance(content, dict):
+        raise ReceiptError("its content is not in the canonical form of RFC 8785")
+    return content
+
+
+def _read(source: str) -> bytes:
+    if not source.startswith(("http://", "https://")):
+        return Path(source).read_bytes()
+    return httpx2.get(source, timeout=_FETCH_TIMEOUT_S, follow_redirects=False).raise_for_status().content
