@@ -1,0 +1,110 @@
+"""Appending to the log: one transaction each, safe with any number of sequencers at once.
+
+1. Read the head, then the lanes' marks. 2. Drop what came before, note what was passed over. 3. Hash. 4. Claim the
+head. 5. Write leaves, openings, subtrees and marks. Who loses the claim begins again at 1 on the new head, a bounded
+number of times: nothing was written yet, so there is nothing to undo.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from libs.common.bus import NotYetError, OutgoingRecord
+from libs.common.database import WriteSession
+from libs.common.outbox import append
+from services.audit import store
+from services.audit.domain import numbering
+from services.audit.domain.entry import Gap
+from services.audit.leaves import Leaf, LeafMaker
+
+CLAIM_ATTEMPTS_MAX = 64
+
+Marks = Mapping[store.Lane, numbering.Mark]
+
+
+class HeadContendedError(NotYetError):
+    """Other sequencers won every race; the records are delivered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A prepared leaf that is appended unless its number has come before. `parked`: goes to the operator with it."""
+
+    leaf: Leaf
+    parked: OutgoingRecord | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one batch appends, given the marks it was planned on."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    marks: dict[store.Lane, numbering.Mark] = field(default_factory=dict)
+    parked: list[OutgoingRecord] = field(default_factory=list)
+
+
+async def append_entries(
+    session: WriteSession, candidates: Sequence[Candidate], *, maker: LeafMaker, now: datetime
+) -> int:
+    """Append what is new among `candidates`; how many leaves that was. Raises HeadContendedError."""
+    lanes = {_lane(candidate.leaf) for candidate in candidates}
+    return await _append(session, lanes, lambda marks: _admit(candidates, marks, maker, now), now)
+
+
+async def report_gaps(session: WriteSession, *, maker: LeafMaker, now: datetime, grace: timedelta) -> int:
+    """Append a `gap.opened` for every hole older than `grace`; how many. Raises HeadContendedError."""
+    lanes = set(await store.load_lanes(session))
+    return await _append(session, lanes, lambda marks: _report(marks, maker, now, grace), now)
+
+
+async def _append(
+    session: WriteSession, lanes: set[store.Lane], planned: Callable[[Marks], Plan], now: datetime
+) -> int:
+    for _ in range(CLAIM_ATTEMPTS_MAX):
+        head = await store.load_head(session)
+        plan = planned(await store.load_marks(session, lanes))
+        if not plan.leaves:
+            return 0
+        new, closed = head.extend(leaf.leaf_hash for leaf in plan.leaves)
+        if not await store.claim_head(session, head.size, new, now):
+            continue
+        await store.write_leaves(session, head.size, plan.leaves)
+        await store.write_subtrees(session, closed)
+        await store.write_marks(session, new.size, plan.marks)
+        await append(session, plan.parked)
+        return len(plan.leaves)
+    raise HeadContendedError
+
+
+def _admit(candidates: Sequence[Candidate], marks: Marks, maker: LeafMaker, now: datetime) -> Plan:
+    plan = Plan()
+    closed: list[Gap] = []
+    for candidate in candidates:
+        lane = _lane(candidate.leaf)
+        assert candidate.leaf.numbered is not None
+        admission = numbering.admit(plan.marks.get(lane, marks[lane]), candidate.leaf.numbered.number, now)
+        if not admission.new:
+            continue
+        plan.marks[lane] = admission.mark
+        plan.leaves.append(candidate.leaf)
+        if candidate.parked:
+            plan.parked.append(candidate.parked)
+        if admission.closed:
+            closed.append(Gap(*lane, *admission.closed))
+    plan.leaves += maker.gaps("gap.closed", closed, now)
+    return plan
+
+
+def _report(marks: Marks, maker: LeafMaker, now: datetime, grace: timedelta) -> Plan:
+    plan = Plan()
+    for lane, mark in marks.items():
+        changed, opened = numbering.report(mark, now, grace)
+        if opened:
+            plan.marks[lane] = changed
+            plan.leaves += maker.gaps("gap.opened", [Gap(*lane, *missing) for missing in opened], now)
+    return plan
+
+
+def _lane(leaf: Leaf) -> store.Lane:
+    assert leaf.numbered is not None
+    return leaf.numbered.producer, leaf.numbered.generation, leaf.numbered.lane

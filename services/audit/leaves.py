@@ -1,0 +1,101 @@
+"""From an act to the exact bytes of a leaf, and the openings that go with it.
+
+A leaf does not depend on where it will stand in the tree, so all of this happens outside the transaction; losing the
+race for the head costs a rehash of the right edge and nothing else.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.common.messages import seconds
+from services.audit.canonical import canonical
+from services.audit.domain.entry import (
+    LEAF_BYTES_MAX,
+    LEAF_ID_BYTES,
+    SALT_BYTES,
+    Act,
+    Gap,
+    Header,
+    Numbered,
+    Person,
+    Place,
+    commitment,
+    holder_of,
+    leaf_document,
+)
+from services.audit.domain.errors import EntryError
+from services.audit.domain.tree import leaf_hash
+from services.audit.vault import Opened, PersonKey, Sealed, seal
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf without its index, its searchable columns, and its sealed openings."""
+
+    body: bytes
+    leaf_hash: bytes
+    type: str
+    occurred_at: str
+    producer: str
+    numbered: Numbered | None
+    openings: tuple[Sealed, ...] = ()
+
+
+def persons_of(act: Act) -> set[Person]:
+    """Whose keys the openings of `act` need."""
+    return {holder_of(name, act.private) for name in act.private}
+
+
+@dataclass(frozen=True, slots=True)
+class LeafMaker:
+    """Makes the leaves of one log for one public body."""
+
+    log: str
+    tenant: str
+
+    def make(
+        self,
+        act: Act,
+        *,
+        now: datetime,
+        keys: Mapping[Person, PersonKey],
+        numbered: Numbered | None = None,
+        place: Place | None = None,
+    ) -> Leaf:
+        """The leaf of `act`. Raises KeyError without a person's key, EntryError or ProfileError for a wrong act."""
+        leaf_id = os.urandom(LEAF_ID_BYTES)
+        commitments: dict[str, str] = {}
+        secrets: dict[Person, Opened] = {}
+        for name, value in act.private.items():
+            salt = os.urandom(SALT_BYTES)
+            commitments[name] = commitment(salt, leaf_id, name, canonical(value))
+            secrets.setdefault(holder_of(name, act.private), {})[name] = (salt, value)
+        header = Header(self.log, self.tenant, leaf_id, seconds(now))
+        document = leaf_document(act, header, numbered=numbered, place=place, commitments=commitments)
+        body = canonical(document)
+        if len(body) > LEAF_BYTES_MAX:
+            raise EntryError("leaf_too_large")
+        openings = tuple(
+            seal(keys[person], opened, log=self.log, leaf_id=leaf_id) for person, opened in secrets.items()
+        )
+        return Leaf(body, leaf_hash(body), act.type, act.occurred_at, document["producer"], numbered, openings)
+
+    def gaps(self, kind: str, gaps: Sequence[Gap], now: datetime) -> list[Leaf]:
+        """The leaves `gap.opened` or `gap.closed` (`kind`) for `gaps`: about nobody, so without openings."""
+        return [
+            self.make(
+                Act(
+                    type=kind,
+                    action="C",
+                    outcome="failure" if kind == "gap.opened" else "success",
+                    occurred_at=seconds(now),
+                    actor_role="service",
+                    gap=gap,
+                ),
+                now=now,
+                keys={},
+            )
+            for gap in gaps
+        ]
