@@ -231,7 +231,8 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         if not self._assigned:
             await self._consumer.getmany(timeout_ms=0)  # raises what went wrong in the group
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         self._changed.clear()
         return []
 

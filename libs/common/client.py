@@ -28,7 +28,7 @@ ATTEMPTS_MAX = 3  # of a call that may be repeated
 RETRY_DELAY_S = 0.05
 
 
-class UnreachableError(Exception):
+class UnreachableError(ConnectionError):
     """No usable answer: no connection, no token, a timeout or a 5xx. Whether the call took effect is unknown."""
 
 

@@ -259,8 +259,9 @@ class Bell:
 
     async def wait(self, timeout_s: float) -> None:
         """Returns on the next ring, one that came since the last wait, or after `timeout_s`."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        with suppress(TimeoutError):  # not wait_for, which can lose a cancellation on Python 3.11
+            async with asyncio.timeout(timeout_s):
+                await self._rung.wait()
         self._rung.clear()
 
     async def close(self) -> None:

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from libs.common.bus import Bus, Topic
 from libs.common.database import Database
 from libs.common.inbox import INBOX_GRANTS, inbox_tables
+from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS
 from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
 from tests.servers import Postgres, TestDatabase, aside
 
@@ -47,3 +49,9 @@ async def database(plain_database: TestDatabase) -> AsyncIterator[Database]:
     database = Database(plain_database.url, application_name="test", pool_size=8)
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def topics(embedded_bus: Bus) -> Bus:
+    await embedded_bus.ensure_topics([Topic(CONSENT_EVENTS, 3), Topic(AUDIT_ENTRIES, 4)])
+    return embedded_bus
