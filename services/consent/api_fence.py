@@ -1,0 +1,186 @@
+"""The fence's HTTP door, for `advis`, its disclosing processes and their supervisors (`docs/fence.md` §2).
+
+Batches are the normal form. What is refused is missing from the answer, and nothing says why.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import AwareDatetime, BaseModel
+from starlette.requests import Request
+
+from libs.common.auth import Principal, require
+from libs.common.database import Database, clock
+from libs.common.permits import (
+    AcquireAnswer,
+    AcquireRequest,
+    ArrivalsAnswer,
+    ArrivalsRequest,
+    FenceOrders,
+    HolderDead,
+    HolderRegistered,
+    HolderRegistration,
+    PermitItem,
+    PreviewAnswer,
+    SettleRequest,
+    Slot,
+)
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from services.consent import fence, fence_arrivals, fence_holders, store_holders
+from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
+from services.consent.api_transaction import committed
+from services.consent.settings import Settings
+
+BATCH_BYTES_MAX = 512 * 1024
+
+router = APIRouter(tags=["fence"], max_body_size=BATCH_BYTES_MAX)
+
+
+class OpenHolder(BaseModel):
+    """A process that is not confirmed dead, and how many permits it has open."""
+
+    holder_id: UUID
+    slot: str
+    registered_at: AwareDatetime
+    fence_ordered_at: AwareDatetime | None
+    open_permits: int
+
+
+class OpenHolders(BaseModel):
+    """Every such process."""
+
+    holders: tuple[OpenHolder, ...]
+
+
+@router.post("/v1/arrivals", response_model=ArrivalsAnswer, dependencies=[Depends(require("advis"))])
+async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
+    """Which openings these case events have now, in order; `not_yet` where consent is behind the bus."""
+    async with _database(request).read() as session:
+        items = await fence_arrivals.answer_arrivals(session, body.items)
+    return _json(ArrivalsAnswer(items=tuple(items)))
+
+
+@router.post("/v1/permits:acquire", response_model=AcquireAnswer)
+async def acquire(
+    request: Request, body: AcquireRequest, holder_id: Annotated[UUID, Depends(HolderToken())]
+) -> Response:
+    """Take permits. Repeating an id repeats its answer. 403 once the holder is confirmed dead."""
+    _check(body.items)
+    settings: Settings = request.app.state.settings
+    try:
+        granted = await committed(
+            request, lambda session: fence.acquire(session, holder_id, body.items, longest_ms=settings.lease_ms)
+        )
+    except fence.HolderDeadError:
+        raise ForbiddenError from None
+    return _json(AcquireAnswer(granted=tuple(granted)))
+
+
+@router.post("/v1/permits:preview", response_model=PreviewAnswer, dependencies=[Depends(HolderOrAdvis())])
+async def preview(request: Request, body: AcquireRequest) -> Response:
+    """Which of these would be granted now. Permits nothing."""
+    _check(body.items)
+    async with _database(request).read() as session:
+        would = await fence.preview(session, body.items, now=await clock(session)) if body.items else []
+    return _json(PreviewAnswer(would_grant=tuple(would)))
+
+
+@router.post("/v1/permits:settle", status_code=204)
+async def settle(request: Request, body: SettleRequest, holder_id: Annotated[UUID, Depends(HolderToken())]) -> None:
+    """Give permits back, known ones or not; may be repeated, and never refuses."""
+    await committed(request, lambda session: fence.settle(session, holder_id, body.items))
+
+
+@router.post("/v1/holders", status_code=201)
+async def register(
+    request: Request, body: HolderRegistration, caller: Annotated[Principal, Depends(require("supervisor"))]
+) -> HolderRegistered:
+    """I am about to start this incarnation in this slot of mine. 409 when the id is taken."""
+    supervisor = _supervisor_of(caller, body.slot)
+    secret = new_secret()
+    try:
+        await committed(
+            request,
+            lambda session: fence_holders.register(session, body.holder_id, body.slot, supervisor, secret=secret),
+        )
+    except fence_holders.HolderTakenError:
+        raise ConflictError from None
+    return HolderRegistered(holder_id=body.holder_id, token=token_of(body.holder_id, secret))
+
+
+@router.get("/v1/holders", dependencies=[Depends(require("operator"))])
+async def holders(request: Request) -> OpenHolders:
+    """Every holder that is not confirmed dead: what a withdrawal that stays `202` may be waiting for."""
+    async with _database(request).read() as session:
+        living = await store_holders.read_living(session)
+    return OpenHolders(
+        holders=tuple(
+            OpenHolder(
+                holder_id=item.holder_id,
+                slot=item.slot,
+                registered_at=item.registered_at,
+                fence_ordered_at=item.fence_ordered_at,
+                open_permits=item.open_permits,
+            )
+            for item in living
+        )
+    )
+
+
+@router.get("/v1/holders/{slot:path}/orders")
+async def orders(
+    request: Request,
+    slot: Annotated[Slot, Path()],
+    caller: Annotated[Principal, Depends(require("supervisor"))],
+) -> FenceOrders:
+    """Which incarnations of this slot of mine are to be killed, reaped and confirmed dead."""
+    _supervisor_of(caller, slot)
+    async with _database(request).read() as session:
+        return FenceOrders(holder_ids=await store_holders.read_orders(session, slot))
+
+
+@router.post("/v1/holders/{holder_id}:dead", status_code=204)
+async def dead(
+    request: Request,
+    holder_id: UUID,
+    body: HolderDead,
+    caller: Annotated[Principal, Depends(require("supervisor", "operator"))],
+) -> None:
+    """This one is dead. A supervisor says so of its own slots and with proof; an operator on their own word."""
+    by_operator = body.proof == "operator"
+    if ("operator" if by_operator else "supervisor") not in caller.roles:
+        raise ForbiddenError
+    supervisor, actor = (None, caller.subject) if by_operator else (caller.client_id, caller.client_id)
+    try:
+        await committed(
+            request,
+            lambda session: fence_holders.confirm_death(
+                session, holder_id, supervisor=supervisor, actor=actor, proof=body.proof
+            ),
+        )
+    except fence_holders.NoSuchHolderError:
+        raise NotFoundError from None
+
+
+def _supervisor_of(caller: Principal, slot: str) -> str:
+    if not fence_holders.owns(caller.client_id, slot):
+        raise ForbiddenError
+    return caller.client_id
+
+
+def _check(items: Sequence[PermitItem]) -> None:
+    """One answer per id: what is twice in a batch has no one meaning."""
+    if len({item.permit_id for item in items}) != len(items):
+        raise InvalidError("items", "must not hold a permit_id twice")
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _json(answer: BaseModel) -> Response:
+    """Written once, by Pydantic: the framework's own way would validate it and encode it a second time."""
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,74 @@
+"""The credential of one incarnation of one process: `<holder id>.<secret>`, as a bearer token.
+
+It names its holder, so a holder acquires and settles for itself only. That the holder still lives is not asked here but
+under the lock, in the acquire's own transaction.
+"""
+
+import secrets
+from hmac import compare_digest
+from uuid import UUID
+
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+
+from libs.common.auth import bearer, require
+from libs.common.database import Database
+from libs.common.problems import UnauthenticatedError
+from services.consent.fence_holders import digest
+from services.consent.store_holders import read_credential
+
+SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    """The secret half of a credential: 256 bits of chance."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def token_of(holder_id: UUID, secret: str) -> str:
+    """The credential as the holder sends it."""
+    return f"{holder_id}.{secret}"
+
+
+class HolderToken(SecurityBase):
+    """Dependency: the id of the holder that calls. 401 without a credential that holds."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(description="the credential that its supervisor was given for this incarnation")
+        self.scheme_name = "holderToken"
+
+    async def __call__(self, request: Request) -> UUID:
+        """The holder's id, its secret checked in constant time."""
+        token = bearer(request)
+        if token is None:
+            raise UnauthenticatedError
+        holder_id, secret = _parts(token)
+        database: Database = request.app.state.database
+        async with database.read() as session:
+            expected = await read_credential(session, holder_id)
+        if not compare_digest(digest(secret), expected or b""):
+            raise UnauthenticatedError(presented=True)
+        return holder_id
+
+
+class HolderOrAdvis(HolderToken):
+    """Dependency for what permits nothing: a holder, or `advis` with its own access token."""
+
+    async def __call__(self, request: Request) -> UUID:  # the id is not used; an access token has none
+        """Let either in. 401 or 403 for anybody else."""
+        if (bearer(request) or "").count(".") == 1:
+            return await super().__call__(request)
+        await _ADVIS(request)
+        return UUID(int=0)
+
+
+_ADVIS = require("advis")
+
+
+def _parts(token: str) -> tuple[UUID, str]:
+    name, _, secret = token.partition(".")
+    try:
+        return UUID(name), secret
+    except ValueError:
+        raise UnauthenticatedError(presented=True) from None

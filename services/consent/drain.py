@@ -1,0 +1,101 @@
+"""Drain: wait until nothing older than a withdrawal is in flight, and only then say so (`docs/fence.md` §2).
+
+1. No transaction and no connection is held between two looks: a withdrawal that waits costs nobody anything.
+2. A permit older than its lease and a margin does not end by that. Its holder is ordered fenced, and we go on looking.
+3. That it is drained is written down, in a commit, before anybody is told: a commit proves that this database is still
+   the primary.
+4. Whoever looks, a request, its repetition, the status page or the worker, does the same and may do it at once.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.common.database import Database, clock
+from libs.common.log import get_logger
+from libs.common.outbox import append
+from services.consent import fence_records, store_holders, store_permits, store_withdrawals
+from services.consent.domain.fence import next_pause_ms, overdue_holders
+from services.consent.store_withdrawals import Withdrawal
+
+FENCE_REASON = "withdrawal_waits"
+SWEEP_BATCH_MAX = 100  # withdrawals looked at in one round of the worker
+
+_log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DrainLimits:
+    """How patiently a drain looks. All in milliseconds; `margin_ms` is what a lease may be late by."""
+
+    margin_ms: int
+    wait_ms: int
+    poll_ms_min: int
+    poll_ms_max: int
+
+
+async def look(database: Database, withdrawal: Withdrawal, limits: DrainLimits) -> bool:
+    """One look: whether it is drained now. Writes down that it is, or orders late holders fenced."""
+    if withdrawal.drained_at is not None:
+        return True
+    async with database.read() as session:
+        now, waiting = await store_permits.read_waiting(session, withdrawal.withdrawal_id)
+    if not waiting:
+        await _write_drained(database, withdrawal)
+        return True
+    late = overdue_holders(waiting, now=now, margin_ms=limits.margin_ms)
+    if late:
+        await _order_fenced(database, late)
+    return False
+
+
+async def drain(database: Database, withdrawal: Withdrawal, limits: DrainLimits) -> bool:
+    """Look until it is drained or `wait_ms` have passed; False then, and somebody else goes on looking."""
+    deadline = time.monotonic() + limits.wait_ms / 1000
+    pause_ms = 0
+    while not await look(database, withdrawal, limits):
+        pause_ms = next_pause_ms(pause_ms, shortest_ms=limits.poll_ms_min, longest_ms=limits.poll_ms_max)
+        if time.monotonic() + pause_ms / 1000 >= deadline:
+            return False
+        await asyncio.sleep(pause_ms / 1000)
+    return True
+
+
+async def keep_draining(database: Database, limits: DrainLimits) -> None:
+    """The worker's part, for ever: drains what nobody waits for any more. Survives a database that is away."""
+    while True:
+        try:
+            await sweep(database, limits)
+        except Exception as error:  # noqa: BLE001 - whatever it was, a withdrawal must not be left waiting for it
+            _log.warning("drain_failed", error=type(error).__name__)
+        await asyncio.sleep(limits.poll_ms_max / 1000)
+
+
+async def sweep(database: Database, limits: DrainLimits) -> None:
+    """Look once at each of the oldest withdrawals not drained."""
+    async with database.read() as session:
+        draining = await store_withdrawals.read_draining(session, limit=SWEEP_BATCH_MAX)
+    for withdrawal in draining:
+        await look(database, withdrawal, limits)
+
+
+async def _write_drained(database: Database, withdrawal: Withdrawal) -> None:
+    async with database.write() as session:
+        drained_at = await store_withdrawals.mark_drained(session, withdrawal.withdrawal_id)
+        if drained_at is not None:
+            await append(session, [fence_records.of_drain(withdrawal, drained_at)])
+
+
+async def _order_fenced(database: Database, holder_ids: Collection[UUID]) -> None:
+    async with database.write() as session:
+        ordered = await store_holders.order_fence(session, holder_ids, reason=FENCE_REASON)
+        now = await clock(session)
+        entries = [
+            fence_records.of_holder(
+                "fence_ordered", holder_id, now, slot=slot, actor="consent", actor_role="service", reason=FENCE_REASON
+            )
+            for holder_id, slot in ordered
+        ]
+        await append(session, entries)

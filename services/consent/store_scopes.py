@@ -1,0 +1,102 @@
+"""Scope rows: locked together in one statement, in one order everywhere, and read in another (`docs/fence.md` §2).
+
+Nothing here decides. What a decision needs is read by `store_snapshot`, in the statement *after* the lock: one
+statement that locks and reads returns the new epoch with the old state.
+"""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from libs.common.database import Session, WriteSession, driver
+from services.consent.domain.fence import Pair, ScopeKey, floor_of
+
+READ_COMMITTED = "read committed"
+
+_ISOLATION = "SELECT current_setting('transaction_isolation')"
+_CREATE = """
+INSERT INTO scope (borger_id, purpose, recipient_unit, epoch)
+SELECT k.b, k.p, k.r, $4 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (b, p, r) ORDER BY 1, 2, 3
+ON CONFLICT DO NOTHING
+"""
+_LOCK = """
+SELECT s.borger_id, s.purpose, s.recipient_unit
+FROM scope s JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS k (b, p, r)
+  ON s.borger_id = k.b AND s.purpose = k.p AND s.recipient_unit = k.r
+ORDER BY 1, 2, 3 FOR UPDATE OF s
+"""
+_BUMP = """
+UPDATE scope s SET epoch = k.e FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS k (b, p, r, e)
+WHERE s.borger_id = k.b AND s.purpose = k.p AND s.recipient_unit = k.r
+"""
+_RESTART = """
+INSERT INTO coverage (borger_id, purpose, recipient_unit, holder_unit, category, since_epoch)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT (borger_id, purpose, recipient_unit, holder_unit, category)
+DO UPDATE SET since_epoch = excluded.since_epoch
+"""
+_KEYS_OF = """
+SELECT borger_id, purpose, recipient_unit FROM scope WHERE borger_id = ANY($1::uuid[]) ORDER BY 1, 2, 3
+"""
+_GENERATION = "SELECT generation FROM fence_generation"
+_RAISE_GENERATION = "UPDATE fence_generation SET generation = generation + 1 RETURNING generation"
+
+
+class IsolationError(Exception):
+    """The transaction is not READ COMMITTED: after a wait it would see a state from before the wait."""
+
+
+def require_read_committed(isolation: str) -> None:
+    """Raises IsolationError unless `isolation`, as the server names it, is the one that the fence is proven for."""
+    if isolation != READ_COMMITTED:
+        raise IsolationError(f"the fence needs {READ_COMMITTED}, this transaction is {isolation}")
+
+
+async def assert_isolation(session: WriteSession) -> None:
+    """Ask the server what this transaction really is. Raises IsolationError."""
+    require_read_committed(await driver(session).fetchval(_ISOLATION))
+
+
+async def create_missing(session: WriteSession, keys: Collection[ScopeKey]) -> None:
+    """Create the scopes that do not exist, at the start of the database's generation. Changes none that does."""
+    generation = await read_generation(session)
+    await driver(session).execute(_CREATE, *_columns(keys), floor_of(generation))
+
+
+async def lock(session: WriteSession, keys: Collection[ScopeKey]) -> set[ScopeKey]:
+    """Lock these scopes until the transaction ends, all in one statement, in key order. Answers those that exist."""
+    rows = await driver(session).fetch(_LOCK, *_columns(keys))
+    return {ScopeKey(*row) for row in rows}
+
+
+async def bump(session: WriteSession, epochs: Mapping[ScopeKey, int]) -> None:
+    """Write new epochs on scopes that this transaction has locked."""
+    await driver(session).execute(_BUMP, *_columns(epochs), list(epochs.values()))
+
+
+async def restart_coverage(session: WriteSession, since: Mapping[tuple[ScopeKey, Pair], int]) -> None:
+    """Let the coverage of these pairs begin at these epochs."""
+    if since:
+        rows = [(*key, *pair, epoch) for (key, pair), epoch in since.items()]
+        await driver(session).execute(_RESTART, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def keys_of(session: Session, persons: Collection[UUID]) -> list[ScopeKey]:
+    """Every scope of these persons: what a fact about a person (death, custody, a closed case) changes."""
+    return [ScopeKey(*row) for row in await driver(session).fetch(_KEYS_OF, list(persons))]
+
+
+async def read_generation(session: Session) -> int:
+    """The database's generation. Raises LookupError when the migration's row is gone."""
+    generation = await driver(session).fetchval(_GENERATION)
+    if generation is None:
+        raise LookupError("fence_generation has no row")
+    return int(generation)
+
+
+async def raise_generation(session: WriteSession) -> int:
+    """After a restore, or a failover that may have lost commits: epochs handed out before count no more."""
+    return int(await driver(session).fetchval(_RAISE_GENERATION))
+
+
+def _columns(keys: Collection[ScopeKey]) -> tuple[list[UUID], list[str], list[str]]:
+    return [key.borger_id for key in keys], [key.purpose for key in keys], [key.recipient_unit for key in keys]

@@ -1,0 +1,83 @@
+"""Withdrawals, and refusals: which epochs each of them waits for, and whether it is drained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.database import ReadSession, Session, WriteSession, driver
+from services.consent.domain.fence import ScopeKey
+
+_COLUMNS = "withdrawal_id, borger_id, act, object_id, registered_at, drained_at, receipt_id"
+_INSERT = """
+INSERT INTO withdrawal (withdrawal_id, borger_id, act, object_id, registered_at, receipt_id)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+_INSERT_SCOPES = """
+INSERT INTO withdrawal_scope (withdrawal_id, borger_id, purpose, recipient_unit, epoch)
+SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
+"""
+_SELECT = f"SELECT {_COLUMNS} FROM withdrawal WHERE"  # noqa: S608 - constants only
+_OF_OBJECT = f"{_SELECT} borger_id = $1 AND object_id = $2"
+_READ = f"{_SELECT} borger_id = $1 AND withdrawal_id = $2"
+_DRAINING = f"{_SELECT} drained_at IS NULL ORDER BY registered_at LIMIT $1"
+_DRAINED = """
+UPDATE withdrawal SET drained_at = clock_timestamp() WHERE withdrawal_id = $1 AND drained_at IS NULL
+RETURNING drained_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """An act that ends a right to disclose. `object_id`: the consent withdrawn, or the refusal recorded."""
+
+    withdrawal_id: UUID
+    borger_id: UUID
+    act: str
+    object_id: UUID
+    registered_at: datetime
+    drained_at: datetime | None
+    receipt_id: UUID
+
+
+async def insert(session: WriteSession, withdrawal: Withdrawal) -> None:
+    """Write it down, in the transaction that makes it true."""
+    w = withdrawal
+    await driver(session).execute(
+        _INSERT, w.withdrawal_id, w.borger_id, w.act, w.object_id, w.registered_at, w.receipt_id
+    )
+
+
+async def insert_scopes(session: WriteSession, withdrawal_id: UUID, epochs: Mapping[ScopeKey, int]) -> None:
+    """Which scopes it ended something in, and the epochs that its drain is for."""
+    await driver(session).execute(
+        _INSERT_SCOPES,
+        withdrawal_id,
+        [key.borger_id for key in epochs],
+        [key.purpose for key in epochs],
+        [key.recipient_unit for key in epochs],
+        list(epochs.values()),
+    )
+
+
+async def read_of_object(session: Session, borger_id: UUID, object_id: UUID) -> Withdrawal | None:
+    """The withdrawal of this consent, or the one that came with this refusal."""
+    row = await driver(session).fetchrow(_OF_OBJECT, borger_id, object_id)
+    return Withdrawal(*row) if row else None
+
+
+async def read(session: Session, borger_id: UUID, withdrawal_id: UUID) -> Withdrawal | None:
+    """One of this citizen's withdrawals."""
+    row = await driver(session).fetchrow(_READ, borger_id, withdrawal_id)
+    return Withdrawal(*row) if row else None
+
+
+async def mark_drained(session: WriteSession, withdrawal_id: UUID) -> datetime | None:
+    """Write down that nothing older is in flight; None when somebody has already."""
+    moment: datetime | None = await driver(session).fetchval(_DRAINED, withdrawal_id)
+    return moment
+
+
+async def read_draining(session: ReadSession, *, limit: int) -> list[Withdrawal]:
+    """The oldest withdrawals that nobody has seen drained."""
+    return [Withdrawal(*row) for row in await driver(session).fetch(_DRAINING, limit)]

@@ -1,0 +1,73 @@
+"""What a withdrawal and a refusal say to the bus and to the audit trail: codes and pseudonyms only (P10)."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from libs.common.cloudevents import CloudEvent
+from libs.common.messages import CONSENT_EVENTS, AuditEntry, ConsentChange, ConsentEventData
+from libs.common.outbox import Message, audit_message
+from services.consent.domain.consent import Consent
+from services.consent.domain.fence import ScopeKey
+from services.consent.records import PRODUCER, SOURCE, Actor, scope_of
+from services.consent.store_withdrawals import Withdrawal
+
+
+def of_withdrawal(
+    consent: Consent, withdrawal: Withdrawal, actor: Actor, epochs: Mapping[ScopeKey, int]
+) -> list[Message]:
+    """`consent.withdrawn` in the trail; on the bus `samtykke.tilbagekaldt`, which makes readers ask again."""
+    key = scope_of(consent)
+    data = ConsentEventData(
+        purpose=key.purpose, recipient_unit=key.recipient_unit, consent_id=consent.consent_id, epoch=epochs[key]
+    )
+    objects = {"consent_id": str(consent.consent_id), "holder_unit": consent.holder_unit}
+    entry = _entry("consent.withdrawn", key, withdrawal, actor, objects=objects).model_copy(
+        update={"legal_basis": consent.legal_basis, "notice_sha256": consent.text_sha256}
+    )
+    return [
+        audit_message(PRODUCER, entry),
+        _event("samtykke.tilbagekaldt", key, data, withdrawal=withdrawal, actor=actor),
+    ]
+
+
+def of_refusal(key: ScopeKey, withdrawal: Withdrawal, actor: Actor, epoch: int) -> list[Message]:
+    """`refusal.recorded` in the trail; on the bus `samtykke.afvist`, without a consent."""
+    data = ConsentEventData(purpose=key.purpose, recipient_unit=key.recipient_unit, epoch=epoch)
+    entry = _entry("refusal.recorded", key, withdrawal, actor, objects={"refusal_id": str(withdrawal.object_id)})
+    return [audit_message(PRODUCER, entry), _event("samtykke.afvist", key, data, withdrawal=withdrawal, actor=actor)]
+
+
+def _entry(kind: str, key: ScopeKey, withdrawal: Withdrawal, actor: Actor, *, objects: Mapping[str, str]) -> AuditEntry:
+    proof = {"withdrawal_id": str(withdrawal.withdrawal_id), "receipt_id": str(withdrawal.receipt_id)}
+    given_for = {} if actor.giver in {None, key.borger_id} else {"giver": str(actor.giver)}
+    return AuditEntry(
+        id=uuid4(),
+        type=kind,
+        action="U",
+        outcome="success",
+        occurred_at=withdrawal.registered_at,
+        subject=key.borger_id,
+        actor=actor.name,
+        actor_role=actor.role,
+        unit=key.recipient_unit,
+        purposes=(key.purpose,),
+        objects={**objects, **proof, **given_for},
+        correlation_id=actor.correlation_id,
+        retention_class="consent_evidence",
+    )
+
+
+def _event(
+    change: ConsentChange, key: ScopeKey, data: ConsentEventData, *, withdrawal: Withdrawal, actor: Actor
+) -> Message:
+    event = CloudEvent(
+        id=str(uuid4()),
+        source=SOURCE,
+        type=change,
+        time=withdrawal.registered_at,
+        data=data.model_dump_json(exclude_none=True).encode(),
+        subject=str(key.borger_id),
+        correlationid=actor.correlation_id,
+        partitionkey=str(key.borger_id),
+    )
+    return Message(CONSENT_EVENTS, str(key.borger_id), event)
