@@ -1,0 +1,34 @@
+"""`python -m services.advis api|consumer|relay|worker|all|migrate`: picks what runs, nothing else."""
+
+import argparse
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from libs.common import log, process
+from services.advis.app import ROLES, run
+from services.advis.settings import Settings
+
+
+def main() -> None:
+    """Run the role that was asked for until SIGTERM; `migrate` ends by itself."""
+    parser = argparse.ArgumentParser(prog="python -m services.advis", description="Who wants to be told.")
+    parser.add_argument("role", choices=[*ROLES, "all", "migrate"])
+    role: str = parser.parse_args().role
+    if role == "migrate":
+        log.configure("advis", role)
+        command.upgrade(Config(Path(__file__).with_name("alembic.ini")), "head")
+        return
+    settings = Settings()
+    log.configure("advis", role, settings.log_level, instance=settings.instance or None)
+    roles = ROLES if role == "all" else (role,)
+
+    async def running() -> None:
+        await run(settings, roles)
+
+    process.main({role: running})
+
+
+if __name__ == "__main__":
+    main()

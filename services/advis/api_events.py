@@ -1,0 +1,164 @@
+"""The ingestion door: case events from source systems that have no Kafka (system.md §6).
+
+1. A request is accepted whole or not at all. 2. Repeating it changes nothing and answers the same; the same id with
+other content is a conflict. 3. Only what the contract names goes on: an attribute or field that we do not know is
+refused, since nobody could say that it holds no name and no number (P10).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+
+from libs.common.auth import Principal, require
+from libs.common.cloudevents import CloudEvent, from_document
+from libs.common.database import clock
+from libs.common.messages import CaseEventData
+from libs.common.problems import ConflictError, FieldError, InvalidError, from_validation
+from libs.common.web import correlation_id
+from services.advis import handlers_events
+from services.advis.domain.cases import require_complete, step_of
+from services.advis.domain.errors import EventConflictError, IncompleteCaseError
+from services.advis.domain.events import is_ahead, seems_personal
+from services.advis.entries import Actor
+from services.advis.handlers_events import CaseEvent
+from services.advis.resources import Resources, resources
+from services.advis.schemas import Accepted
+
+SINGLE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+BATCH_MAX = 100  # events in one request
+ID_CHARACTERS_MAX = 100
+SOURCE_CHARACTERS_MAX = 200
+DATA_SCHEMA = "urn:samtykkebro:schema:case-event-v1"
+
+_KNOWN_ATTRIBUTES = frozenset(
+    {
+        *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"),
+        *("correlationid", "partitionkey", "data"),
+    }
+)
+_KNOWN_FIELDS = frozenset(CaseEventData.model_fields)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            SINGLE: {"schema": {"type": "object", "description": "CloudEvents 1.0, JSON format; data: CaseEventData"}},
+            BATCH: {"schema": {"type": "array", "maxItems": BATCH_MAX, "items": {"type": "object"}}},
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1", tags=["case events"])
+
+
+@router.post("/case-events", status_code=202, openapi_extra=_BODY, summary="Hand in case events")
+async def ingest(
+    request: Request,
+    principal: Annotated[Principal, Depends(require("source_system"))],
+    means: Annotated[Resources, Depends(resources)],
+) -> Accepted:
+    """Put one event, or a batch of at most 100, on the bus; each exactly once per (source, id)."""
+    documents, named = await _documents(request)
+    correlation = request.scope["state"]["correlation_id"]
+    taken = [
+        _case_event(document, prefix, means, correlation=correlation, now=datetime.now(UTC))
+        for document, prefix in zip(documents, named, strict=True)
+    ]
+    actor = Actor(principal.client_id, "source_system")
+    try:
+        async with means.database.write() as session:
+            await handlers_events.ingest(session, taken, actor, await clock(session))
+    except EventConflictError:
+        raise ConflictError("This source has used the same event id for another event.") from None
+    means.bell.ring()
+    return Accepted(accepted=tuple(event.event.id for event in taken))
+
+
+async def _documents(request: Request) -> tuple[list[Any], list[str]]:
+    """The events of a request as JSON values, and the prefix that names each in an error."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {SINGLE, BATCH}:
+        raise InvalidError("content-type", "must be a CloudEvents media type", known=[SINGLE, BATCH])
+    try:
+        content = orjson.loads(await request.body())
+    except orjson.JSONDecodeError:
+        raise InvalidError("body", "must be valid JSON") from None
+    if media_type == SINGLE:
+        return [content], [""]
+    if not isinstance(content, list) or not 1 <= len(content) <= BATCH_MAX:
+        raise InvalidError("body", f"must be a list of 1 to {BATCH_MAX} events")
+    return content, [f"{place}." for place in range(len(content))]
+
+
+def _case_event(document: Any, prefix: str, means: Resources, *, correlation: str, now: datetime) -> CaseEvent:
+    """A checked event, rebuilt from what the contract names. Raises InvalidError naming the attribute or field."""
+    try:
+        event = from_document(document)
+    except ValueError as error:
+        name = str(error)
+        raise InvalidError(prefix + (name if name in _KNOWN_ATTRIBUTES else "attribute"), "is not valid") from None
+    if event.extensions:
+        raise InvalidError(f"{prefix}attribute", "is not known", known=sorted(_KNOWN_ATTRIBUTES))
+    _check_envelope(event, prefix, means, now)
+    subject = _subject(event.subject, prefix)
+    data = _data(event, prefix)
+    rebuilt = replace(
+        event,
+        data=data.model_dump_json(exclude_none=True).encode(),
+        subject=str(subject),
+        partitionkey=str(subject),
+        dataschema=DATA_SCHEMA,
+        correlationid=correlation_id(event.correlationid) if event.correlationid else correlation,
+    )
+    return CaseEvent(rebuilt, data, subject)
+
+
+def _check_envelope(event: CloudEvent, prefix: str, means: Resources, now: datetime) -> None:
+    for name, value, longest in (
+        ("id", event.id, ID_CHARACTERS_MAX),
+        ("source", event.source, SOURCE_CHARACTERS_MAX),
+    ):
+        if len(value) > longest or not value.isascii() or not value.isprintable() or " " in value:
+            raise InvalidError(prefix + name, f"must be at most {longest} printable characters without spaces")
+        if seems_personal(value):
+            raise InvalidError(prefix + name, "must not hold a personal number")
+    if event.type not in means.reference.event_types:
+        raise InvalidError(f"{prefix}type", "is not a known event type", known=sorted(means.reference.event_types))
+    if is_ahead(event.time, now):
+        raise InvalidError(f"{prefix}time", "must not lie in the future")
+
+
+def _subject(subject: str | None, prefix: str) -> UUID:
+    try:
+        return UUID(subject or "")
+    except ValueError:
+        raise InvalidError(f"{prefix}subject", "must be a borger_id (UUID)") from None
+
+
+def _data(event: CloudEvent, prefix: str) -> CaseEventData:
+    try:
+        content: Mapping[str, Any] = orjson.loads(event.data)
+        data = CaseEventData.model_validate_json(event.data)
+        if set(content) - _KNOWN_FIELDS:
+            raise InvalidError(f"{prefix}data", "holds a field that is not known", known=sorted(_KNOWN_FIELDS))
+        if step := step_of(event.type):
+            require_complete(step, data.case_reference, data.caseworker)
+    except ValidationError as error:
+        problem = from_validation(error.errors())
+        problem.errors = tuple(_within(field, prefix) for field in problem.errors)
+        raise problem from None
+    except IncompleteCaseError as error:
+        raise InvalidError(prefix + str(error), "is required for this event type") from None
+    return data
+
+
+def _within(error: FieldError, prefix: str) -> FieldError:
+    """The same error, named from the event's root."""
+    field = "data" if error.field == "body" else f"data.{error.field}"
+    return replace(error, field=prefix + field)

@@ -1,0 +1,211 @@
+"""Composition root: what one process opens, in which roles, and in which order it lets go.
+
+Stopping: the roles stop first (the server answers what it is answering), then the last permits are settled, then the
+connections close. What is not settled in time is settled by the supervisor's confirmation that we are dead.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from libs.common.auth import TokenVerifier, TrustedIssuer
+from libs.common.bus import Bus, connect
+from libs.common.client import ClientCredentials, ServiceClient
+from libs.common.consumer import Consumer
+from libs.common.database import Bell, Database, clock
+from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
+from libs.common.process import serve
+from libs.common.relay import Relay
+from libs.common.web import create_app
+from services.advis import api_events, api_inbox
+from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
+from services.advis.domain.webhook import key_of
+from services.advis.entries import PRODUCER
+from services.advis.fence import Fence
+from services.advis.permission import Permits
+from services.advis.reference import ReferenceDataError, load
+from services.advis.resources import Resources
+from services.advis.sender import Sender
+from services.advis.settings import Settings
+from services.advis.transport import DisclosureProtocol
+from services.advis.worker import Doorbells, limit_storage
+from services.advis.worker_settlements import Settlements
+
+VERSION = "0.1.0"
+ROLES = ("api", "consumer", "relay", "worker")
+DISCLOSING = frozenset({"api", "worker"})
+
+
+class SettingMissingError(Exception):
+    """A role cannot run without this setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the roles of one process share."""
+
+    resources: Resources
+    fence: Fence
+    settlements: Settlements
+    bus: Bus
+
+
+def create(resources: Resources, verifier: TokenVerifier) -> FastAPI:
+    """The HTTP application. It must be served with `DisclosureProtocol`, or it discloses nothing."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.verifier = verifier
+        app.state.resources = resources
+        yield
+
+    async def database() -> None:
+        async with resources.database.read() as session:
+            await clock(session)
+
+    return create_app(
+        title="Samtykkebro: advis",
+        version=VERSION,
+        service="advis",
+        lifespan=lifespan,
+        routers=[api_events.router, api_inbox.router],
+        checks={"database": database},
+    )
+
+
+async def run(settings: Settings, roles: tuple[str, ...]) -> None:
+    """Run these roles together until cancelled or until one fails. Raises SettingMissingError at once."""
+    _require(settings, roles)
+    async with AsyncExitStack() as opened:
+        means = await _open(settings, roles, opened)
+        settling = asyncio.get_running_loop().create_task(means.settlements.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for role in _started(means, roles):
+                    group.create_task(_run(role))
+                group.create_task(_unless_ended(settling))
+        finally:
+            await means.settlements.finish(settings.settle_at_stop_ms / 1000)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+
+
+async def _run(role: Callable[[], Awaitable[None]]) -> None:
+    await role()
+
+
+async def _unless_ended(settling: asyncio.Task[None]) -> None:
+    """A process that can no longer settle must not go on disclosing: its failure ends the group."""
+    await asyncio.shield(settling)
+
+
+def _require(settings: Settings, roles: tuple[str, ...]) -> None:
+    if DISCLOSING & set(roles) and (settings.holder_id is None or settings.holder_token is None):
+        raise SettingMissingError("SAMTYKKEBRO_HOLDER_ID and SAMTYKKEBRO_HOLDER_TOKEN: given by the supervisor")
+    if settings.client_secret_file is None:
+        raise SettingMissingError("SAMTYKKEBRO_CLIENT_SECRET_FILE")
+
+
+async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitStack) -> Means:
+    name = settings.instance or f"advis-{'-'.join(roles)}"
+    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    opened.push_async_callback(database.close)
+    bell = Bell(database)
+    opened.push_async_callback(bell.close)
+    fence = _fence(settings, opened)
+    settlements = Settlements(fence, database, bell)
+    reference = load(settings.reference_dir, settings.endpoints_file)
+    bus = connect(settings.bus_url, client_id=name)
+    if {"consumer", "relay"} & set(roles):
+        await bus.start()
+        opened.push_async_callback(bus.stop)
+    resources = Resources(settings, database, bell, reference, Permits(fence, settlements))
+    return Means(resources, fence, settlements, bus)
+
+
+def _fence(settings: Settings, opened: AsyncExitStack) -> Fence:
+    secret_file = settings.client_secret_file
+    assert secret_file is not None
+    credentials = ClientCredentials(
+        issuer_url=settings.issuer_url,
+        client_id=settings.client_id,
+        client_secret=secret_file.read_text(encoding="utf-8").strip(),
+        audience="consent",
+    )
+    timeout_s = settings.consent_timeout_ms / 1000
+    service = ServiceClient(settings.consent_url, credentials=credentials, timeout_s=timeout_s)
+    opened.push_async_callback(service.close)
+    holder = None
+    if settings.holder_token is not None:
+        holder = ServiceClient(settings.consent_url, bearer=settings.holder_token, timeout_s=timeout_s)
+        opened.push_async_callback(holder.close)
+    return Fence(holder, service, lease_ms=settings.lease_ms)
+
+
+def _started(means: Means, roles: tuple[str, ...]) -> list[Callable[[], Awaitable[None]]]:
+    made: Mapping[str, Callable[[Means], list[Callable[[], Awaitable[None]]]]] = {
+        "api": _api,
+        "consumer": _consumers,
+        "relay": _relay,
+        "worker": _workers,
+    }
+    return [run for role in roles for run in made[role](means)]
+
+
+def _api(means: Means) -> list[Callable[[], Awaitable[None]]]:
+    settings = means.resources.settings
+
+    async def api() -> None:
+        verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
+        try:
+            await serve(create(means.resources, verifier), settings, http_protocol=DisclosureProtocol)
+        finally:
+            await verifier.close()
+
+    return [api]
+
+
+def _consumers(means: Means) -> list[Callable[[], Awaitable[None]]]:
+    database, bell = means.resources.database, means.resources.bell
+    hands = (
+        (GROUP_CASE_EVENTS, CASE_EVENTS, CaseEvents(means.fence, means.resources.reference)),
+        (GROUP_CONSENT_EVENTS, CONSENT_EVENTS, ConsentEvents(database, means.resources.permits)),
+    )
+    return [
+        Consumer(means.bus, database, group, [topic], handler, service="advis", bell=bell).run
+        for group, topic, handler in hands
+    ]
+
+
+def _relay(means: Means) -> list[Callable[[], Awaitable[None]]]:
+    return [Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell).run]
+
+
+def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
+    resources = means.resources
+    endpoints = resources.reference.endpoints
+
+    async def limited() -> None:
+        await limit_storage(resources.settings, resources.database)
+
+    doorbells = Doorbells(
+        resources.settings,
+        resources.database,
+        resources.bell,
+        resources.permits,
+        Sender({unit: _key(resources.settings, one.secret_file) for unit, one in endpoints.items()}),
+        endpoints,
+    )
+    return [doorbells.run, limited]
+
+
+def _key(settings: Settings, secret_file: str) -> bytes:
+    path: Path = settings.secrets_dir / secret_file
+    try:
+        return key_of(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError) as error:
+        raise ReferenceDataError(f"{secret_file}: no webhook secret") from error

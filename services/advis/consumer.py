@@ -1,0 +1,161 @@
+"""The bus door: which topic leads to which handler, and what is asked of consent before a transaction begins.
+
+1. Case events: consent is asked for openings first; *not yet* or unreachable leaves the position where it is (P3, P9).
+2. Consent events decide nothing: they make us ask again about notifications of their scope (fence.md §2, Arrival).
+3. A record that can never be right is poison, with a code for a reason and nothing of its content.
+"""
+
+from collections.abc import Sequence
+from typing import get_args
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from libs.common.bus import Delivery
+from libs.common.cloudevents import from_delivery
+from libs.common.consumer import NotYetError, PoisonRecordError
+from libs.common.database import Database, WriteSession, clock
+from libs.common.inbox import first_seen_of
+from libs.common.messages import CaseEventData, ConsentChange, ConsentEventData
+from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
+from services.advis import handlers_events, handlers_inbox, store_notifications
+from services.advis.domain.cases import require_complete, step_of
+from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError
+from services.advis.domain.events import is_ahead
+from services.advis.domain.matching import Opening, Revealed
+from services.advis.domain.notification import Notification
+from services.advis.entries import ADVIS
+from services.advis.fence import ConsentUnavailableError, Fence
+from services.advis.handlers_events import Arrived, CaseEvent
+from services.advis.permission import Permits, Question
+from services.advis.reference import Reference
+
+GROUP_CASE_EVENTS = "advis.case-events"
+GROUP_CONSENT_EVENTS = "advis.consent-events"
+_CHANGES = frozenset(get_args(ConsentChange))
+_ASK_AGAIN = Question("inbox", ADVIS)
+
+
+class CaseEvents:
+    """`case.events` → registry, notifications, doorbells, audit entries and inbox keys."""
+
+    def __init__(self, fence: Fence, reference: Reference) -> None:
+        self._fence = fence
+        self._reference = reference
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> list[Arrived]:
+        """The events, read and checked, with their openings. Raises NotYetError and PoisonRecordError."""
+        read = [(delivery, self._read(delivery)) for delivery in deliveries]
+        asked = [(delivery, taken) for delivery, taken in read if self._reference.event_types[taken.event.type].reveals]
+        try:
+            answers = await self._fence.arrivals([_arrival(delivery, taken) for delivery, taken in asked])
+        except ConsentUnavailableError as error:
+            raise NotYetError from error
+        if any(answer.not_yet for answer in answers):
+            raise NotYetError
+        openings = {delivery.offset: _openings(answer) for (delivery, _), answer in zip(asked, answers, strict=True)}
+        return [Arrived(taken, openings.get(delivery.offset, ())) for delivery, taken in read]
+
+    async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: list[Arrived]) -> None:
+        """One transaction for the whole batch. Raises PoisonRecordError."""
+        assert len(deliveries) == len(prepared)
+        try:
+            await handlers_events.take_in(session, prepared, self._reference, await clock(session))
+        except CaseOwnerError as error:
+            raise PoisonRecordError("case_owner_differs") from error
+
+    def _read(self, delivery: Delivery) -> CaseEvent:
+        event = from_delivery(delivery)
+        if event.type not in self._reference.event_types:
+            raise PoisonRecordError("unknown_type")
+        if is_ahead(event.time, delivery.timestamp):
+            raise PoisonRecordError("ahead_of_time")
+        try:
+            data = CaseEventData.model_validate_json(event.data)
+            if step := step_of(event.type):
+                require_complete(step, data.case_reference, data.caseworker)
+        except (ValidationError, IncompleteCaseError) as error:
+            raise PoisonRecordError("invalid_data") from error
+        return CaseEvent(event, data, _citizen(event.subject))
+
+
+def _citizen(subject: str | None) -> UUID:
+    try:
+        return UUID(subject or "")
+    except ValueError as error:
+        raise PoisonRecordError("no_subject") from error
+
+
+def _arrival(delivery: Delivery, taken: CaseEvent) -> Arrival:
+    try:
+        return Arrival(
+            event_id=taken.event.id,
+            type=taken.event.type,
+            borger_id=taken.subject,
+            holder_unit=taken.data.unit,
+            occurred_at=taken.event.time,
+            position=Position(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset),
+            correlation_id=taken.event.correlationid,
+        )
+    except ValidationError as error:  # an id longer than the contract allows
+        raise PoisonRecordError("invalid_envelope") from error
+
+
+def _openings(answer: ArrivalAnswer) -> tuple[Opening, ...]:
+    return tuple(
+        Opening(
+            one.recipient_unit,
+            one.purpose,
+            one.subject,
+            tuple(Revealed(told.borger_id, told.category, told.epoch) for told in one.reveals),
+        )
+        for one in answer.openings
+    )
+
+
+class ConsentEvents:
+    """`consent.events` → notifications that would no longer be permitted are cancelled."""
+
+    def __init__(self, database: Database, permits: Permits) -> None:
+        self._database = database
+        self._permits = permits
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> list[UUID]:
+        """The notifications that consent would refuse now. Raises NotYetError and PoisonRecordError."""
+        scopes = frozenset(scope for delivery in deliveries for scope in _scope(delivery))
+        refused: list[UUID] = []
+        after: UUID | None = None
+        while scopes:
+            async with self._database.read() as session:
+                page = await store_notifications.in_scopes(session, scopes, limit=BATCH_MAX, after=after)
+            refused += [notification.notification_id for notification in await self._refused(page)]
+            if len(page) < BATCH_MAX:
+                break
+            after = page[-1].notification_id
+        return refused
+
+    async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: list[UUID]) -> None:
+        """Cancel, in one transaction with the inbox keys."""
+        events = [from_delivery(delivery) for delivery in deliveries]
+        await first_seen_of(session, [(event.source, event.id) for event in events])
+        await handlers_inbox.cancel(session, prepared, await clock(session))
+
+    async def _refused(self, page: Sequence[Notification]) -> Sequence[Notification]:
+        if not page:
+            return ()
+        try:
+            return await self._permits.would_refuse(page, _ASK_AGAIN)
+        except ConsentUnavailableError as error:
+            raise NotYetError from error
+
+
+def _scope(delivery: Delivery) -> tuple[tuple[UUID, str, str], ...]:
+    """The scope that changed: person, purpose, recipient unit. Empty for a type that is new to us."""
+    event = from_delivery(delivery)
+    if event.type not in _CHANGES:
+        return ()
+    try:
+        data = ConsentEventData.model_validate_json(event.data)
+    except ValidationError as error:
+        raise PoisonRecordError("invalid_data") from error
+    return ((_citizen(event.subject), data.purpose, data.recipient_unit),)

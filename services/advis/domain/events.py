@@ -1,0 +1,117 @@
+"""Facts, in the past tense, and what an event must not be: about a time to come, or named by a personal number.
+
+Every fact becomes one audit entry; where it concerns two persons it is told twice, once about each (audit.md §3).
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+AHEAD_MAX = timedelta(minutes=5)  # how far a source's clock may run before ours
+
+_PERSONAL_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z])(?:0[1-9]|[1-9][0-9])(?:0[1-9]|1[0-2])[0-9]{2}-?[0-9]{4}(?![0-9A-Za-z])"
+)
+
+
+def seems_personal(identifier: str) -> bool:
+    """Whether a source's own identifier holds what reads as a CPR number; such an event may not enter the bus (P10).
+
+    The day is taken loosely (replacement numbers add 60, R28): a false alarm costs the source a new identifier, a
+    number let through would be on every topic for good.
+    """
+    return _PERSONAL_NUMBER.search(identifier) is not None
+
+
+def is_ahead(occurred_at: datetime, now: datetime) -> bool:
+    """Whether an event claims a time that has not come: its case would then be deaf to every later change (R45)."""
+    return occurred_at > now + AHEAD_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class EventIngested:
+    """A source system handed us a case event over HTTP."""
+
+    subject: UUID
+    event_id: str
+    event_type: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """A case event was taken from the bus, whether or not anybody may hear of it."""
+
+    subject: UUID
+    event_id: str
+    event_type: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationCreated:
+    """A recipient's inbox holds a new candidate that reveals something about `subject`."""
+
+    subject: UUID
+    notification_id: UUID
+    event_id: str
+    event_type: str
+    unit: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationCancelled:
+    """A notification was taken away because it would no longer be permitted. Which reason, only consent knows."""
+
+    subject: UUID
+    notification_id: UUID
+    unit: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationHandled:
+    """The recipient said that the matter is dealt with."""
+
+    subject: UUID
+    notification_id: UUID
+    unit: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureEnded:
+    """A permit was used or given back: `reach` is disclosed, not_sent or unknown."""
+
+    subject: UUID
+    permit_id: UUID
+    notification_id: UUID
+    unit: str
+    purpose: str
+    reach: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRead:
+    """Somebody asked for their inbox, or for one item of it; the search terms are codes, never persons (R20).
+
+    `kind` is listed, opened or handled; `found` is False where the answer was 404.
+    """
+
+    kind: str
+    unit: str
+    criterion: tuple[tuple[str, str], ...]
+    found: bool
+
+
+Fact = (
+    EventIngested
+    | EventReceived
+    | NotificationCreated
+    | NotificationCancelled
+    | NotificationHandled
+    | DisclosureEnded
+    | InboxRead
+)

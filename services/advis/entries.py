@@ -1,0 +1,125 @@
+"""Facts told to the audit service: one table from the kind of a fact to the shape of its entry (R20).
+
+An entry names pseudonyms, codes and identifiers only. Who did it is the caller's word: an employee, a client, or
+advis itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+from uuid import UUID, uuid4
+
+from libs.common.messages import AuditEntry
+from libs.common.outbox import Message, audit_message
+from services.advis.domain import events
+from services.advis.domain.delivery import Reach
+from services.advis.domain.notification import Notification
+
+PRODUCER = "advis"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: an employee id, a client id or `advis`, and in which role."""
+
+    name: str
+    role: str
+
+
+ADVIS = Actor("advis", "service")
+
+Action = Literal["C", "R", "U", "D", "E"]
+Outcome = Literal["success", "refused", "failure"]
+_SHAPES: Mapping[type[events.Fact], tuple[str, Action]] = MappingProxyType(
+    {
+        events.EventIngested: ("event.ingested", "C"),
+        events.EventReceived: ("event.received", "R"),
+        events.NotificationCreated: ("notification.created", "C"),
+        events.NotificationCancelled: ("notification.cancelled", "U"),
+        events.NotificationHandled: ("notification.handled", "U"),
+    }
+)
+_DISCLOSURES: Mapping[str, tuple[str, Outcome]] = MappingProxyType(
+    {
+        Reach.DISCLOSED: ("disclosure.made", "success"),
+        Reach.NOT_SENT: ("disclosure.not_sent", "failure"),
+        Reach.UNKNOWN: ("disclosure.unknown", "failure"),
+    }
+)
+_OBJECTS = ("event_id", "event_type", "notification_id", "permit_id")
+
+
+def tell(
+    fact: events.Fact, actor: Actor, at: datetime, *, correlation_id: str | None = None, entry_id: UUID | None = None
+) -> Message:
+    """The fact as an outbox message. `entry_id` is drawn at random unless a row already holds it."""
+    return audit_message(PRODUCER, _entry(fact, actor, at, correlation_id, entry_id=entry_id or uuid4()))
+
+
+def _entry(fact: events.Fact, actor: Actor, at: datetime, correlation_id: str | None, *, entry_id: UUID) -> AuditEntry:
+    kind, action, outcome = _shape(fact)
+    purpose = getattr(fact, "purpose", None)
+    return AuditEntry(
+        id=entry_id,
+        type=kind,
+        action=action,
+        outcome=outcome,
+        occurred_at=at,
+        subject=getattr(fact, "subject", None),
+        actor=actor.name,
+        actor_role=actor.role,
+        unit=fact.unit,
+        purposes=() if purpose is None else (purpose,),
+        objects=_objects(fact),
+        correlation_id=correlation_id,
+    )
+
+
+def _shape(fact: events.Fact) -> tuple[str, Action, Outcome]:
+    if isinstance(fact, events.DisclosureEnded):
+        kind, outcome = _DISCLOSURES[fact.reach]
+        return kind, "R", outcome
+    if isinstance(fact, events.InboxRead):
+        return f"inbox.{fact.kind}", "R", "success" if fact.found else "refused"
+    kind, action = _SHAPES[type(fact)]
+    return kind, action, "success"
+
+
+def _objects(fact: events.Fact) -> dict[str, str]:
+    if isinstance(fact, events.InboxRead):
+        return dict(fact.criterion)
+    return {name: str(getattr(fact, name)) for name in _OBJECTS if hasattr(fact, name)}
+
+
+def cancelled(notification: Notification, at: datetime) -> Iterable[Message]:
+    """One entry about each person that the notification would have revealed."""
+    for person in notification.persons:
+        fact = events.NotificationCancelled(
+            person, notification.notification_id, notification.recipient_unit, notification.purpose
+        )
+        yield tell(fact, ADVIS, at, correlation_id=notification.correlation_id)
+
+
+def handled(notification: Notification, actor: Actor, at: datetime) -> Iterable[Message]:
+    """One entry about each person that the notification revealed."""
+    for person in notification.persons:
+        fact = events.NotificationHandled(
+            person, notification.notification_id, notification.recipient_unit, notification.purpose
+        )
+        yield tell(fact, actor, at, correlation_id=notification.correlation_id)
+
+
+def ended(notification: Notification, permit_id: UUID, reach: Reach, actor: Actor, at: datetime) -> Iterable[Message]:
+    """One entry about each person whom the permit was about; audit matches them to consent's by the permit's id."""
+    for person in notification.persons:
+        fact = events.DisclosureEnded(
+            person,
+            permit_id,
+            notification.notification_id,
+            notification.recipient_unit,
+            notification.purpose,
+            reach,
+        )
+        yield tell(fact, actor, at, correlation_id=notification.correlation_id)

@@ -1,0 +1,159 @@
+"""What happens to case events: taken in over HTTP, and taken from the bus into the registry and the inboxes.
+
+Each function is one transaction, opened and committed by its caller.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from libs.common.cloudevents import CloudEvent
+from libs.common.database import WriteSession
+from libs.common.inbox import first_seen_of
+from libs.common.messages import CASE_EVENTS, CaseEventData
+from libs.common.outbox import Message, append
+from services.advis import entries, store_cases, store_doorbells, store_notifications
+from services.advis.domain.cases import Case, CaseChange, Registry, require_complete, step_of
+from services.advis.domain.errors import EventConflictError
+from services.advis.domain.events import EventIngested, EventReceived, NotificationCreated
+from services.advis.domain.matching import Due, Opening, due
+from services.advis.domain.notification import Notification, State
+from services.advis.entries import ADVIS, Actor, tell
+from services.advis.reference import Reference
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """A case event that has been read: the envelope, its data, and whose case it is in."""
+
+    event: CloudEvent
+    data: CaseEventData
+    subject: UUID
+
+    @property
+    def key(self) -> Key:
+        """What names the event: its source and its id together (CloudEvents 1.0 §3.1)."""
+        return self.event.source, self.event.id
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A case event from the bus and the openings that consent has for it."""
+
+    case_event: CaseEvent
+    openings: tuple[Opening, ...] = ()
+
+
+async def ingest(session: WriteSession, taken: Sequence[CaseEvent], actor: Actor, now: datetime) -> None:
+    """Put each event on the bus once. Raises EventConflictError when an id was used for something else."""
+    digests: dict[Key, bytes] = {}
+    for event in taken:
+        if digests.setdefault(event.key, _digest(event)) != _digest(event):
+            raise EventConflictError(event.event.id)
+    new = await store_cases.remember_ingested(session, digests, now)
+    known = await store_cases.ingested_digests(session, digests.keys() - new)
+    if any(digests[key] != digest for key, digest in known.items()):
+        raise EventConflictError
+    fresh = {event.key: event for event in taken if event.key in new}
+    messages = [Message(CASE_EVENTS, str(event.subject), event.event) for event in fresh.values()]
+    await append(session, messages + [_ingested(event, actor, now) for event in fresh.values()])
+
+
+def _digest(taken: CaseEvent) -> bytes:
+    """Over what the event says; the correlation id is ours when the source gave none, so it is left out."""
+    said = (taken.event.type, str(taken.subject), taken.event.time.isoformat(), taken.data.model_dump_json())
+    return hashlib.sha256("\n".join(said).encode()).digest()
+
+
+def _ingested(taken: CaseEvent, actor: Actor, now: datetime) -> Message:
+    fact = EventIngested(taken.subject, taken.event.id, taken.event.type, taken.data.unit)
+    return tell(fact, actor, now, correlation_id=taken.event.correlationid)
+
+
+async def take_in(session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime) -> int:
+    """Registry, notifications, doorbells, audit entries and inbox keys of a batch; returns how many advis it made.
+
+    In the order of the batch: an event sees every case change before it. Raises CaseOwnerError.
+    """
+    new = set(await first_seen_of(session, [arrived.case_event.key for arrived in batch]))
+    fresh = []
+    for arrived in batch:
+        if arrived.case_event.key in new:
+            new.remove(arrived.case_event.key)
+            fresh.append(arrived)
+    cases, drafts = await _decide(session, fresh, reference, now)
+    await store_cases.save_cases(session, cases)
+    made = await store_notifications.create(session, drafts, now)
+    created = [draft for draft in drafts if draft.notification.notification_id in made]
+    bells = [draft.notification for draft in created if draft.notification.recipient_unit in reference.endpoints]
+    await store_doorbells.hang(session, [(uuid4(), n.notification_id, n.recipient_unit) for n in bells], now)
+    told = [_received(arrived.case_event, now) for arrived in fresh]
+    await append(session, [*told, *(message for draft in created for message in _created(draft, now))])
+    return len(created)
+
+
+async def _decide(
+    session: WriteSession, fresh: Sequence[Arrived], reference: Reference, now: datetime
+) -> tuple[Iterable[Case], list[store_notifications.Draft]]:
+    """The cases that changed and the notifications that are due."""
+    changes = [_change(arrived.case_event) for arrived in fresh]
+    subjects = {opening.subject for arrived in fresh for opening in arrived.openings}
+    keys = {(change.unit, change.case_reference) for change in changes if change is not None}
+    registry = Registry(await store_cases.load_cases(session, keys, subjects))
+    drafts: list[store_notifications.Draft] = []
+    for arrived, change in zip(fresh, changes, strict=True):
+        if change is not None:
+            registry.apply(change)
+        cases = registry.about({opening.subject for opening in arrived.openings})
+        found = due(arrived.case_event.event.type, arrived.openings, reference.subscriptions, cases)
+        drafts.extend(_draft(arrived.case_event, one, reference, now) for one in found)
+    return registry.changed, drafts
+
+
+def _change(taken: CaseEvent) -> CaseChange | None:
+    """The step in the holder's case that the event is, if it is one. Raises IncompleteCaseError."""
+    step = step_of(taken.event.type)
+    if step is None:
+        return None
+    data = taken.data
+    reference = require_complete(step, data.case_reference, data.caseworker)
+    return CaseChange(step, data.unit, reference, taken.subject, caseworker=data.caseworker, at=taken.event.time)
+
+
+def _draft(taken: CaseEvent, due_one: Due, reference: Reference, now: datetime) -> store_notifications.Draft:
+    event = taken.event
+    notification = Notification(
+        notification_id=uuid4(),
+        event_id=event.id,
+        event_type=event.type,
+        category=reference.event_types[event.type].category,
+        occurred_at=event.time,
+        arrived_at=now,
+        holder_unit=taken.data.unit,
+        recipient_unit=due_one.recipient_unit,
+        purpose=due_one.purpose,
+        subject=due_one.subject,
+        case_reference=due_one.case_reference,
+        reveals=due_one.reveals,
+        state=State.UNREAD,
+        correlation_id=event.correlationid,
+    )
+    return store_notifications.Draft(notification, event.source, decision_id=uuid4())
+
+
+def _received(taken: CaseEvent, now: datetime) -> Message:
+    fact = EventReceived(taken.subject, taken.event.id, taken.event.type, taken.data.unit)
+    return tell(fact, ADVIS, now, correlation_id=taken.event.correlationid)
+
+
+def _created(draft: store_notifications.Draft, now: datetime) -> Iterable[Message]:
+    """One entry about each person revealed; the first has the row's random decision id, so that they can be joined."""
+    n = draft.notification
+    for place, person in enumerate(n.persons):
+        fact = NotificationCreated(person, n.notification_id, n.event_id, n.event_type, n.recipient_unit, n.purpose)
+        entry_id = draft.decision_id if place == 0 else uuid4()
+        yield entries.tell(fact, ADVIS, now, correlation_id=n.correlation_id, entry_id=entry_id)

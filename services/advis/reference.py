@@ -1,0 +1,177 @@
+"""Reference data that advis reads: event types, default subscriptions, labels, and where doorbells hang (R35).
+
+Consent decides with the whole catalogue and its validity; advis only needs to know what exists and what it is called,
+so the newest version of each entry is enough: the label of something that has ended is still its label.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from libs.common.messages import Code
+from services.advis.domain.matching import Subscription
+
+Language = Literal["da", "en"]
+
+
+class ReferenceDataError(Exception):
+    """A file cannot be read as what it must be. The text names the file and the field."""
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Label(_Form):
+    """The same words in Danish and English (R42)."""
+
+    da: str
+    en: str
+
+
+class Entry(_Form):
+    """What every entry of reference data has."""
+
+    code: str
+    version: int
+    label: Label
+
+
+class Unit(Entry):
+    """A unit and how a colleague reaches it; never a person's own address."""
+
+    contact: str | None = None
+
+
+class Reveal(_Form):
+    """What an event tells about which role."""
+
+    role: Literal["citizen", "child", "parent"]
+    category: str
+
+
+class EventType(Entry):
+    """A case event. `reveals` is empty for those that are never disclosed."""
+
+    category: str | None = None
+    purposes: tuple[str, ...] = ()
+    reveals: tuple[Reveal, ...] = ()
+
+
+class SubscriptionRule(Entry):
+    """Every unit like `unit` hears every event type like one of `event_types` for every purpose like one of `purposes`.
+
+    Shell patterns, `*` for any run of characters. A subscription gives no right to be told.
+    """
+
+    unit: str
+    event_types: tuple[str, ...]
+    purposes: tuple[str, ...]
+
+
+class Endpoint(_Form):
+    """Where a unit's doorbell hangs. `secret_file` is a name in the secrets folder; it holds `whsec_…`."""
+
+    unit: Code
+    url: str = Field(pattern=r"^https?://[^\s@]+$")  # no credentials in an address
+    secret_file: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    client_id: str | None = Field(default=None, max_length=80)
+
+    @property
+    def actor(self) -> str:
+        """Who is told, in the use log: the receiving system."""
+        return self.client_id or self.unit
+
+
+_Kind = TypeVar("_Kind", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Everything above, by code."""
+
+    units: Mapping[str, Unit]
+    purposes: Mapping[str, Entry]
+    categories: Mapping[str, Entry]
+    event_types: Mapping[str, EventType]
+    subscriptions: frozenset[Subscription]
+    endpoints: Mapping[str, Endpoint]
+
+    def label(self, kind: Literal["units", "purposes", "categories", "event_types"], code: str, in_: Language) -> str:
+        """The words for a code; the code itself where nobody has given it words."""
+        entries: Mapping[str, Entry] = getattr(self, kind)
+        entry = entries.get(code)
+        return code if entry is None else entry.label.da if in_ == "da" else entry.label.en
+
+
+def load(folder: Path, endpoints_file: Path | None = None) -> Reference:
+    """Read the folder. Raises ReferenceDataError naming the file and the field.
+
+    `endpoints_file` None: `endpoints.yaml` in the folder, and no doorbells where there is none.
+    """
+    units = _newest(folder / "units.yaml", Unit)
+    event_types = _newest(folder / "event_types.yaml", EventType)
+    rules = _newest(folder / "subscriptions.yaml", SubscriptionRule).values()
+    return Reference(
+        units=units,
+        purposes=_newest(folder / "purposes.yaml", Entry),
+        categories=_newest(folder / "categories.yaml", Entry),
+        event_types=event_types,
+        subscriptions=_expand(rules, units, event_types),
+        endpoints=_endpoints(endpoints_file or folder / "endpoints.yaml", required=endpoints_file is not None),
+    )
+
+
+def _expand(
+    rules: Iterable[SubscriptionRule], units: Mapping[str, Unit], event_types: Mapping[str, EventType]
+) -> frozenset[Subscription]:
+    """The rules as single facts, so that matching is a look-up."""
+    return frozenset(
+        Subscription(unit, kind.code, purpose)
+        for rule in rules
+        for unit in units
+        if fnmatchcase(unit, rule.unit)
+        for kind in event_types.values()
+        if kind.reveals and _like(kind.code, rule.event_types)
+        for purpose in kind.purposes
+        if _like(purpose, rule.purposes)
+    )
+
+
+def _like(code: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(code, pattern) for pattern in patterns)
+
+
+def _endpoints(path: Path, *, required: bool) -> Mapping[str, Endpoint]:
+    if not required and not path.exists():
+        return MappingProxyType({})
+    found = _read(path, Endpoint)
+    by_unit = {endpoint.unit: endpoint for endpoint in found}
+    if len(by_unit) != len(found):
+        raise ReferenceDataError(f"{path.name}: unit: each unit has one endpoint")
+    return MappingProxyType(by_unit)
+
+
+def _newest(path: Path, form: type[_Kind]) -> Mapping[str, _Kind]:
+    entries = sorted(_read(path, form), key=lambda entry: entry.version)
+    return MappingProxyType({entry.code: entry for entry in entries})
+
+
+_Any = TypeVar("_Any", bound=BaseModel)
+
+
+def _read(path: Path, form: type[_Any]) -> list[_Any]:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return TypeAdapter(list[form]).validate_python(content)  # type: ignore[valid-type]
+    except (OSError, yaml.YAMLError) as error:
+        raise ReferenceDataError(f"{path.name}: cannot be read as YAML") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ReferenceDataError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,0 +1,27 @@
+"""What a running process has opened, handed to its doors: no globals, one place that closes."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+
+from libs.common.database import Bell, Database
+from services.advis.permission import Permits
+from services.advis.reference import Reference
+from services.advis.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The means of one process. `bell` wakes the relay; `permits` asks as this process's holder."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+    reference: Reference
+    permits: Permits
+
+
+def resources(request: Request) -> Resources:
+    """Dependency: the means that the composition root put on the application."""
+    return cast(Resources, request.app.state.resources)

@@ -1,0 +1,58 @@
+"""The public shapes of advis's HTTP interface. Codes are the municipality's own; words come in Danish or English."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from libs.common.messages import CaseReference
+
+PAGE_MAX = 100  # items
+PAGE_DEFAULT = 50
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Accepted(_Shape):
+    """The event ids that are on their way to the bus, in the order given; the same again for a repeated request."""
+
+    accepted: tuple[str, ...]
+
+
+class InboxItem(_Shape):
+    """An advis: that something happened, where, and whom to ask. No content, no number, no free text (R16)."""
+
+    notification_id: UUID
+    case_reference: str = Field(description="the recipient's own reference")
+    event_type: str
+    event_label: str
+    category: str | None
+    category_label: str | None
+    occurred_at: AwareDatetime
+    arrived_at: AwareDatetime
+    holder_unit: str
+    holder_unit_label: str
+    holder_contact: str | None
+    purpose: str
+    purpose_label: str
+    consents: tuple[UUID, ...] = Field(description="the consents that this disclosure rests on")
+    state: Literal["unread", "read", "handled"]
+
+
+class InboxPage(_Shape):
+    """Newest first. `next` is an opaque place to go on from; null when there is nothing more to be shown."""
+
+    items: tuple[InboxItem, ...]
+    next: str | None
+
+
+class InboxQuery(_Shape):
+    """What a reader may ask of a list. Unread and read together unless `state` says otherwise."""
+
+    state: Literal["unread", "read", "handled"] | None = None
+    case_reference: CaseReference | None = None
+    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    cursor: str | None = Field(default=None, max_length=200)
+    language: Literal["da", "en"] = "da"

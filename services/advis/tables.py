@@ -1,0 +1,129 @@
+"""The tables of the advis database: the only source of truth for the migration.
+
+No row says why anything was refused, and none holds a CPR number, a name or free text (P2, P10).
+Subscriptions and endpoints are reference data read from files, not tables: nothing here may change them.
+"""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from libs.common.inbox import INBOX_GRANTS, inbox_tables
+from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
+from services.advis.domain import delivery, notification
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "uq": "%(table_name)s_uq",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+    }
+)
+
+
+def _moment(name: str, *, optional: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=optional)
+
+
+def _one_of(column: str, states: type[notification.State] | type[delivery.State]) -> CheckConstraint:
+    words = ", ".join(f"'{state}'" for state in states)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+case_registry = Table(
+    "case_registry",
+    metadata,
+    Column("unit", Text, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("borger_id", Uuid, nullable=False),
+    Column("caseworker", Text),
+    _moment("opened_at"),
+    _moment("closed_at", optional=True),
+    _moment("as_of"),
+    PrimaryKeyConstraint("unit", "case_reference"),
+    Index(None, "borger_id", postgresql_where=text("closed_at IS NULL")),
+    Index(None, "unit", "caseworker", postgresql_where=text("closed_at IS NULL")),
+)
+
+notification_row = Table(
+    "notification",
+    metadata,
+    Column("notification_id", Uuid, primary_key=True),
+    Column("decision_id", Uuid, nullable=False),  # random: the id of the audit entry that records its creation
+    Column("event_source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("category", Text),
+    _moment("occurred_at"),
+    _moment("arrived_at"),
+    Column("holder_unit", Text, nullable=False),
+    Column("recipient_unit", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("reveals", JSONB, nullable=False),  # [{borger_id, category, epoch}, …] as the opening said
+    Column("persons", ARRAY(Uuid), nullable=False),  # the same persons, so that a scope's notifications are found
+    Column("state", Text, nullable=False),
+    _moment("changed_at"),
+    Column("correlation_id", Text),
+    # P3: one advis per event, recipient, purpose and subject. An event is known by its source and id together.
+    UniqueConstraint("event_source", "event_id", "recipient_unit", "purpose", "subject"),
+    _one_of("state", notification.State),
+    Index("notification_case_ix", "recipient_unit", "case_reference", postgresql_where=text("state <> 'cancelled'")),
+    Index("notification_persons_ix", "persons", postgresql_using="gin", postgresql_where=text("state <> 'cancelled'")),
+    Index("notification_changed_ix", "changed_at"),
+)
+
+doorbell = Table(
+    "doorbell",
+    metadata,
+    Column("doorbell_id", Uuid, primary_key=True),  # random; the webhook-id of every attempt
+    Column("notification_id", Uuid, ForeignKey("notification.notification_id", ondelete="CASCADE"), nullable=False),
+    Column("recipient_unit", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _moment("next_attempt_at"),
+    _moment("first_rung_at", optional=True),
+    UniqueConstraint("notification_id"),
+    _one_of("state", delivery.State),
+    Index("doorbell_due_ix", "next_attempt_at", postgresql_where=text("state = 'due'")),
+)
+
+ingested = Table(
+    "ingested",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    _moment("received_at"),
+    PrimaryKeyConstraint("source", "event_id"),
+    Index(None, "received_at"),
+)
+
+outbox_tables(metadata)
+inbox_tables(metadata)
+
+GRANTS = {
+    "case_registry": "SELECT, INSERT, UPDATE",
+    "notification": "SELECT, INSERT, UPDATE, DELETE",
+    "doorbell": "SELECT, INSERT, UPDATE, DELETE",
+    "ingested": "SELECT, INSERT, DELETE",
+    **OUTBOX_GRANTS,
+    **INBOX_GRANTS,
+}
