@@ -11,7 +11,7 @@ FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 50
 POSITIONAL_MAX = 4
 COMMON_FILES_MAX = 20
-COMMON_LINES_MAX = 2_000
+COMMON_LINES_MAX = 3_500
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "manager", "core"}
 
 OURS = python_files("services", "libs", "openapi")
@@ -62,7 +62,7 @@ def test_no_module_is_a_drawer() -> None:
 
 def test_shared_plumbing_stays_small() -> None:
     common = [path for path in OURS if path.parts[:2] == ("libs", "common")]
-    assert len(common) <= COMMON_FILES_MAX + 1, "admission is the second real use"
+    assert len(common) <= COMMON_FILES_MAX, "admission is the second real use"
     lines = sum(len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in common)
     assert lines <= COMMON_LINES_MAX, f"libs/common has {lines} lines"
 

@@ -1,0 +1,43 @@
+"""P9: every process of the distributed system is killed once, in the middle of the story, and the story ends right."""
+
+import asyncio
+import random
+import signal
+
+import pytest
+from rich.console import Console
+
+from libs.cli.demo import chapters_bridge, chapters_family
+from libs.cli.demo.cast import bring_on
+from libs.cli.demo.command import set_up
+from libs.cli.up import System
+
+pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
+SEED = 7
+
+
+async def _kill_each_once(system: System, rng: random.Random, killed: list[str]) -> None:
+    names = [name for name in system.processes if name != "issuer"]
+    rng.shuffle(names)
+    for name in names:
+        await asyncio.sleep(rng.uniform(0.1, 0.4))
+        await system.kill(name, signal.SIGKILL)
+        killed.append(name)
+
+
+@pytest.mark.usefixtures("broker")
+async def test_the_story_ends_right_with_every_process_killed_once(http_client) -> None:
+    killed: list[str] = []
+    async with set_up(Console(quiet=True), "distributed") as (stage, system):
+        await bring_on(stage, system, http_client)
+        killer = asyncio.create_task(_kill_each_once(system, random.Random(SEED), killed))
+        await chapters_bridge.cases_open(stage)
+        await chapters_bridge.morten(stage)
+        await chapters_bridge.hans(stage)
+        await chapters_family.guelcan(stage)
+        await killer
+        await chapters_family.peter(stage)
+        report = stage.finish()
+        expected = len(system.processes) - 1
+    assert len(killed) == expected >= 12
+    assert not [row for row in report.promises if not row.kept]
