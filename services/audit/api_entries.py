@@ -1,0 +1,105 @@
+"""Entries with what they commit to: the data protection officer's search, and the citizen's own. Both are recorded."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+
+from libs.common.auth import Principal, require
+from libs.common.database import clock
+from libs.common.problems import InvalidError, NotFoundError
+from services.audit import schemas
+from services.audit.handlers_search import Reader, Search, own_entries, search_entries
+from services.audit.reading import Entry
+
+_UNIT = re.compile(r"^[A-ZÆØÅ0-9][A-ZÆØÅ0-9_-]{0,63}$")
+
+router = APIRouter(prefix="/v1", tags=["entries"])
+
+Limit = Annotated[int, Query(ge=1, le=schemas.ENTRIES_MAX)]
+Cursor = Annotated[schemas.Cursor | None, Query()]
+Officer = Annotated[Principal, Depends(require("dpo"))]
+Citizen = Annotated[Principal, Depends(require("citizen"))]
+
+
+@router.get("/entries", summary="Search the log, opened")
+async def search(
+    request: Request, officer: Officer, query: Annotated[schemas.SearchQuery, Query()]
+) -> schemas.OpenedEntries:
+    """Newest first. Recorded, with its criteria, as `entries.searched`."""
+    filters = ("subject", "actor", "type", "after", "before")
+    if all(getattr(query, name) is None for name in filters):
+        raise InvalidError("subject", "at least one filter is required", filters)
+    limit = query.limit
+    wanted = Search(query.subject, query.actor, query.type, query.after, query.before, _below(query.cursor))
+    unit = officer.unit if officer.unit and _UNIT.match(officer.unit) else None
+    reader = Reader(officer.subject[:80], "dpo", unit, request.scope["state"]["correlation_id"])
+    state = request.app.state
+    async with state.database.write() as session:
+        now = await clock(session)
+        entries = await search_entries(session, wanted, reader, keyring=state.keyring, now=now, limit=limit + 1)
+    state.bell.ring()
+    return schemas.OpenedEntries(items=[_opened(entry) for entry in entries[:limit]], next=_next(entries, limit))
+
+
+@router.get("/me/entries", summary="What was done about me")
+async def mine(request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cursor = None) -> schemas.OwnEntries:
+    """Newest first. The token is consent's: its subject is the citizen's `borger_id`."""
+    state = request.app.state
+    async with state.database.write() as session:
+        entries = await own_entries(
+            session,
+            _borger_id(citizen),
+            keyring=state.keyring,
+            now=await clock(session),
+            limit=limit + 1,
+            below=_below(cursor),
+            correlation_id=request.scope["state"]["correlation_id"],
+        )
+    state.bell.ring()
+    return schemas.OwnEntries(items=[_own(entry) for entry in entries[:limit]], next=_next(entries, limit))
+
+
+def _borger_id(citizen: Principal) -> UUID:
+    try:
+        return UUID(citizen.subject)
+    except ValueError:
+        raise NotFoundError from None
+
+
+def _below(cursor: str | None) -> int | None:
+    """The index that a page ends above."""
+    return None if cursor is None else int(cursor)
+
+
+def _next(entries: Sequence[Entry], limit: int) -> str | None:
+    """Where the page ends, when there is more."""
+    return str(entries[limit - 1].index) if len(entries) > limit else None
+
+
+def _opened(entry: Entry) -> schemas.OpenedEntry:
+    return schemas.OpenedEntry(
+        index=entry.index,
+        leaf=dict(entry.leaf),
+        opened=dict(entry.opened),
+        missing=list(entry.missing),
+        mismatched=list(entry.mismatched),
+    )
+
+
+def _own(entry: Entry) -> schemas.OwnEntry:
+    """Field by field: what is not named here is not shown."""
+    leaf = entry.leaf
+    return schemas.OwnEntry(
+        index=entry.index,
+        type=leaf["type"],
+        action=leaf["action"],
+        outcome=leaf["outcome"],
+        occurred_at=leaf["occurred_at"],
+        unit=entry.opened.get("unit"),
+        purposes=leaf["purposes"],
+        legal_basis=leaf["legal_basis"],
+    )

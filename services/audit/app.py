@@ -1,0 +1,166 @@
+"""Composition root: settings become a database, keys, doors and loops, one function per role.
+
+Start order: the database is reached lazily, keys are read at once (a process without its keys must not look well).
+Stop order: doors first, then loops, then the database.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import FastAPI
+
+from libs.common import process
+from libs.common.auth import TokenVerifier, TrustedIssuer
+from libs.common.bus import connect
+from libs.common.consumer import Consumer
+from libs.common.database import Bell, Database
+from libs.common.messages import AUDIT_ENTRIES
+from libs.common.relay import Relay
+from libs.common.web import create_app
+from services.audit import api_entries, api_log, store_tree
+from services.audit.consumer import GROUP, EntryHandler
+from services.audit.handlers_search import PRODUCER
+from services.audit.keyring import Keyring
+from services.audit.leaves import LeafMaker
+from services.audit.log_key import LogKey
+from services.audit.settings import Settings
+from services.audit.signer import Signer
+from services.audit.vault import Vault
+from services.audit.worker import GapWatch
+
+VERSION = "1.0.0"
+
+# Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
+_STAFF = frozenset(
+    {"caseworker", "bridge_builder", "leader", "dpo", "administrator", "source_system", "recipient_system",
+     "advis", "supervisor", "operator", "auditor"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roles of one process share."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+
+
+def parts_of(settings: Settings) -> Parts:
+    """The shared parts; nothing is connected yet."""
+    name = settings.instance or "audit"
+    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    return Parts(settings, database, Bell(database))
+
+
+def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
+    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
+    names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
+    return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+
+
+def create(parts: Parts) -> FastAPI:
+    """The HTTP door. Raises OSError, KeyError or ValueError without whole keys."""
+    return create_app(
+        title="Samtykkebro audit",
+        version=VERSION,
+        service="audit",
+        lifespan=_lifespan(parts, Keyring(Vault.load(parts.settings.secrets_dir))),
+        routers=[api_log.router, api_entries.router],
+        checks={"database": partial(_database_answers, parts.database)},
+    )
+
+
+def entry_handler(parts: Parts) -> EntryHandler:
+    """What the consumer hands records to."""
+    return EntryHandler(parts.database, _maker(parts.settings), Keyring(Vault.load(parts.settings.secrets_dir)))
+
+
+def signer(parts: Parts) -> Signer:
+    """Who signs. Raises ValueError when the key is another log's."""
+    settings = parts.settings
+    key = LogKey.load(settings.secrets_dir)
+    if key.name != settings.log_origin:
+        raise ValueError("log-key.json is the key of another log than SAMTYKKEBRO_LOG_ORIGIN names")
+    return Signer(
+        parts.database,
+        key,
+        every_s=settings.checkpoint_every_s,
+        idle_s=settings.checkpoint_idle_s,
+        memory=settings.checkpoint_file,
+    )
+
+
+def issuers(settings: Settings) -> list[TrustedIssuer]:
+    """Whose tokens count: the provider's for staff and clients, consent's for citizens. Neither for the other's."""
+    keys = settings.consent_url.rstrip("/") + "/.well-known/jwks.json"
+    return [
+        TrustedIssuer(settings.issuer_url, roles=_STAFF),
+        TrustedIssuer(settings.consent_url, keys, frozenset({"citizen"})),
+    ]
+
+
+def _lifespan(parts: Parts, keyring: Keyring) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        verifier = TokenVerifier(issuers(parts.settings), parts.settings.audience)
+        app.state.verifier, app.state.keyring = verifier, keyring
+        app.state.database, app.state.bell = parts.database, parts.bell
+        yield
+        await verifier.close()
+
+    return lifespan
+
+
+async def _database_answers(database: Database) -> None:
+    async with database.read() as session:
+        await store_tree.load_size(session)
+
+
+def _maker(settings: Settings) -> LeafMaker:
+    return LeafMaker(settings.log_origin, settings.tenant)
+
+
+async def _serve(parts: Parts) -> None:
+    await process.serve(create(parts), parts.settings)
+
+
+async def _consume(parts: Parts) -> None:
+    handler = entry_handler(parts)
+    bus = connect(parts.settings.bus_url, client_id="audit-consumer")
+    await bus.start()
+    try:
+        consumer = Consumer(bus, parts.database, GROUP, [AUDIT_ENTRIES], handler, service="audit", bell=parts.bell)
+        await consumer.run()
+    finally:
+        await bus.stop()
+
+
+async def _relay(parts: Parts) -> None:
+    bus = connect(parts.settings.bus_url, client_id="audit-relay")
+    await bus.start()
+    try:
+        await Relay(parts.database, bus, producer=PRODUCER, bell=parts.bell).run()
+    finally:
+        await bus.stop()
+
+
+async def _sign(parts: Parts) -> None:
+    await signer(parts).run()
+
+
+async def _watch(parts: Parts) -> None:
+    settings = parts.settings
+    watch = GapWatch(parts.database, _maker(settings), grace_s=settings.gap_grace_s, poll_s=settings.gap_poll_s)
+    await watch.run()
+
+
+Run = Callable[[Parts], Awaitable[None]]
+ROLES: dict[str, dict[str, Run]] = {
+    "api": {"api": _serve},
+    "consumer": {"consumer": _consume},
+    "relay": {"relay": _relay},
+    "worker": {"signer": _sign, "gap_watch": _watch},
+}

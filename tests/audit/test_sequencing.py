@@ -1,0 +1,118 @@
+"""Appending: one linear history whoever appends, each number once, and nothing half done."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from libs.common.database import Database
+from services.audit import handlers
+from services.audit.consumer import EntryHandler
+from services.audit.keyring import Keyring
+from services.audit.leaves import LeafMaker
+from services.audit.vault import Vault
+from tests.audit.records import a_delivery, an_entry, ingest, numbers, require_whole, rows
+
+
+async def test_entries_become_leaves_in_order_and_the_root_is_theirs(handler: EntryHandler, database: Database) -> None:
+    await ingest(handler, database, [a_delivery(n) for n in range(1, 4)])
+    await ingest(handler, database, [a_delivery(n) for n in range(4, 9)])
+    assert numbers(await require_whole(database)) == list(range(1, 9))
+
+
+async def test_a_redelivered_batch_changes_nothing(handler: EntryHandler, database: Database) -> None:
+    records = [a_delivery(n) for n in range(1, 6)]
+    await ingest(handler, database, records)
+    await ingest(handler, database, records)
+    await ingest(handler, database, [*records, a_delivery(6), a_delivery(6)])
+    assert numbers(await require_whole(database)) == list(range(1, 7))
+    assert len(await rows(database, "SELECT 1 FROM batch")) == 3  # the empty tree, and one per batch that added
+
+
+async def test_lanes_generations_and_producers_are_numbered_apart(handler: EntryHandler, database: Database) -> None:
+    records = [a_delivery(1), a_delivery(1, lane=4), a_delivery(1, generation=2), a_delivery(1, producer="advis")]
+    await ingest(handler, database, records)
+    assert len(await require_whole(database)) == 4
+
+
+async def test_a_batch_that_is_rolled_back_leaves_nothing(handler: EntryHandler, database: Database) -> None:
+    records = [a_delivery(1)]
+    prepared = await handler.prepare(records)
+    with pytest.raises(RuntimeError, match="crash"):
+        async with database.write() as session:
+            await handler.handle(session, records, prepared)
+            raise RuntimeError("crash")
+    for table in ("leaf", "opening", "watermark"):
+        assert await rows(database, f"SELECT 1 FROM {table}") == []
+    await ingest(handler, database, records)
+    assert numbers(await require_whole(database)) == [1]
+
+
+async def test_competing_sequencers_make_one_history(database: Database, maker: LeafMaker, vault: Vault) -> None:
+    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(4)]
+
+    async def feed(sequencer: EntryHandler, lane: int) -> None:
+        for first in range(1, 31, 3):
+            await ingest(sequencer, database, [a_delivery(n, lane=lane) for n in range(first, first + 3)])
+
+    await asyncio.gather(*(feed(sequencer, lane) for lane, sequencer in enumerate(sequencers)))
+    found = await require_whole(database)
+    assert len(found) == 4 * 30
+    for lane in range(4):
+        assert numbers(found, lane=lane) == list(range(1, 31))
+
+
+async def test_sequencers_that_are_given_the_same_records_append_each_once(
+    database: Database, maker: LeafMaker, vault: Vault
+) -> None:
+    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(3)]
+    records = [a_delivery(n) for n in range(1, 41)]
+
+    async def feed(sequencer: EntryHandler, seed: int) -> None:
+        rest = Random(seed)
+        at = 0
+        while at < len(records):
+            step = rest.randint(1, 5)
+            await ingest(sequencer, database, records[at : at + step])
+            at += step
+
+    await asyncio.gather(*(feed(sequencer, seed) for seed, sequencer in enumerate(sequencers)))
+    assert numbers(await require_whole(database)) == list(range(1, 41))
+
+
+async def test_who_loses_every_race_gives_up_after_a_bounded_number_of_tries(
+    handler: EntryHandler, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = await handler.prepare([a_delivery(1)])
+    tries = 0
+
+    async def always_lost(*_: object) -> bool:
+        nonlocal tries
+        tries += 1
+        return False
+
+    monkeypatch.setattr(handlers.store, "claim_head", always_lost)
+    with pytest.raises(handlers.HeadContendedError):
+        async with database.write() as session:
+            await handler.handle(session, [a_delivery(1)], prepared)
+    assert tries == handlers.CLAIM_ATTEMPTS_MAX
+
+
+async def test_a_person_who_was_erased_after_the_key_was_cached_gets_a_new_key(
+    handler: EntryHandler, database: Database, audit_database: "object", postgres: "object"
+) -> None:
+    from libs.common.bus import NotYetError
+
+    await ingest(handler, database, [a_delivery(1)])
+    postgres.execute("DELETE FROM opening", "DELETE FROM subject_key", database=audit_database.name)  # type: ignore[attr-defined]
+    with pytest.raises(NotYetError):
+        await ingest(handler, database, [a_delivery(2)])
+    await ingest(handler, database, [a_delivery(2)])
+    assert numbers(await require_whole(database)) == [1, 2]
+
+
+async def test_a_person_has_one_key_whoever_makes_it_first(database: Database, maker: LeafMaker, vault: Vault) -> None:
+    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(4)]
+    entry = an_entry()
+    await asyncio.gather(*(s.prepare([a_delivery(1, entry, lane=lane)]) for lane, s in enumerate(sequencers)))
+    assert len(await rows(database, "SELECT 1 FROM subject_key")) == 2  # the citizen and the member of staff
