@@ -56,7 +56,8 @@ def test_the_supervisor_is_process_1_and_its_slot_outlives_the_container_whereve
     assert not [name for name, service in OURS.items() if "entrypoint" in service or service.get("init")]
     slots = {name: service["volumes"] for name, service in OURS.items() if "volumes" in service}
     assert set(slots) == {"advis-api", "advis-worker"}
-    assert len({volume for volumes in slots.values() for volume in volumes}) == 2
+    assert len({volumes[0] for volumes in slots.values()}) == 2
+    assert {volumes[1] for volumes in slots.values()} == {"/etc/machine-id:/etc/machine-id:ro"}
     assert not [name for name, service in OURS.items() if "deploy" in service or "scale" in service]
 
 
