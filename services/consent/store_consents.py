@@ -1,12 +1,11 @@
 """Loads and saves consents with declarations and history. A row is replaced only at the revision it was read at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import insert, select, update
 
 from libs.common.database import Session, WriteSession
@@ -30,13 +29,21 @@ _OPEN_OF = _SELECT + (
     "k.borger_id = $1 AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.consent_id"
 )
 _PAGE = (
-    _SELECT + "k.borger_id = $1 AND ($2::text[] IS NULL OR k.status = ANY($2::text[]))"
-    " AND (k.requested_at, k.consent_id) < ($3::timestamptz, $4::uuid)"
-    " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $5"
+    _SELECT + "k.borger_id = $1 AND ($2::text IS NULL OR $2::text = CASE"
+    " WHEN k.status IN ('requested', 'pending_signature', 'active') AND least(k.valid_until, k.ceiling_until) <= $3"
+    " THEN 'expired' ELSE k.status END) AND (k.requested_at, k.consent_id) < ($4::timestamptz, $5::uuid)"
+    " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $6"
 )
 _DUE = _SELECT + (
     "k.status IN ('pending_signature', 'active') AND least(k.valid_until, k.ceiling_until) <= $1"
     " ORDER BY k.valid_until, k.consent_id LIMIT $2"
+)
+NOTICE_SOURCE = "urn:samtykkebro:consent:expiry-notice"
+_ENDING = _SELECT + (  # noqa: S608 - constants only
+    "k.status = 'active' AND least(k.valid_until, k.ceiling_until) > $1"
+    " AND least(k.valid_until, k.ceiling_until) <= $2"
+    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.source = $3 AND i.event_id = k.consent_id::text)"
+    " ORDER BY k.valid_until, k.consent_id LIMIT $4"
 )
 _FIELDS = (
     *("borger_id", "purpose", "purpose_version", "holder_unit", "recipient_unit", "legal_basis", "text_code"),
@@ -76,16 +83,27 @@ async def open_of(session: Session, borger_id: UUID) -> tuple[Consent, ...]:
 
 
 async def page(
-    session: Session, borger_id: UUID, statuses: Sequence[Status] | None, after: tuple[datetime, UUID], limit: int
+    session: Session,
+    borger_id: UUID,
+    status: Status | None,
+    *,
+    now: datetime,
+    after: tuple[datetime, UUID],
+    limit: int,
 ) -> tuple[Consent, ...]:
-    """Newest first, older than `after` = (requested at, id) of the last one seen."""
-    codes = None if statuses is None else [str(item) for item in statuses]
-    return await _consents(session, _PAGE, (borger_id, codes, *after, limit))
+    """Newest first, older than `after` = (requested at, id) of the last one seen. `status`: as it reads at `now`."""
+    wanted = None if status is None else str(status)
+    return await _consents(session, _PAGE, (borger_id, wanted, now, *after, limit))
 
 
 async def due(session: Session, now: datetime, limit: int) -> tuple[Consent, ...]:
     """Open ones whose time has passed and that no row says have expired."""
     return await _consents(session, _DUE, (now, limit))
+
+
+async def ending(session: Session, now: datetime, before: datetime, limit: int) -> tuple[Consent, ...]:
+    """Active ones that end soon and whose citizen has not been told."""
+    return await _consents(session, _ENDING, (now, before, NOTICE_SOURCE, limit))
 
 
 async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
@@ -119,7 +137,7 @@ async def replace(session: WriteSession, old: Consent, new: Consent, *, at: date
 
 async def _consents(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
     rows = await session.exec_driver_sql(query, values)
-    return tuple(consent_from(orjson.loads(document)) for (document,) in rows)
+    return tuple(consent_from(document) for (document,) in rows)
 
 
 async def _add_declarations(session: WriteSession, consent_id: UUID, added: tuple[Declaration, ...]) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from libs.common.database import Session
 from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
@@ -62,11 +60,11 @@ def _person(row: Any) -> Person:
     )
 
 
-def _list(document: str | None) -> list[dict[str, Any]]:
-    return orjson.loads(document) if document else []
+def _list(document: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return document or []
 
 
-def _consents(document: str | None) -> tuple[Consent, ...]:
+def _consents(document: list[dict[str, Any]] | None) -> tuple[Consent, ...]:
     return tuple(consent_from(item) for item in _list(document))
 
 

@@ -1,4 +1,4 @@
-"""The tables of the consent database (with `tables_citizen`): the only source of truth for the migration.
+"""The tables of the consent database; with `tables_citizen` and `tables_fence` the only source for the migration.
 
 Consents, their history and evidence first; `scope` and what follows it belong to the fence (`docs/fence.md`).
 """
@@ -6,13 +6,10 @@ Consents, their history and evidence first; `scope` and what follows it belong t
 from sqlalchemy import (
     BigInteger,
     Column,
-    Date,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -131,122 +128,4 @@ idempotency = Table(
     moment("created_at"),
     PrimaryKeyConstraint("actor", "key"),
     Index(None, "created_at"),
-)
-
-scope = Table(
-    "scope",
-    metadata,
-    identifier("borger_id"),
-    word("purpose"),
-    word("recipient_unit"),
-    Column("epoch", BigInteger, nullable=False),
-    PrimaryKeyConstraint("borger_id", "purpose", "recipient_unit"),
-)
-coverage = Table(
-    "coverage",
-    metadata,
-    identifier("borger_id"),
-    word("purpose"),
-    word("recipient_unit"),
-    word("holder_unit"),
-    word("category"),
-    Column("since_epoch", BigInteger, nullable=False),
-    PrimaryKeyConstraint("borger_id", "purpose", "recipient_unit", "holder_unit", "category"),
-)
-fence_generation = Table(
-    "fence_generation",
-    metadata,
-    Column("only", SmallInteger, primary_key=True, autoincrement=False),
-    Column("generation", BigInteger, nullable=False),
-)
-withdrawal = Table(
-    "withdrawal",
-    metadata,
-    Column("withdrawal_id", Uuid, primary_key=True),
-    identifier("borger_id"),
-    identifier("consent_id", optional=True),
-    moment("registered_at"),
-    moment("drained_at", optional=True),
-    identifier("receipt_id", optional=True),
-    Index(None, "borger_id"),
-    Index(None, "consent_id"),
-)
-withdrawal_scope = Table(
-    "withdrawal_scope",
-    metadata,
-    Column("withdrawal_id", Uuid, ForeignKey("withdrawal.withdrawal_id"), nullable=False),
-    identifier("borger_id"),
-    word("purpose"),
-    word("recipient_unit"),
-    Column("epoch", BigInteger, nullable=False),
-    PrimaryKeyConstraint("withdrawal_id", "borger_id", "purpose", "recipient_unit"),
-)
-holder = Table(
-    "holder",
-    metadata,
-    Column("holder_id", Uuid, primary_key=True),
-    word("slot"),
-    word("supervisor"),
-    Column("token_sha256", LargeBinary, nullable=False),
-    moment("registered_at"),
-    moment("died_at", optional=True),
-    word("death_proof", optional=True),
-    word("confirmed_by", optional=True),
-    Index("holder_living_ix", "slot", postgresql_where=text("died_at IS NULL")),
-)
-fence_order = Table(
-    "fence_order",
-    metadata,
-    Column("holder_id", Uuid, primary_key=True),
-    word("slot"),
-    moment("ordered_at"),
-    word("reason"),
-    Index(None, "slot"),
-)
-permit = Table(
-    "permit",
-    metadata,
-    Column("permit_id", Uuid, primary_key=True),
-    identifier("holder_id", optional=True),
-    word("state"),
-    word("kind", optional=True),
-    identifier("notification_id", optional=True),
-    word("actor", optional=True),
-    moment("lease_until", optional=True),
-    moment("acquired_at", optional=True),
-    moment("settled_at", optional=True),
-    word("outcome", optional=True),
-    Index("permit_open_ix", "holder_id", postgresql_where=text("state = 'open'")),
-)
-permit_scope = Table(
-    "permit_scope",
-    metadata,
-    identifier("permit_id"),
-    identifier("borger_id"),
-    word("purpose"),
-    word("recipient_unit"),
-    Column("epoch", BigInteger, nullable=False),
-    PrimaryKeyConstraint("permit_id", "borger_id", "purpose", "recipient_unit"),
-    Index(None, "borger_id", "purpose", "recipient_unit"),
-)
-use_log = Table(
-    "use_log",
-    metadata,
-    identifier("notification_id"),
-    identifier("borger_id"),
-    word("actor"),
-    word("kind"),
-    Column("day", Date, nullable=False),
-    word("purpose"),
-    word("recipient_unit"),
-    word("holder_unit"),
-    word("category"),
-    word("event_type"),
-    Column("consent_ids", ARRAY(Uuid), nullable=False),
-    Column("count", Integer, nullable=False),
-    moment("first_at"),
-    moment("last_at"),
-    word("outcome"),
-    PrimaryKeyConstraint("notification_id", "borger_id", "actor", "kind", "day"),
-    Index(None, "borger_id", "last_at"),
 )

@@ -158,6 +158,8 @@ def _check_event_type(event: EventType, catalogue: Catalogue) -> None:
     revealed = [reveal.category for reveal in event.reveals]
     if event.category not in revealed:
         raise _refused("event_types", event, "reveals", f"must include the event's own category {event.category}")
+    if len(set(revealed)) != len(revealed):
+        raise _refused("event_types", event, "reveals", "must name each category once")
     for code in revealed:
         if code not in catalogue.categories:
             raise _refused("event_types", event, "reveals", f"{code} is not in categories.yaml")

@@ -135,8 +135,12 @@ def _move(consent: Consent, status: Status) -> Consent:
     return replace(consent, status=status, revision=consent.revision + 1)
 
 
-def declare(consent: Consent, declaration: Declaration, *, required: frozenset[UUID], now: datetime) -> Consent:
+def declare(
+    consent: Consent, declaration: Declaration, *, required: frozenset[UUID], until: datetime, now: datetime
+) -> Consent:
     """Add one giver's declaration; active when all `required` givers have declared, else pending their signature.
+
+    `until`: the end that this giver agreed to; the consent ends at the earliest that anyone agreed to.
 
     Raises AlreadyDeclaredError for a second declaration by the same giver, IllegalTransitionError when it is closed.
     """
@@ -144,11 +148,15 @@ def declare(consent: Consent, declaration: Declaration, *, required: frozenset[U
         raise IllegalTransitionError(f"a consent that is {consent.status_at(now)} takes no declaration")
     if consent.declared_by(declaration.giver) is not None:
         raise AlreadyDeclaredError("this person has already declared")
-    declared = replace(consent, declarations=(*consent.declarations, declaration))
+    declared = replace(
+        consent,
+        declarations=(*consent.declarations, declaration),
+        valid_until=min(consent.valid_until, until),
+    )
     if required and required <= {item.giver for item in declared.declarations}:
         return replace(_move(declared, Status.ACTIVE), given_at=now, valid_from=now)
-    if consent.status is Status.PENDING_SIGNATURE:
-        return replace(declared, revision=consent.revision + 1)
+    if declared.status is Status.PENDING_SIGNATURE:
+        return replace(declared, revision=declared.revision + 1)
     return _move(declared, Status.PENDING_SIGNATURE)
 
 

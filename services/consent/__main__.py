@@ -1,0 +1,61 @@
+"""`python -m services.consent api|consumer|relay|worker|migrate|all`: picks a role, nothing else."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from libs.common import log, process
+from libs.common.settings import MigrationSettings
+
+ROLES = ("api", "consumer", "relay", "worker", "all", "migrate")
+EX_USAGE, EX_DATAERR = 64, 65
+
+
+def migrate() -> int:
+    """Bring the database to today's form and load the reference data, as its owner. 65 for data that is refused."""
+    from alembic import command  # noqa: PLC0415 - only this role needs it
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
+    from libs.common.database import Database  # noqa: PLC0415 - as above
+    from services.consent.catalogue_loading import load  # noqa: PLC0415 - as above
+    from services.consent.domain.errors import CatalogueError  # noqa: PLC0415 - as above
+
+    settings = MigrationSettings()
+    config = Config(Path(__file__).with_name("alembic.ini"))
+    # In Config a percent sign begins an interpolation, and a password may hold one.
+    config.set_main_option("sqlalchemy.url", settings.migration_database_url.replace("%", "%%"))
+    command.upgrade(config, "head")
+
+    async def load_catalogue() -> None:
+        database = Database(settings.migration_database_url, application_name="consent migrate", pool_size=1)
+        try:
+            await load(database, settings.reference_dir)
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(load_catalogue())
+    except CatalogueError as error:
+        sys.stderr.write(f"reference data refused: {error}\n")
+        return EX_DATAERR
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: 64 (EX_USAGE) for a role that does not exist."""
+    if len(arguments) != 1 or arguments[0] not in ROLES:
+        sys.stderr.write(f"usage: python -m services.consent {'|'.join(ROLES)}\n")
+        return EX_USAGE
+    if arguments[0] == "migrate":
+        return migrate()
+    from services.consent.app import parts_of, roles  # noqa: PLC0415 - migrate needs none of it
+    from services.consent.settings import Settings  # noqa: PLC0415 - as above
+
+    settings = Settings()
+    log.configure("consent", arguments[0], settings.log_level, instance=settings.instance or None)
+    process.main(roles(parts_of(settings), arguments[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

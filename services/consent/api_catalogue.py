@@ -1,0 +1,35 @@
+"""The catalogue for everybody who is logged in, and the public keys for everybody."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+
+from libs.common.auth import Principal, require
+from libs.common.database import Database, clock
+from services.consent import store_catalogue
+from services.consent.catalogue_view import view
+from services.consent.receipts import Signer
+from services.consent.schemas_catalogue import CatalogueView
+
+ANYBODY = (
+    *("citizen", "caseworker", "bridge_builder", "leader", "dpo", "administrator"),
+    *("source_system", "recipient_system", "advis", "supervisor", "operator", "auditor"),
+)
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.get("/v1/catalogue")
+async def catalogue(request: Request, _caller: Annotated[Principal, Depends(require(*ANYBODY))]) -> CatalogueView:
+    """Purposes, categories, units, legal bases, texts and event types in force now."""
+    database: Database = request.app.state.database
+    async with database.read() as session:
+        return view(await store_catalogue.current(session), await clock(session))
+
+
+@router.get("/.well-known/jwks.json")
+async def jwks(request: Request) -> dict[str, Any]:
+    """The public keys that receipts and the citizen's tokens are verified with, retired ones too."""
+    signer: Signer = request.app.state.signer
+    return signer.jwks()

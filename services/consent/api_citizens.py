@@ -1,0 +1,118 @@
+"""Who am I, what was told about me, my receipts, my key to the audit trail; and, for source systems, who is this."""
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+
+from libs.common.auth import Principal, require
+from libs.common.database import WriteSession
+from services.consent import handlers_citizens, handlers_views
+from services.consent.access_tokens import claims_for
+from services.consent.api_acting import ActingCitizen, LoggedIn, actor_of, assurance_of, number_of
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_ID_AND_WORD, SEQUENCE, Cursor, Limit, read, written
+from services.consent.api_transaction import committed
+from services.consent.api_translation import translated
+from services.consent.api_views import receipt_view, use_view
+from services.consent.cpr_vault import Vault
+from services.consent.domain.cpr import parse
+from services.consent.receipts import Signer
+from services.consent.schemas import (
+    AccessToken,
+    AccessTokenRequest,
+    CprQuestion,
+    Me,
+    Pseudonym,
+    ReceiptPage,
+    UsePage,
+)
+from services.consent.settings import Settings
+from services.consent.store_use_pages import UseAfter
+
+_BEFORE_ALL = 2**63 - 1
+
+router = APIRouter(tags=["citizens"])
+citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["citizens"])
+
+
+@router.post("/v1/citizens:resolve")
+async def resolve(
+    request: Request, body: CprQuestion, caller: Annotated[Principal, Depends(require("source_system"))]
+) -> Pseudonym:
+    """The pseudonym of a CPR number; audited (R29). The number is read here and nowhere else."""
+    vault: Vault = request.app.state.vault
+    with translated():
+        number = parse(body.cpr)
+    actor = actor_of(request, caller.client_id, "source_system", unit=caller.unit)
+    borger_id = await committed(
+        request,
+        lambda session: handlers_citizens.resolve_citizen(session, vault, number, actor=actor, new_id=uuid4),
+    )
+    return Pseudonym(borger_id=borger_id)
+
+
+@router.get("/v1/me")
+async def me(request: Request, caller: LoggedIn) -> Me:
+    """The logged-in citizen's own id, and the ids of the children they hold custody of."""
+    vault: Vault = request.app.state.vault
+    number, actor = number_of(caller), actor_of(request, "citizen", "citizen")
+
+    async def work(session: WriteSession) -> Me:
+        own = await handlers_citizens.resolve_citizen(session, vault, number, actor=actor, new_id=uuid4)
+        return Me(borger_id=own, children=await handlers_citizens.children_of(session, own))
+
+    return await committed(request, work)
+
+
+@router.post("/v1/me/access-tokens", status_code=201)
+async def issue_access_token(request: Request, body: AccessTokenRequest, caller: LoggedIn) -> AccessToken:
+    """A short-lived token for another service, under the citizen's pseudonym: no CPR number leaves consent."""
+    state = request.app.state
+    settings: Settings = state.settings
+    signer: Signer = state.signer
+    vault: Vault = state.vault
+    number, actor = number_of(caller), actor_of(request, "citizen", "citizen")
+    own = await committed(
+        request,
+        lambda session: handlers_citizens.resolve_citizen(session, vault, number, actor=actor, new_id=uuid4),
+    )
+    claims = claims_for(
+        own,
+        client_id=caller.client_id,
+        audience=body.audience,
+        assurance=assurance_of(caller),
+        seconds=settings.access_token_seconds,
+    )
+    return AccessToken(access_token=signer.access_token(claims), expires_in=settings.access_token_seconds)
+
+
+@citizen_router.get("/uses")
+async def list_uses(
+    request: Request, by: ActingCitizen, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> UsePage:
+    """Every use: what, to which unit, for which purpose, when (P4). No employee's identity."""
+    after = None if cursor is None else UseAfter(*read(cursor, MOMENT_ID_AND_WORD))
+    found = await committed(
+        request,
+        lambda session: handlers_views.list_uses(session, by.actor, by.borger_id, after=after, limit=limit + 1),
+    )
+    shown = found[:limit]
+    more = len(found) > limit
+    following = written(shown[-1].last_at, shown[-1].notification_id, shown[-1].kind) if more else None
+    return UsePage(items=tuple(use_view(line) for line in shown), next=following)
+
+
+@citizen_router.get("/receipts")
+async def list_receipts(
+    request: Request, by: ActingCitizen, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> ReceiptPage:
+    """Every receipt, newest first (P5)."""
+    before = _BEFORE_ALL if cursor is None else read(cursor, SEQUENCE)[0]
+    found = await committed(
+        request,
+        lambda session: handlers_views.list_receipts(session, by.actor, by.borger_id, before=before, limit=limit + 1),
+    )
+    shown = found[:limit]
+    following = written(shown[-1].sequence) if len(found) > limit else None
+    return ReceiptPage(items=tuple(receipt_view(item) for item in shown), next=following)

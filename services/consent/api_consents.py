@@ -1,0 +1,120 @@
+"""The citizen's door to their consents: give, see, and see the history. Withdrawal and refusal: `api_withdrawals`."""
+
+from hashlib import sha256
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.encoders import jsonable_encoder
+from starlette.requests import Request
+
+from libs.common.problems import NotFoundError
+from services.consent import handlers_views
+from services.consent.api_acting import Acting, ActingCitizen
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_transaction import committed
+from services.consent.api_translation import translated
+from services.consent.api_views import consent_view, detail_view
+from services.consent.domain.consent import Consent
+from services.consent.domain.consent import Status as DomainStatus
+from services.consent.domain.grant import Ask
+from services.consent.handlers_consents import Grant, grant_consent
+from services.consent.receipts import Signer
+from services.consent.schemas import (
+    ConsentDetail,
+    ConsentPage,
+    Granted,
+    GrantRequest,
+    IdempotencyKey,
+    Status,
+)
+
+router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["consents"])
+
+
+@router.post("/consents", status_code=201, response_model=Granted)
+async def grant(
+    request: Request,
+    body: GrantRequest,
+    by: ActingCitizen,
+    idempotency_key: Annotated[IdempotencyKey, Header()],
+) -> Response:
+    """Give a consent, or one of the declarations it needs (then `pending_signature`).
+
+    The same key and body repeat the first answer; the same key with another body is a 409. 403 when this person's
+    declaration is not asked for.
+    """
+    signer: Signer = request.app.state.signer
+    asked = _grant(body, by, idempotency_key)
+    with translated():
+        answer = await committed(request, lambda session: grant_consent(session, signer, asked))
+    return Response(orjson.dumps(answer.response), answer.status, media_type="application/json")
+
+
+def _grant(body: GrantRequest, by: Acting, key: str) -> Grant:
+    def shape(consent: Consent, receipt: str) -> dict[str, Any]:
+        view = consent_view(consent, by.giver.borger_id, now=consent.given_at or consent.requested_at)
+        answer: dict[str, Any] = jsonable_encoder(Granted(consent=view, receipt=receipt))
+        return answer
+
+    return Grant(
+        ask=Ask(
+            borger_id=by.borger_id,
+            purpose=body.purpose,
+            holder_unit=body.holder_unit,
+            recipient_unit=body.recipient_unit,
+            categories=frozenset(body.categories),
+            language=body.language,
+            text_version=body.text_version,
+            text_sha256=body.text_sha256,
+            valid_until=body.valid_until,
+            affirmed_special=frozenset(body.affirmed_special),
+        ),
+        giver=by.giver,
+        actor=by.actor,
+        key=key,
+        request_sha256=request_sha256("grant", by.borger_id, body),
+        new_id=uuid4,
+        shape=shape,
+    )
+
+
+def request_sha256(act: str, borger_id: UUID, body: GrantRequest) -> str:
+    """What an idempotency key stands for: the act, whom it is about and the body, whatever its spelling."""
+    content = f"{act}\n{borger_id}\n{body.model_dump_json()}"
+    return sha256(content.encode()).hexdigest()
+
+
+@router.get("/consents")
+async def list_consents(
+    request: Request,
+    by: ActingCitizen,
+    status: Annotated[Status | None, Query()] = None,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> ConsentPage:
+    """All consents, newest first, those of others on a child's behalf too."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    wanted = None if status is None else DomainStatus(status)
+    found, now = await committed(
+        request,
+        lambda session: handlers_views.list_consents(
+            session, by.actor, by.borger_id, status=wanted, after=after, limit=limit + 1
+        ),
+    )
+    items = tuple(consent_view(item, by.giver.borger_id, now=now) for item in found[:limit])
+    more = len(found) > limit
+    return ConsentPage(items=items, next=written(items[-1].requested_at, items[-1].consent_id) if more else None)
+
+
+@router.get("/consents/{consent_id}")
+async def read_consent(request: Request, response: Response, by: ActingCitizen, consent_id: UUID) -> ConsentDetail:
+    """One consent with its history. `ETag` is its revision."""
+    detail = await committed(
+        request, lambda session: handlers_views.read_consent(session, by.actor, by.borger_id, consent_id)
+    )
+    if detail is None:
+        raise NotFoundError
+    response.headers["ETag"] = f'"{detail.consent.revision}"'
+    return detail_view(detail, by.giver.borger_id)

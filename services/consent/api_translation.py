@@ -1,0 +1,31 @@
+"""The one translation from the domain's refusals to problem documents."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError
+from services.consent.domain.errors import (
+    AlreadyDeclaredError,
+    CprError,
+    IllegalTransitionError,
+    NotSpecificError,
+    NotYourDeclarationError,
+)
+from services.consent.store_idempotency import KeyReusedError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises the problem that a refusal inside the block is to the caller."""
+    try:
+        yield
+    except (NotSpecificError, CprError) as error:
+        raise InvalidError(error.field, error.message, error.known) from None
+    except NotYourDeclarationError:
+        raise ForbiddenError from None
+    except AlreadyDeclaredError:
+        raise ConflictError("You have already declared on this consent.") from None
+    except IllegalTransitionError:
+        raise ConflictError("The consent's status does not allow it.") from None
+    except KeyReusedError:
+        raise ConflictError("The idempotency key was used for another request.") from None

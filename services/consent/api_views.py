@@ -1,0 +1,96 @@
+"""From the domain's values to the public shapes. What the reader need not know is left out here."""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.consent.domain.consent import Consent, Declaration
+from services.consent.handlers_views import Detail
+from services.consent.schemas import (
+    ConsentDetail,
+    ConsentView,
+    DeclarationView,
+    ReceiptView,
+    RevisionView,
+    TextReference,
+    UseView,
+)
+from services.consent.store_consents import Revision
+from services.consent.store_receipts import StoredReceipt
+from services.consent.store_use_pages import UseLine
+
+
+def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentView:
+    """A consent as `reader` may see it at `now`."""
+    return ConsentView(
+        consent_id=consent.consent_id,
+        borger_id=consent.borger_id,
+        purpose=consent.purpose,
+        purpose_version=consent.purpose_version,
+        holder_unit=consent.holder_unit,
+        recipient_unit=consent.recipient_unit,
+        categories=tuple(sorted(consent.categories)),
+        legal_basis=consent.legal_basis,
+        text=TextReference(
+            code=consent.text_code,
+            version=consent.text_version,
+            language=consent.language,
+            sha256=consent.text_sha256,
+        ),
+        status=consent.status_at(now).value,
+        requested_at=consent.requested_at,
+        given_at=consent.given_at,
+        valid_from=consent.valid_from,
+        valid_until=consent.ends_at,
+        ceiling_until=consent.ceiling_until,
+        revision=consent.revision,
+        closed_reason=None if consent.closed_reason is None else str(consent.closed_reason),
+        declarations=tuple(_declaration(item, reader) for item in consent.declarations),
+    )
+
+
+def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
+    """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6)."""
+    return DeclarationView(
+        role=item.role.value, by_you=item.giver == reader, method=item.method, assurance=item.assurance, at=item.at
+    )
+
+
+def detail_view(detail: Detail, reader: UUID) -> ConsentDetail:
+    """A consent with its history."""
+    view = consent_view(detail.consent, reader, now=detail.now)
+    fields = {name: getattr(view, name) for name in ConsentView.model_fields}
+    return ConsentDetail(**fields, history=tuple(_revision(item) for item in detail.history))
+
+
+def _revision(item: Revision) -> RevisionView:
+    return RevisionView(
+        revision=item.revision, at=item.at, status=item.status.value, actor_kind=item.actor_kind, reason=item.reason
+    )
+
+
+def use_view(line: UseLine) -> UseView:
+    """A line of the use log; the notification's id stays inside."""
+    return UseView(
+        kind=line.kind,
+        event_type=line.event_type,
+        categories=line.categories,
+        holder_unit=line.holder_unit,
+        recipient_unit=line.recipient_unit,
+        purpose=line.purpose,
+        first_at=line.first_at,
+        last_at=line.last_at,
+        count=line.count,
+        outcome=line.outcome,
+    )
+
+
+def receipt_view(stored: StoredReceipt) -> ReceiptView:
+    """A receipt."""
+    return ReceiptView(
+        receipt_id=stored.receipt_id,
+        sequence=stored.sequence,
+        event=stored.event,
+        consent_id=stored.consent_id,
+        issued_at=stored.issued_at,
+        jws=stored.jws,
+    )

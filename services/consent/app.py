@@ -1,0 +1,160 @@
+"""Composition root: settings become a database, keys, doors and loops, one function per role.
+
+Start order: keys are read at once (a process without its keys must not look well), the database is reached lazily.
+Stop order: the door first, then the loops, then the database.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import FastAPI
+
+from libs.common import process
+from libs.common.auth import TokenVerifier, TrustedIssuer
+from libs.common.bus import connect
+from libs.common.consumer import Consumer
+from libs.common.database import Bell, Database
+from libs.common.messages import CASE_EVENTS
+from libs.common.relay import Relay
+from libs.common.web import create_app
+from services.consent import (
+    api_catalogue,
+    api_citizens,
+    api_consents,
+    api_fence,
+    api_withdrawals,
+    drain,
+    store_catalogue,
+    worker_expiry,
+)
+from services.consent.consumer import GROUP, LifecycleHandler
+from services.consent.cpr_vault import Vault
+from services.consent.drain import DrainLimits
+from services.consent.receipts import Signer
+from services.consent.records import PRODUCER
+from services.consent.settings import Settings
+
+VERSION = "1.0.0"
+ROUTERS = (
+    api_catalogue.router,
+    api_citizens.router,
+    api_citizens.citizen_router,
+    api_consents.router,
+    api_withdrawals.router,
+    api_fence.router,
+)
+
+
+class CatalogueMissingError(Exception):
+    """No reference data has been loaded: `migrate` has not run. Every decision would be no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roles of one process share."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+
+
+def parts_of(settings: Settings) -> Parts:
+    """The shared parts; nothing is connected yet."""
+    name = settings.instance or "consent"
+    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    return Parts(settings, database, Bell(database))
+
+
+def create(parts: Parts) -> FastAPI:
+    """The HTTP door. Raises VaultError or ReceiptKeysError without whole keys."""
+    secrets = parts.settings.secrets_dir
+    vault = Vault.from_file(secrets / "cpr-keys.json")
+    signer = Signer.from_file(secrets / "receipt-keys.json", parts.settings.issuer)
+    return create_app(
+        title="Samtykkebro consent",
+        version=VERSION,
+        service="consent",
+        lifespan=_lifespan(parts, vault, signer),
+        routers=ROUTERS,
+        checks={"catalogue": partial(_catalogue_is_loaded, parts.database)},
+    )
+
+
+def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
+    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
+    names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
+    return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+
+
+def drain_limits(settings: Settings) -> DrainLimits:
+    """How patiently a withdrawal is drained."""
+    return DrainLimits(
+        margin_ms=settings.fence_margin_ms,
+        wait_ms=settings.drain_wait_ms,
+        poll_ms_min=settings.drain_poll_ms_min,
+        poll_ms_max=settings.drain_poll_ms_max,
+    )
+
+
+def _lifespan(parts: Parts, vault: Vault, signer: Signer) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings = parts.settings
+        verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
+        app.state.settings, app.state.database, app.state.bell = settings, parts.database, parts.bell
+        app.state.verifier, app.state.vault, app.state.signer = verifier, vault, signer
+        yield
+        await verifier.close()
+        await parts.bell.close()
+        await parts.database.close()
+
+    return lifespan
+
+
+async def _catalogue_is_loaded(database: Database) -> None:
+    async with database.read() as session:
+        if (await store_catalogue.current(session)).revision == store_catalogue.EMPTY.revision:
+            raise CatalogueMissingError
+
+
+async def _serve(parts: Parts) -> None:
+    await process.serve(create(parts), parts.settings)
+
+
+async def _consume(parts: Parts) -> None:
+    bus = connect(parts.settings.bus_url, client_id="consent-consumer")
+    await bus.start()
+    try:
+        handler = LifecycleHandler()
+        consumer = Consumer(bus, parts.database, GROUP, [CASE_EVENTS], handler, service=PRODUCER, bell=parts.bell)
+        await consumer.run()
+    finally:
+        await bus.stop()
+
+
+async def _relay(parts: Parts) -> None:
+    bus = connect(parts.settings.bus_url, client_id="consent-relay")
+    await bus.start()
+    try:
+        await Relay(parts.database, bus, producer=PRODUCER, bell=parts.bell).run()
+    finally:
+        await bus.stop()
+
+
+async def _drain(parts: Parts) -> None:
+    await drain.keep_draining(parts.database, drain_limits(parts.settings))
+
+
+async def _sweep(parts: Parts) -> None:
+    await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings)
+
+
+Run = Callable[[Parts], Awaitable[None]]
+ROLES: dict[str, dict[str, Run]] = {
+    "api": {"api": _serve},
+    "consumer": {"consumer": _consume},
+    "relay": {"relay": _relay},
+    "worker": {"drain": _drain, "expiry": _sweep},
+}

@@ -1,0 +1,35 @@
+"""What the runtime role may do with each table: what its work needs, and no more. Applied by the migrations.
+
+Reference data and the fence's generation are the owner's; history, receipts and declarations are only ever added to.
+"""
+
+from libs.common.inbox import INBOX_GRANTS
+from libs.common.outbox import OUTBOX_GRANTS
+
+RUNTIME_ROLE = "consent"
+GRANTS = {
+    "citizen": "SELECT, INSERT, UPDATE",
+    "custody": "SELECT, INSERT, UPDATE",
+    "case_fact": "SELECT, INSERT, UPDATE",
+    "catalogue_entry": "SELECT",
+    "catalogue_revision": "SELECT",
+    "consent": "SELECT, INSERT, UPDATE",
+    "consent_history": "SELECT, INSERT",
+    "declaration": "SELECT, INSERT",
+    "refusal": "SELECT, INSERT, UPDATE",
+    "other_basis": "SELECT, INSERT, UPDATE",
+    "receipt": "SELECT, INSERT",
+    "idempotency": "SELECT, INSERT, UPDATE, DELETE",
+    "scope": "SELECT, INSERT, UPDATE",
+    "coverage": "SELECT, INSERT, UPDATE",
+    "fence_generation": "SELECT",
+    "withdrawal": "SELECT, INSERT, UPDATE",
+    "withdrawal_scope": "SELECT, INSERT",
+    "holder": "SELECT, INSERT, UPDATE",
+    "fence_order": "SELECT, INSERT",
+    "permit": "SELECT, INSERT, UPDATE, DELETE",
+    "permit_scope": "SELECT, INSERT, DELETE",
+    "use_log": "SELECT, INSERT, UPDATE",
+    **OUTBOX_GRANTS,
+    **INBOX_GRANTS,
+}

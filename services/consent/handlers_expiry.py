@@ -1,0 +1,36 @@
+"""Expiry on the record: the row, the history, the bus and the audit trail. Decisions read the clock anyway."""
+
+from datetime import datetime
+
+from libs.common.database import WriteSession, clock
+from libs.common.inbox import first_seen
+from libs.common.outbox import append
+from services.consent import records, scopes, store_consents
+from services.consent.domain.consent import Consent, Status, expire
+from services.consent.domain.events import ConsentExpired, Event
+from services.consent.records import SERVICE, scope_of
+
+# Read by `store_consents.ending` too: one notice per consent is kept as an inbox key.
+NOTICE_SOURCE = store_consents.NOTICE_SOURCE
+
+
+async def expire_consent(session: WriteSession, found: Consent) -> None:
+    """Write down that a consent's time has passed, unless something else has ended it meanwhile."""
+    events: list[Event] = []
+
+    async def act(now: datetime) -> None:
+        current = await store_consents.find(session, found.consent_id, found.borger_id)
+        if current is None or current.status_at(now) is not Status.EXPIRED or current.status is Status.EXPIRED:
+            return
+        expired = expire(current)
+        await store_consents.replace(session, current, expired, at=now, actor_kind="service")
+        events.append(ConsentExpired(expired))
+
+    changed = await scopes.change(session, [scope_of(found)], act)
+    await append(session, records.of_events(events, SERVICE, at=changed.at, epochs=changed.epochs))
+
+
+async def announce_expiry(session: WriteSession, consent: Consent) -> None:
+    """Tell once that a consent is about to expire; it is never renewed by itself (R9)."""
+    if await first_seen(session, NOTICE_SOURCE, str(consent.consent_id)):
+        await append(session, [records.of_notice(consent, SERVICE, at=await clock(session))])

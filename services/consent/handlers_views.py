@@ -1,0 +1,77 @@
+"""What a citizen may read about themselves. Every read is on the record too (R20), in its own transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.database import WriteSession, clock
+from libs.common.outbox import append
+from services.consent import records, store_consents, store_receipts, store_use_pages
+from services.consent.domain.consent import Consent, Status
+from services.consent.records import Actor
+from services.consent.store_consents import Revision
+from services.consent.store_receipts import StoredReceipt
+from services.consent.store_use_pages import UseAfter, UseLine
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A consent with its history; `now` is what its status is read at."""
+
+    consent: Consent
+    history: tuple[Revision, ...]
+    now: datetime
+
+
+async def list_consents(
+    session: WriteSession,
+    actor: Actor,
+    borger_id: UUID,
+    *,
+    status: Status | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> tuple[tuple[Consent, ...], datetime]:
+    """A page, newest first, and the moment its statuses are to be read at. Audited as `consents.listed`.
+
+    The status asked for is the one that is *read*, so an expired consent that no job has touched is `expired` here.
+    """
+    now = await clock(session)
+    found = await store_consents.page(session, borger_id, status, now=now, after=after or (now, _LAST), limit=limit)
+    await append(session, [records.of_read("consents.listed", actor, subject=borger_id, at=now)])
+    return found, now
+
+
+_LAST = UUID(int=2**128 - 1)
+
+
+async def read_consent(session: WriteSession, actor: Actor, borger_id: UUID, consent_id: UUID) -> Detail | None:
+    """One consent with its history; None when it is not this citizen's. Audited as `consent.read`."""
+    consent = await store_consents.find(session, consent_id, borger_id)
+    if consent is None:
+        return None
+    now = await clock(session)
+    objects = {"consent_id": str(consent_id)}
+    await append(session, [records.of_read("consent.read", actor, subject=borger_id, at=now, objects=objects)])
+    return Detail(consent, await store_consents.history(session, consent_id), now)
+
+
+async def list_uses(
+    session: WriteSession, actor: Actor, borger_id: UUID, *, after: UseAfter | None, limit: int
+) -> Sequence[UseLine]:
+    """What was told about the citizen, newest first, without any employee's identity. Audited as `uses.listed`."""
+    now = await clock(session)
+    found = await store_use_pages.page(session, borger_id, after, limit)
+    await append(session, [records.of_read("uses.listed", actor, subject=borger_id, at=now)])
+    return found
+
+
+async def list_receipts(
+    session: WriteSession, actor: Actor, borger_id: UUID, *, before: int, limit: int
+) -> Sequence[StoredReceipt]:
+    """The citizen's receipts, newest first, below a sequence number. Audited as `receipts.listed`."""
+    now = await clock(session)
+    found = await store_receipts.page(session, borger_id, before, limit)
+    await append(session, [records.of_read("receipts.listed", actor, subject=borger_id, at=now)])
+    return found

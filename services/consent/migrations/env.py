@@ -1,0 +1,35 @@
+"""Runs the consent database's migrations as its owner, in one transaction, with a short wait for locks."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from libs.common.settings import MigrationSettings
+from services.consent import tables, tables_fence
+from services.consent.tables_citizen import metadata
+
+LOCK_TIMEOUT = "3s"
+assert tables.consent.metadata is tables_fence.scope.metadata is metadata  # importing them filled it
+
+
+def _migrate(connection: Connection) -> None:
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    connection.commit()
+    context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _online() -> None:
+    url = context.config.get_main_option("sqlalchemy.url") or MigrationSettings().migration_database_url
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_online())

@@ -1,0 +1,169 @@
+"""What consent says to the bus and to the audit trail, translated from the domain's facts: codes and pseudonyms only.
+
+One entry per act and person (R20). A citizen appears as `citizen`, never by name or number; whose act it was on a
+child's behalf stands in `objects.giver`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID, uuid4
+
+from libs.common.cloudevents import CloudEvent
+from libs.common.messages import CONSENT_EVENTS, AuditEntry, ConsentChange, ConsentEventData
+from libs.common.outbox import Message, audit_message
+from services.consent.domain.consent import Consent
+from services.consent.domain.events import (
+    ConsentClosed,
+    ConsentDeclared,
+    ConsentExpired,
+    ConsentGranted,
+    CustodyChanged,
+    Event,
+)
+from services.consent.domain.fence import ScopeKey
+
+PRODUCER = "consent"
+SOURCE = "urn:samtykkebro:consent"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: `name` is `citizen`, an employee id, a client id or this service; `giver` the citizen's own id."""
+
+    name: str
+    role: str
+    correlation_id: str | None = None
+    giver: UUID | None = None
+    unit: str | None = None
+
+
+SERVICE = Actor(name=PRODUCER, role="service")
+
+
+def scope_of(consent: Consent) -> ScopeKey:
+    """The scope that a consent is in."""
+    return ScopeKey(consent.borger_id, consent.purpose, consent.recipient_unit)
+
+
+def of_events(
+    events: Iterable[Event],
+    actor: Actor,
+    *,
+    at: datetime,
+    epochs: Mapping[ScopeKey, int],
+    receipt_id: UUID | None = None,
+) -> list[Message]:
+    """Everything that these facts are worth telling, in order. `epochs`: of the scopes that they changed."""
+    messages: list[Message] = []
+    for event in events:
+        if isinstance(event, CustodyChanged):
+            messages.append(of_read("custody.changed", actor, subject=event.child, at=at, action="U"))
+            continue
+        messages.append(_entry(event, actor, at, receipt_id=receipt_id))
+        change = _CHANGES.get(type(event))
+        if change is not None:
+            messages.append(_change(change, event.consent, actor, at, epoch=epochs[scope_of(event.consent)]))
+    return messages
+
+
+_CHANGES: dict[type, ConsentChange] = {
+    ConsentGranted: "samtykke.afgivet",
+    ConsentClosed: "samtykke.lukket",
+    ConsentExpired: "samtykke.udloebet",
+}
+_ENTRY_TYPES: dict[type, str] = {
+    ConsentGranted: "consent.granted",
+    ConsentDeclared: "consent.declared",
+    ConsentClosed: "consent.closed",
+    ConsentExpired: "consent.expired",
+}
+
+
+def _change(change: ConsentChange, consent: Consent, actor: Actor, at: datetime, *, epoch: int) -> Message:
+    data = ConsentEventData(
+        purpose=consent.purpose, recipient_unit=consent.recipient_unit, consent_id=consent.consent_id, epoch=epoch
+    )
+    event = CloudEvent(
+        id=str(uuid4()),
+        source=SOURCE,
+        type=change,
+        time=at,
+        data=data.model_dump_json().encode(),
+        subject=str(consent.borger_id),
+        correlationid=actor.correlation_id,
+        partitionkey=str(consent.borger_id),
+    )
+    return Message(CONSENT_EVENTS, str(consent.borger_id), event)
+
+
+def of_notice(consent: Consent, actor: Actor, *, at: datetime) -> Message:
+    """`samtykke.snart_udloeber`: about to expire. Nothing has changed, so there is no new epoch: 0."""
+    return _change("samtykke.snart_udloeber", consent, actor, at, epoch=0)
+
+
+def _entry(
+    event: ConsentGranted | ConsentDeclared | ConsentClosed | ConsentExpired,
+    actor: Actor,
+    at: datetime,
+    *,
+    receipt_id: UUID | None,
+) -> Message:
+    consent = event.consent
+    objects = {"consent_id": str(consent.consent_id), "holder_unit": consent.holder_unit}
+    if receipt_id is not None and isinstance(event, ConsentGranted | ConsentDeclared):
+        objects["receipt_id"] = str(receipt_id)
+    if actor.giver is not None and actor.giver != consent.borger_id:
+        objects["giver"] = str(actor.giver)
+    return audit_message(
+        PRODUCER,
+        AuditEntry(
+            id=uuid4(),
+            type=_ENTRY_TYPES[type(event)],
+            action="C" if isinstance(event, ConsentGranted | ConsentDeclared) else "U",
+            outcome="success",
+            occurred_at=at,
+            subject=consent.borger_id,
+            actor=actor.name,
+            actor_role=actor.role,
+            unit=consent.recipient_unit,
+            purposes=(consent.purpose,),
+            legal_basis=consent.legal_basis,
+            notice_sha256=consent.text_sha256,
+            objects=objects,
+            reason=None if consent.closed_reason is None else str(consent.closed_reason),
+            correlation_id=actor.correlation_id,
+            retention_class="consent_evidence",
+        ),
+    )
+
+
+def of_read(
+    kind: str,
+    actor: Actor,
+    *,
+    subject: UUID | None,
+    at: datetime,
+    action: Literal["C", "R", "U"] = "R",
+    objects: Mapping[str, str] | None = None,
+    outcome: Literal["success", "refused"] = "success",
+) -> Message:
+    """A look-up, or another act that is about a person but not about one consent (R20)."""
+    given_for = {} if actor.giver in {None, subject} else {"giver": str(actor.giver)}
+    return audit_message(
+        PRODUCER,
+        AuditEntry(
+            id=uuid4(),
+            type=kind,
+            action=action,
+            outcome=outcome,
+            occurred_at=at,
+            subject=subject,
+            actor=actor.name,
+            actor_role=actor.role,
+            unit=actor.unit,
+            objects={**(objects or {}), **given_for},
+            correlation_id=actor.correlation_id,
+        ),
+    )

@@ -1,0 +1,186 @@
+"""What citizens and source systems send and get: the public contract, readable alone. Codes are the catalogue's."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from libs.common.messages import Code
+
+Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
+IdempotencyKey = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Request(BaseModel):
+    """Frozen, and refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Answer(BaseModel):
+    """Frozen."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class CprQuestion(Request):
+    """The one place where a CPR number may be sent, over TLS and on the record."""
+
+    cpr: str = Field(min_length=10, max_length=11)
+
+
+class Pseudonym(Answer):
+    """Who it is, from here on."""
+
+    borger_id: UUID
+
+
+class Me(Answer):
+    """Who is logged in, and whom they may act for."""
+
+    borger_id: UUID
+    children: tuple[UUID, ...]
+
+
+class GrantRequest(Request):
+    """One yes: one purpose, one holder, one recipient, the kinds of information, until when, under which text (R2, P7).
+
+    `affirmed_special`: the special categories among them, each affirmed by an act of its own (R4).
+    """
+
+    purpose: Code
+    holder_unit: Code
+    recipient_unit: Code
+    categories: tuple[Code, ...] = Field(min_length=1, max_length=30)
+    language: Literal["da", "en"]
+    text_version: int | None = Field(default=None, ge=1)
+    text_sha256: Digest = Field(description="of the text that was shown; must be the one in force (R10)")
+    valid_until: AwareDatetime | None = Field(default=None, description="at most 12 months ahead; left out: 12 months")
+    affirmed_special: tuple[Code, ...] = Field(default=(), max_length=30)
+
+
+class DeclarationView(Answer):
+    """One giver's yes. `by_you`: whether it is the reader's own; who else it is, is not said."""
+
+    role: Literal["self", "custody_holder"]
+    by_you: bool
+    method: str
+    assurance: str
+    at: AwareDatetime
+
+
+class TextReference(Answer):
+    """The text that was shown."""
+
+    code: Code
+    version: int
+    language: str
+    sha256: Digest
+
+
+class ConsentView(Answer):
+    """A consent as it stands now. `valid_until`: the earlier of the citizen's choice and the legal ceiling."""
+
+    consent_id: UUID
+    borger_id: UUID
+    purpose: Code
+    purpose_version: int
+    holder_unit: Code
+    recipient_unit: Code
+    categories: tuple[Code, ...]
+    legal_basis: Code
+    text: TextReference
+    status: Status
+    requested_at: AwareDatetime
+    given_at: AwareDatetime | None
+    valid_from: AwareDatetime | None
+    valid_until: AwareDatetime
+    ceiling_until: AwareDatetime
+    revision: int
+    closed_reason: str | None
+    declarations: tuple[DeclarationView, ...]
+
+
+class RevisionView(Answer):
+    """One line of history."""
+
+    revision: int
+    at: AwareDatetime
+    status: Status
+    actor_kind: str
+    reason: str | None
+
+
+class ConsentDetail(ConsentView):
+    """With its history, oldest first."""
+
+    history: tuple[RevisionView, ...]
+
+
+class Granted(Answer):
+    """The consent and the receipt that proves it: a compact JWS."""
+
+    consent: ConsentView
+    receipt: str
+
+
+class ConsentPage(Answer):
+    """Newest first. `next`: the cursor of the next page, null at the end."""
+
+    items: tuple[ConsentView, ...]
+    next: str | None
+
+
+class UseView(Answer):
+    """What was told: which kinds of information, held by whom, to which unit, for what, when, how often."""
+
+    kind: str
+    event_type: str
+    categories: tuple[Code, ...]
+    holder_unit: Code
+    recipient_unit: Code
+    purpose: Code
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+    count: int
+    outcome: Literal["disclosed", "unknown", "not_sent"]
+
+
+class UsePage(Answer):
+    """Newest first."""
+
+    items: tuple[UseView, ...]
+    next: str | None
+
+
+class ReceiptView(Answer):
+    """A receipt as it was issued; `jws` is compact and verifiable with `/.well-known/jwks.json`."""
+
+    receipt_id: UUID
+    sequence: int
+    event: str
+    consent_id: UUID | None
+    issued_at: AwareDatetime
+    jws: str
+
+
+class ReceiptPage(Answer):
+    """Newest first."""
+
+    items: tuple[ReceiptView, ...]
+    next: str | None
+
+
+class AccessTokenRequest(Request):
+    """For which service."""
+
+    audience: Literal["audit"]
+
+
+class AccessToken(Answer):
+    """RFC 6749 §5.1. No CPR number is in it."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - RFC 6749, no secret
+    expires_in: int
