@@ -75,6 +75,7 @@ class Consumer:
         self._member: BusConsumer = bus.consumer(group, topics, self._position)
         self._positions: dict[Place, int] = {}
         self._waiting: dict[Place, float] = {}  # until when, on the monotonic clock
+        self._held: dict[Place, Sequence[Delivery]] = {}  # what to try again then; without: read it again
         self._failures: defaultdict[Place, int] = defaultdict(int)
         self._attempts: defaultdict[tuple[Place, int], int] = defaultdict(int)
 
@@ -100,31 +101,40 @@ class Consumer:
             await self._member.stop()
 
     async def _round(self) -> None:
-        await self._resume()
+        # What was held is tried before the fetch, which may bring a new assignment and with it a new position.
+        await self._handle(await self._due())
         now = time.monotonic()
         timeout_s = min([FETCH_TIMEOUT_S, *(max(0.0, due - now) for due in self._waiting.values())])
         deliveries = await self._member.fetch(timeout_s=timeout_s, skip=tuple(self._waiting))
         ordered = sorted(deliveries, key=lambda d: (d.topic, d.partition, d.offset))
-        batches = [(place, list(batch)) for place, batch in groupby(ordered, lambda d: (d.topic, d.partition))]
-        await asyncio.gather(*(self._batch(place, batch) for place, batch in batches))
+        await self._handle({place: list(batch) for place, batch in groupby(ordered, lambda d: (d.topic, d.partition))})
+
+    async def _handle(self, batches: dict[Place, Sequence[Delivery]]) -> None:
+        await asyncio.gather(*(self._batch(place, batch) for place, batch in batches.items()))
         if batches:
             self._bell.ring()
-            await self._member.report({place: self._positions[place] for place, _ in batches})
+            await self._member.report({place: self._positions[place] for place in batches})
+
+    async def _due(self) -> dict[Place, Sequence[Delivery]]:
+        """What was held and is to be tried now. Where nothing was, the bus goes back to where the database says."""
+        now = time.monotonic()
+        due: dict[Place, Sequence[Delivery]] = {}
+        for place in [place for place, until in self._waiting.items() if until <= now]:
+            if place in self._held:
+                due[place] = self._held.pop(place)
+            else:
+                offset = await self._position(*place)
+                self._member.rewind(*place, offset)
+            self._waiting.pop(place, None)
+        return due
 
     async def _position(self, topic: str, partition: int) -> int:
-        """Where our database says that this partition goes on."""
+        """Where our database says that this partition goes on; asked on every assignment, so nothing is held over."""
+        self._held.pop((topic, partition), None)
         async with self._database.read() as session:
             offset = (await positions(session, topic)).get(partition, 0)
         self._positions[topic, partition] = offset
         return offset
-
-    async def _resume(self) -> None:
-        """Put the partitions whose wait is over back to where the database says."""
-        now = time.monotonic()
-        for place in [place for place, due in self._waiting.items() if due <= now]:
-            offset = await self._position(*place)
-            del self._waiting[place]
-            self._member.rewind(*place, offset)
 
     async def _batch(self, place: Place, batch: Sequence[Delivery]) -> None:
         """The whole batch in one transaction; where a record is at fault, one record each."""
@@ -132,15 +142,16 @@ class Consumer:
             await self._apply(place, batch)
         except Exception as error:  # noqa: BLE001 - sorted by _is_outage, and never swallowed: it waits or counts
             if _is_outage(error):
-                self._wait(place, error)
+                self._wait(place, error, batch)
                 return
-            for delivery in batch:
-                if not await self._single(place, delivery):
+            for nth, delivery in enumerate(batch):
+                if failure := await self._single(place, delivery):
+                    self._wait(place, failure, batch[nth:])
                     return
         self._failures.pop(place, None)
 
-    async def _single(self, place: Place, delivery: Delivery) -> bool:
-        """One record in one transaction: handled or parked, True; to be tried again, False."""
+    async def _single(self, place: Place, delivery: Delivery) -> Exception | None:
+        """One record in one transaction: handled or parked, or why it is to be tried again."""
         tries = (place, delivery.offset)
         try:
             await self._apply(place, [delivery])
@@ -153,10 +164,9 @@ class Consumer:
                     del self._attempts[tries]
                     get_logger().error("record_unhandled", topic=place[0], partition=place[1], exc_info=True)
                     return await self._park(place, delivery, "unhandled")
-            self._wait(place, error)
-            return False
+            return error
         self._attempts.pop(tries, None)
-        return True
+        return None
 
     async def _apply(self, place: Place, batch: Sequence[Delivery]) -> None:
         prepared = await self._handler.prepare(batch)
@@ -166,7 +176,7 @@ class Consumer:
             await self._handler.handle(session, batch, prepared)
         self._positions[place] = next_offset
 
-    async def _park(self, place: Place, delivery: Delivery, reason: str) -> bool:
+    async def _park(self, place: Place, delivery: Delivery, reason: str) -> Exception | None:
         """Leave the record, as it came, to the operator, and move on."""
         try:
             async with self._database.write() as session:
@@ -176,13 +186,15 @@ class Consumer:
         except Exception as error:
             if not _is_outage(error):
                 raise
-            self._wait(place, error)
-            return False
+            return error
         self._positions[place] = next_offset
         get_logger().error("record_parked", topic=place[0], partition=place[1], offset=delivery.offset, reason=reason)
-        return True
+        return None
 
-    def _wait(self, place: Place, error: Exception) -> None:
+    def _wait(self, place: Place, error: Exception, batch: Sequence[Delivery]) -> None:
+        """Try `batch` again soon; read it anew, which costs a long poll, only where the position is uncertain."""
+        if not isinstance(error, ZombieError | CommitUncertainError):
+            self._held[place] = batch
         self._failures[place] += 1
         delay_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(10, self._failures[place] - 1))
         self._waiting[place] = time.monotonic() + delay_s

@@ -1,0 +1,93 @@
+"""What only Kafka can get wrong: a broker that is killed, a member that dies, a record parser that is not compiled."""
+
+import asyncio
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord, Topic, connect
+from tests import servers
+from tests.waiting import until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+async def own_broker(tmp_path: Path):
+    broker = servers.own_kafka(tmp_path)
+    yield broker
+    broker.kill()
+
+
+async def test_the_record_parser_must_be_compiled(monkeypatch: pytest.MonkeyPatch):
+    bus = connect("kafka://127.0.0.1:1", client_id="test")
+    await bus.start()
+    assert import_module("aiokafka.record._crecords")
+    monkeypatch.setitem(__import__("sys").modules, "aiokafka.record._crecords", None)
+    with pytest.raises(ImportError):
+        await bus.start()
+    await bus.stop()
+
+
+async def test_an_unreachable_broker_is_unavailable_and_not_an_endless_wait(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.common.bus_kafka.SEND_DEADLINE_S", 0.5)
+    bus = connect("kafka://127.0.0.1:1", client_id="test")
+    with pytest.raises(BusUnavailableError):
+        await bus.publish([OutgoingRecord("t", "k", (), b"1")])
+    await bus.stop()
+
+
+async def test_what_was_acknowledged_survives_a_killed_broker_and_publishing_resumes(own_broker):
+    bus = connect(f"kafka://{own_broker.bootstrap_servers}", client_id="reader")
+    await bus.ensure_topics([Topic("case.events", 3)])
+    acknowledged: list[int] = []
+    refused = 0
+
+    async def publish_all(total: int) -> None:
+        nonlocal refused
+        bus = connect(f"kafka://{own_broker.bootstrap_servers}", client_id="writer")
+        for number in range(total):
+            record = OutgoingRecord("case.events", f"key-{number % 5}", (), str(number).encode())
+            while True:
+                try:
+                    await bus.publish([record])
+                    break
+                except BusUnavailableError:
+                    refused += 1
+            acknowledged.append(number)
+            await asyncio.sleep(0.002)
+        await bus.stop()
+
+    # On a thread of its own: a server is started, and so restarted, from the main thread only.
+    publishing = asyncio.create_task(asyncio.to_thread(asyncio.run, publish_all(400)))
+
+    async def half_way() -> bool:
+        return len(acknowledged) > 100
+
+    await until(half_way)
+    own_broker.kill()
+    own_broker.restart()
+    await publishing
+    seen = await read_all(bus, "case.events", 400)
+    await bus.stop()
+    by_key: dict[str, list[int]] = {}
+    for key, number in seen:
+        by_key.setdefault(key, []).append(number)
+    assert {number for _, number in seen} == set(range(400))
+    for numbers in by_key.values():  # repeated perhaps, never out of order at first sight
+        assert list(dict.fromkeys(numbers)) == sorted(set(numbers))
+
+
+async def read_all(bus: Bus, topic: str, distinct: int) -> list[tuple[str, int]]:
+    async def from_zero(topic: str, partition: int) -> int:
+        return 0
+
+    consumer = bus.consumer("reader", [topic], from_zero)
+    await consumer.start()
+    seen: list[tuple[str, int]] = []
+    async with asyncio.timeout(60):
+        while len({number for _, number in seen}) < distinct:
+            seen += [(d.key, int(d.value)) for d in await consumer.fetch(timeout_s=0.3)]
+    await consumer.stop()
+    return seen

@@ -1,0 +1,150 @@
+"""Our CloudEvents are what the standard's own library writes and reads; golden files are what it wrote."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, to_binary_event
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent as StandardEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.bus import Delivery, Headers, PoisonRecordError
+from libs.common.cloudevents import CloudEvent, from_delivery, parse_structured, to_headers
+
+EVENT = CloudEvent(
+    id="7f9c",
+    source="urn:samtykkebro:consent",
+    type="samtykke.afgivet",
+    time=datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC),
+    data=b'{"purpose":"KOORDINERING","epoch":1099511627777}',
+    subject="0b7d7a5e-6a3e-4a39-9d1e-0a6f6d1b2c3d",
+    dataschema="urn:samtykkebro:schema:consent-event-v1",
+    correlationid="abcdefgh",
+    extensions={"producer": "consent", "number": "17"},
+)
+
+
+def delivery(headers: Headers, value: bytes) -> Delivery:
+    return Delivery("t", 0, 0, "k", headers, value, EVENT.time)
+
+
+def standard(event: CloudEvent) -> StandardEvent:
+    named = {
+        "id": event.id, "source": event.source, "type": event.type, "time": event.time, "specversion": "1.0",
+        "subject": event.subject, "dataschema": event.dataschema, "correlationid": event.correlationid,
+        "datacontenttype": "application/json",
+    }  # fmt: skip
+    attributes = {name: value for name, value in named.items() if value is not None} | dict(event.extensions)
+    return StandardEvent(attributes, orjson.loads(event.data))
+
+
+def test_our_headers_are_those_of_the_standards_library():
+    theirs = to_binary_event(standard(EVENT)).headers
+    assert dict(to_headers(EVENT)) == dict(theirs)
+
+
+def test_the_standards_library_reads_what_we_write():
+    read = from_binary_event(KafkaMessage(dict(to_headers(EVENT)), "k", EVENT.data))
+    assert read.get_id() == EVENT.id
+    assert read.get_time() == EVENT.time
+    assert read.get_subject() == EVENT.subject
+    assert read.get_extension("number") == "17"
+    assert read.get_data() == orjson.loads(EVENT.data)
+
+
+def test_we_read_what_the_standards_library_writes_in_binary_mode():
+    message = to_binary_event(standard(EVENT))
+    read = from_delivery(delivery(tuple(message.headers.items()), message.value))
+    assert orjson.loads(read.data) == orjson.loads(EVENT.data)
+    assert dict(to_headers(read)) == dict(to_headers(EVENT))
+
+
+def test_we_read_what_the_standards_library_writes_in_structured_mode():
+    body = JSONFormat().write(standard(EVENT))
+    assert parse_structured(body) == EVENT
+    structured = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+    assert from_delivery(delivery(structured, body)) == EVENT
+
+
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
+
+
+@given(texts, texts, texts, st.datetimes(timezones=st.just(UTC)), st.none() | texts)
+def test_writing_and_reading_is_the_identity(identity, source, kind, time, subject):
+    event = CloudEvent(identity, source, kind, time, b"{}", subject=subject)
+    assert from_delivery(delivery(to_headers(event), event.data)) == event
+
+
+def test_a_time_in_another_zone_is_the_same_moment_in_utc():
+    local = EVENT.time.astimezone(timezone(timedelta(hours=2)))
+    assert dict(to_headers(CloudEvent("i", "s", "t", local, b"{}")))["ce_time"] == b"2026-03-01T12:30:15.250000Z"
+
+
+@pytest.mark.parametrize("missing", ["specversion", "id", "source", "type", "time"])
+def test_a_record_without_a_required_attribute_is_poison(missing: str):
+    headers = tuple(pair for pair in to_headers(EVENT) if pair[0] != f"ce_{missing}")
+    with pytest.raises(PoisonRecordError, match="not_cloudevent"):
+        from_delivery(delivery(headers, EVENT.data))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ce_specversion", b"0.3"),
+        ("ce_time", b"yesterday"),
+        ("ce_time", b"2026-03-01T12:30:15"),
+        ("ce_id", b""),
+        ("ce_id", b"\xff"),
+        ("ce_id", b"x" * 1025),
+        ("ce_Upper", b"x"),
+        ("content-type", b"text/plain"),
+    ],
+)
+def test_a_record_with_a_malformed_attribute_is_poison(name: str, value: bytes):
+    headers = tuple((dict(to_headers(EVENT)) | {name: value}).items())
+    with pytest.raises(PoisonRecordError):
+        from_delivery(delivery(headers, EVENT.data))
+
+
+def test_a_record_whose_data_is_not_json_is_poison():
+    with pytest.raises(PoisonRecordError):
+        from_delivery(delivery(to_headers(EVENT), b"{"))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"id": None}, "id"),
+        ({"id": ""}, "id"),
+        ({"id": ["list"]}, "id"),
+        ({"specversion": "2.0"}, "specversion"),
+        ({"time": "now"}, "time"),
+        ({"datacontenttype": "text/xml"}, "datacontenttype"),
+        ({"data": ...}, "data"),
+        ({"Bad-Name": "x"}, "Bad-Name"),
+    ],
+)
+def test_a_malformed_document_is_refused_with_the_attributes_name(change: dict[str, object], named: str):
+    document = {
+        "specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "2026-03-01T12:00:00Z", "data": {},
+    } | change  # fmt: skip
+    body = orjson.dumps({name: value for name, value in document.items() if value is not ...})
+    with pytest.raises(ValueError, match=f"^{named}$"):
+        parse_structured(body)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{"])
+def test_a_body_that_is_no_document_is_refused(body: bytes):
+    with pytest.raises(ValueError, match=r"^body$"):
+        parse_structured(body)
+
+
+def test_a_refusal_never_repeats_the_value():
+    """What is refused may hold a CPR number (P10): only the attribute's name is told."""
+    secret = "not-for-logs"
+    body = orjson.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": secret, "data": {}})
+    with pytest.raises(ValueError, match=r"^time$") as refused:
+        parse_structured(body)
+    assert secret not in repr(refused.value)

@@ -1,0 +1,124 @@
+"""A record that cannot be handled is parked with its reason, and holds up nothing else."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from libs.common.bus import Bus, Delivery, OutgoingRecord
+from libs.common.consumer import PoisonRecordError
+from libs.common.database import Database
+from libs.common.relay import Relay
+from tests.common.handling import Recorder, consuming, effects, parked, position, publish
+from tests.common.relaying import everything, running
+from tests.conftest import MakeTopic
+from tests.waiting import until
+
+
+async def poisoned(deliveries: Sequence[Delivery]) -> None:
+    if any(delivery.value == b"poison" for delivery in deliveries):
+        raise PoisonRecordError("unknown_type")
+
+
+async def test_a_poison_record_is_parked_and_its_neighbours_are_handled(
+    bus: Bus, database: Database, make_topic: MakeTopic
+):
+    topic = await make_topic()
+    await publish(bus, topic, "a", "poison", "b")
+    async with consuming(bus, database, topic, Recorder(preparing=poisoned)):
+        await publish(bus, topic, "c")
+        await until(lambda: _handled(database, ["a", "b", "c"]))
+    assert await parked(database) == [(f"{topic}.dead-letter", "poison", "unknown_type")]
+    assert await position(database, topic) == 4
+
+
+async def _handled(database: Database, expected: list[str]) -> bool:
+    return await effects(database) == expected
+
+
+async def test_a_record_found_poisonous_inside_the_transaction_leaves_no_half_effect(
+    bus: Bus, database: Database, make_topic: MakeTopic
+):
+    topic = await make_topic()
+    await publish(bus, topic, "a", "poison", "b")
+    async with consuming(bus, database, topic, Recorder(after=poisoned)):
+        await until(lambda: _handled(database, ["a", "b"]))
+    assert [reason for _, _, reason in await parked(database)] == ["unknown_type"]
+
+
+async def test_a_parked_record_reaches_the_dead_letter_topic_as_it_came(
+    bus: Bus, database: Database, make_topic: MakeTopic
+):
+    topic = await make_topic()
+    await bus.publish([OutgoingRecord(topic, "k", (("ce_id", b"7"), ("own", b"x")), b"poison")])
+    async with consuming(bus, database, topic, Recorder(preparing=poisoned)):
+        await until(lambda: parked(database))
+    async with running(Relay(database, bus, producer="test")):
+        (letter,) = await until(lambda: everything(bus, f"{topic}.dead-letter"))
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == ("k", b"poison")
+    assert (headers["ce_id"], headers["own"]) == (b"7", b"x")
+    assert (headers["dl_reason"], headers["dl_service"]) == (b"unknown_type", b"test")
+    assert (headers["dl_topic"], headers["dl_partition"], headers["dl_offset"]) == (topic.encode(), b"0", b"0")
+
+
+async def test_a_record_that_always_fails_is_parked_after_five_tries(
+    bus: Bus, database: Database, make_topic: MakeTopic
+):
+    topic = await make_topic()
+    tries: list[int] = []
+
+    async def broken(deliveries: Sequence[Delivery]) -> None:
+        if any(delivery.value == b"broken" for delivery in deliveries):
+            tries.append(len(deliveries))
+            raise KeyError("a bug")
+
+    await publish(bus, topic, "a", "broken", "b")
+    async with consuming(bus, database, topic, Recorder(before=broken)):
+        await until(lambda: _handled(database, ["a", "b"]))
+    assert [reason for _, _, reason in await parked(database)] == ["unhandled"]
+    assert tries.count(1) == 5
+
+
+async def test_a_record_that_fails_only_sometimes_is_handled(bus: Bus, database: Database, make_topic: MakeTopic):
+    topic = await make_topic()
+    failures = 3
+
+    async def flaky(deliveries: Sequence[Delivery]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise KeyError
+
+    await publish(bus, topic, "a")
+    async with consuming(bus, database, topic, Recorder(before=flaky)):
+        await until(lambda: _handled(database, ["a"]))
+    assert await parked(database) == []
+
+
+async def test_what_the_database_refuses_in_a_record_is_the_records_fault(
+    bus: Bus, database: Database, make_topic: MakeTopic
+):
+    """SQLSTATE classes 22, 23 and 42 do not get better by waiting; all others are waited out."""
+    topic = await make_topic()
+    async with database.write() as session:
+        await session.execute(text("INSERT INTO effect (id) VALUES ('taken')"))
+    await publish(bus, topic, "taken", "b")
+    async with consuming(bus, database, topic, Recorder()):
+        await until(lambda: _handled(database, ["b", "taken"]))
+    assert [(payload, reason) for _, payload, reason in await parked(database)] == [("taken", "unhandled")]
+
+
+async def test_an_outage_never_parks_a_record(bus: Bus, database: Database, make_topic: MakeTopic):
+    topic = await make_topic()
+    refusals = 9  # more than the tries that a broken record gets
+
+    async def unreachable(_: Sequence[Delivery]) -> None:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise ConnectionRefusedError
+
+    await publish(bus, topic, "a")
+    async with consuming(bus, database, topic, Recorder(preparing=unreachable)):
+        await until(lambda: _handled(database, ["a"]))
+    assert await parked(database) == []
