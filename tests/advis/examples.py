@@ -1,0 +1,93 @@
+"""Valid things by name: people, cases, events, and how they get into the database the way production puts them."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from libs.common import permits as wire
+from libs.common.bus import Delivery
+from libs.common.cloudevents import CloudEvent, to_headers
+from libs.common.database import Database
+from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
+from services.advis.consumer import CaseEvents
+from services.advis.fence import Fence
+from services.advis.reference import Reference
+from tests.fakes import FakeConsent
+
+HOLDER = "SOF-RUSMIDDEL"
+RECIPIENT = "BIF-KANTEN"
+CASEWORKER = "bif101"
+PURPOSE = "KOORDINERING"
+TYPE = "sof.rusmiddel.opstartet"
+EPOCH = 1 << 40
+
+
+def opening(borger_id: UUID, recipient: str = RECIPIENT, purpose: str = PURPOSE, epoch: int = EPOCH) -> wire.Opening:
+    revealed = wire.Revealed(borger_id=borger_id, category="RUSMIDDEL", epoch=epoch)
+    return wire.Opening(recipient_unit=recipient, purpose=purpose, subject=borger_id, reveals=(revealed,))
+
+
+def event(kind: str, borger_id: UUID, unit: str, **more: Any) -> CloudEvent:
+    """A case event; `id`, `source`, `time` and `correlationid` may be given, the rest is its data."""
+    attributes = {name: more.pop(name) for name in ("id", "source", "time", "correlationid") if name in more}
+    defaults = {"id": str(uuid4()), "source": "urn:test:domus", "time": datetime.now(UTC) - timedelta(minutes=1)}
+    data = json.dumps({"unit": unit, **more}).encode()
+    return CloudEvent(**defaults | attributes, type=kind, data=data, subject=str(borger_id))
+
+
+def case_opened(borger_id: UUID, reference: str = "BIF-26-1001", **more: Any) -> CloudEvent:
+    unit, caseworker = more.pop("unit", RECIPIENT), more.pop("caseworker", CASEWORKER)
+    return event("bif.sag.aabnet", borger_id, unit, case_reference=reference, caseworker=caseworker, **more)
+
+
+def treatment_started(borger_id: UUID, **more: Any) -> CloudEvent:
+    return event(TYPE, borger_id, HOLDER, case_reference="SOF-26-7", **more)
+
+
+def deliveries(events: Sequence[CloudEvent], *, first_offset: int = 0, topic: str = CASE_EVENTS) -> list[Delivery]:
+    """The events as they lie on one partition."""
+    return [
+        Delivery(
+            topic=topic,
+            partition=0,
+            offset=first_offset + place,
+            key=one.subject or "",
+            headers=to_headers(one),
+            value=one.data,
+            timestamp=datetime.now(UTC),
+        )
+        for place, one in enumerate(events)
+    ]
+
+
+def consent_changed(borger_id: UUID, kind: str = "samtykke.tilbagekaldt", recipient: str = RECIPIENT) -> Delivery:
+    data = json.dumps({"purpose": PURPOSE, "recipient_unit": recipient, "epoch": EPOCH + 1}).encode()
+    told = CloudEvent(str(uuid4()), "urn:samtykkebro:consent", kind, datetime.now(UTC), data, subject=str(borger_id))
+    return deliveries([told], topic=CONSENT_EVENTS)[0]
+
+
+class Intake:
+    """Takes case events in as the consumer does, without a bus."""
+
+    def __init__(self, fence: Fence, reference: Reference, database: Database, consent: FakeConsent) -> None:
+        self.handler = CaseEvents(fence, reference)
+        self.database = database
+        self.consent = consent
+
+    async def take(self, *events: CloudEvent) -> None:
+        batch = deliveries(events)
+        prepared = await self.handler.prepare(batch)
+        async with self.database.write() as session:
+            await self.handler.handle(session, batch, prepared)
+
+    async def advis(self, borger_id: UUID | None = None, **more: Any) -> CloudEvent:
+        """One citizen with a case and one consented event about them: one notification."""
+        who = borger_id or uuid4()
+        reference = more.pop("case_reference", "BIF-26-1001")
+        case = {name: more.pop(name) for name in ("unit", "caseworker") if name in more}
+        happened = treatment_started(who, **more)
+        self.consent.openings[happened.id] = [opening(who, case.get("unit", RECIPIENT))]
+        await self.take(case_opened(who, reference, **case), happened)
+        return happened

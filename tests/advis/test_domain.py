@@ -1,0 +1,152 @@
+"""Cases, states, attempts and the wire form of a doorbell, with plain values."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.advis.domain import cases, delivery, events, notification, webhook
+from services.advis.domain.cases import Case, CaseChange, Step
+from services.advis.domain.delivery import Act, Answer, Reach, Verdict
+from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError, TransitionError
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PERSON, OTHER = UUID(int=1), UUID(int=2)
+
+
+def change(step: Step, minute: int, caseworker: str | None = "bif101", who: UUID = PERSON) -> CaseChange:
+    at = NOW + timedelta(minutes=minute)
+    return CaseChange(step, "BIF-KANTEN", "BIF-26-1", who, caseworker=caseworker, at=at)
+
+
+def after(*changes: CaseChange) -> Case:
+    case: Case | None = None
+    for one in changes:
+        case = cases.apply(one, case)
+    assert case is not None
+    return case
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("bif.sag.aabnet", Step.OPENED),
+        ("sof.sag.lukket", Step.CLOSED),
+        ("bif.sag.sagsbehandlerskift", Step.HANDED_OVER),
+        ("sof.boernesag.aabnet", None),
+        ("faellessag.identificeret", None),
+        ("bif.sag.aabnet.igen", None),
+    ],
+)
+def test_only_the_three_words_after_sag_change_a_case(kind, step):
+    assert cases.step_of(kind) is step
+
+
+def test_a_case_is_opened_handed_over_and_closed():
+    opened = after(change(Step.OPENED, 0))
+    assert opened.is_open
+    moved = after(change(Step.OPENED, 0), change(Step.HANDED_OVER, 1, "bif202"))
+    assert (moved.caseworker, moved.is_open) == ("bif202", True)
+    assert not after(change(Step.OPENED, 0), change(Step.CLOSED, 2, None)).is_open
+
+
+def test_a_late_event_does_not_undo_a_newer_one():
+    closed = after(change(Step.OPENED, 0), change(Step.CLOSED, 5))
+    assert cases.apply(change(Step.HANDED_OVER, 3, "bif202"), closed) == closed
+    assert cases.apply(change(Step.OPENED, 1), closed) == closed
+
+
+def test_a_case_opened_again_is_open_from_then_on():
+    again = after(change(Step.OPENED, 0), change(Step.CLOSED, 5), change(Step.OPENED, 9))
+    assert again.is_open
+    assert again.opened_at == NOW + timedelta(minutes=9)
+
+
+def test_a_reference_never_moves_to_another_citizen():
+    with pytest.raises(CaseOwnerError):
+        after(change(Step.OPENED, 0), change(Step.HANDED_OVER, 1, who=OTHER))
+
+
+@pytest.mark.parametrize(
+    ("step", "reference", "caseworker", "missing"),
+    [
+        (Step.OPENED, None, "bif101", "data.case_reference"),
+        (Step.OPENED, "BIF-26-1", None, "data.caseworker"),
+        (Step.HANDED_OVER, "BIF-26-1", None, "data.caseworker"),
+        (Step.CLOSED, None, None, "data.case_reference"),
+    ],
+)
+def test_a_change_must_say_which_case_and_whose(step, reference, caseworker, missing):
+    with pytest.raises(IncompleteCaseError, match=missing):
+        cases.require_complete(step, reference, caseworker)
+
+
+def test_a_closing_need_not_name_the_caseworker():
+    assert cases.require_complete(Step.CLOSED, "BIF-26-1", None) == "BIF-26-1"
+
+
+@pytest.mark.parametrize("state", notification.State)
+def test_every_notification_can_be_cancelled_and_nothing_leaves_cancelled(state):
+    assert notification.after(state, notification.Act.CANCEL) is notification.State.CANCELLED
+    if state is notification.State.CANCELLED:
+        for act in (notification.Act.OPEN, notification.Act.HANDLE):
+            with pytest.raises(TransitionError):
+                notification.after(state, act)
+
+
+def test_opening_what_is_handled_does_not_make_it_unhandled():
+    assert notification.after(notification.State.HANDLED, notification.Act.OPEN) is notification.State.HANDLED
+
+
+@pytest.mark.parametrize("state", [state for state in delivery.State if state is not delivery.State.DUE])
+@pytest.mark.parametrize("act", Act)
+def test_a_doorbell_that_is_done_stays_done(state, act):
+    with pytest.raises(TransitionError):
+        delivery.after(state, act)
+
+
+def test_a_doorbell_rings_three_times_at_growing_distance_and_is_given_up():
+    away = Answer(Reach.UNKNOWN)
+    assert delivery.judge(away, 1, NOW) == Verdict(Act.RETRY, NOW + timedelta(seconds=5))
+    assert delivery.judge(away, 2, NOW) == Verdict(Act.RETRY, NOW + timedelta(minutes=5))
+    assert delivery.judge(away, 3, NOW) == Verdict(Act.GIVE_UP)
+
+
+@given(st.integers(100, 599), st.integers(1, 3))
+def test_only_2xx_is_a_success_and_410_ends_it(status, attempts):
+    verdict = delivery.judge(Answer(Reach.DISCLOSED, status), attempts, NOW)
+    assert (verdict.act is Act.RING) == (200 <= status < 300)
+    if status == 410:
+        assert verdict.act is Act.GIVE_UP
+
+
+@given(st.uuids(), st.datetimes(timezones=st.just(UTC), min_value=datetime(2020, 1, 1)))
+def test_every_doorbell_has_the_same_shape_and_length(doorbell_id, moment):
+    content = webhook.body(doorbell_id, moment)
+    assert len(content) == len(webhook.body(UUID(int=0), NOW))
+    assert set(json.loads(content)) == {"id", "type", "timestamp"}
+    assert json.loads(content)["type"] == "advis.available"
+
+
+@pytest.mark.parametrize("secret", ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!!", "whsec_c2hvcnQ="])
+def test_a_secret_that_is_none_is_refused(secret):
+    with pytest.raises(ValueError, match="secret"):
+        webhook.key_of(secret)
+
+
+@pytest.mark.parametrize("identifier", ["010190" + "1234", "sag-71" + "0190-1234", "urn:x:610190" + "1234:7"])
+def test_an_identifier_that_reads_as_a_personal_number_is_seen(identifier):
+    assert events.seems_personal(identifier)
+
+
+@given(st.uuids())
+def test_a_random_identifier_is_not_taken_for_a_personal_number(identifier):
+    assert not events.seems_personal(str(identifier))
+
+
+def test_an_event_may_run_a_little_ahead_of_our_clock_and_no_further():
+    assert not events.is_ahead(NOW + timedelta(minutes=4), NOW)
+    assert events.is_ahead(NOW + timedelta(minutes=6), NOW)
