@@ -18,6 +18,7 @@ from services.advis.app import create
 from services.advis.resources import Resources
 from services.advis.transport import DisclosureProtocol
 from services.advis.worker_settlements import Settlements
+from tests.fakes import FakeConsent
 from tests.waiting import until
 
 ISSUER = "http://issuer.test"
@@ -68,8 +69,13 @@ class Advis:
         headers = {"content-type": kind}
         return await self.post("/v1/case-events", *SOURCE, json=document, headers=headers)
 
-    async def settled(self) -> None:
-        assert await self.settlements.finish(10)
+    async def settled(self, consent: FakeConsent) -> None:
+        """Every permit has ended at consent and is on the record: a reader has its answer before that."""
+
+        async def all_settled() -> bool:
+            return not consent.open_permits and await self.settlements.finish(0)
+
+        await until(all_settled)
 
 
 @asynccontextmanager
