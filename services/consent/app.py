@@ -24,14 +24,12 @@ from services.consent import (
     api_citizens,
     api_consents,
     api_fence,
-    api_withdrawals,
     drain,
     store_catalogue,
     worker_expiry,
 )
 from services.consent.consumer import GROUP, LifecycleHandler
 from services.consent.cpr_vault import Vault
-from services.consent.drain import DrainLimits
 from services.consent.receipts import Signer
 from services.consent.records import PRODUCER
 from services.consent.settings import Settings
@@ -42,7 +40,6 @@ ROUTERS = (
     api_citizens.router,
     api_citizens.citizen_router,
     api_consents.router,
-    api_withdrawals.router,
     api_fence.router,
 )
 
@@ -86,16 +83,6 @@ def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
     return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
-
-
-def drain_limits(settings: Settings) -> DrainLimits:
-    """How patiently a withdrawal is drained."""
-    return DrainLimits(
-        margin_ms=settings.fence_margin_ms,
-        wait_ms=settings.drain_wait_ms,
-        poll_ms_min=settings.drain_poll_ms_min,
-        poll_ms_max=settings.drain_poll_ms_max,
-    )
 
 
 def _lifespan(parts: Parts, vault: Vault, signer: Signer) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -144,7 +131,7 @@ async def _relay(parts: Parts) -> None:
 
 
 async def _drain(parts: Parts) -> None:
-    await drain.keep_draining(parts.database, drain_limits(parts.settings))
+    await drain.keep_draining(parts.database, drain.limits_of(parts.settings))
 
 
 async def _sweep(parts: Parts) -> None:

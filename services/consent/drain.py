@@ -18,6 +18,7 @@ from libs.common.log import get_logger
 from libs.common.outbox import append
 from services.consent import fence_records, store_holders, store_permits, store_withdrawals
 from services.consent.domain.fence import next_pause_ms, overdue_holders
+from services.consent.settings import Settings
 from services.consent.store_withdrawals import Withdrawal
 
 FENCE_REASON = "withdrawal_waits"
@@ -34,6 +35,16 @@ class DrainLimits:
     wait_ms: int
     poll_ms_min: int
     poll_ms_max: int
+
+
+def limits_of(settings: Settings) -> DrainLimits:
+    """The limits as they are set."""
+    return DrainLimits(
+        margin_ms=settings.fence_margin_ms,
+        wait_ms=settings.drain_wait_ms,
+        poll_ms_min=settings.drain_poll_ms_min,
+        poll_ms_max=settings.drain_poll_ms_max,
+    )
 
 
 async def look(database: Database, withdrawal: Withdrawal, limits: DrainLimits) -> bool:

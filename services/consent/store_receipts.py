@@ -61,6 +61,13 @@ async def find(session: Session, receipt_id: UUID) -> StoredReceipt | None:
     return None if row is None else StoredReceipt(**row._mapping)  # noqa: SLF001
 
 
+async def of_act(session: Session, borger_id: UUID, event: str, at: datetime) -> StoredReceipt:
+    """The receipt of an act of this citizen's that is known to have been done at `at`."""
+    query = select(receipt).where(receipt.c.borger_id == borger_id, receipt.c.event == event, receipt.c.issued_at == at)
+    row = (await session.execute(query)).one()
+    return StoredReceipt(**row._mapping)  # noqa: SLF001
+
+
 async def page(session: Session, borger_id: UUID, before: int, limit: int) -> tuple[StoredReceipt, ...]:
     """Newest first, with a sequence number below `before`."""
     query = select(receipt).where(receipt.c.borger_id == borger_id, receipt.c.sequence < before)

@@ -9,7 +9,7 @@ A withdrawal is always registered at once, whatever else is down; what waits is 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from services.consent import (
     store_catalogue,
     store_consents,
     store_idempotency,
+    store_receipts,
     store_refusals,
     store_scopes,
     store_withdrawals,
@@ -44,6 +45,10 @@ WITHDRAWAL, REFUSAL = "withdrawal", "refusal"
 
 class NoSuchConsentError(Exception):
     """This citizen has no such consent."""
+
+
+class NoSuchRefusalError(Exception):
+    """This citizen has no such refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,36 @@ async def refuse(
     withdrawal = _withdrawal(request, REFUSAL, refusal_id, changed=changed, receipt=receipt)
     await append(session, withdrawal_records.of_refusal(key, withdrawal, request.actor, changed.epochs[key]))
     return await _registered(session, request, withdrawal, changed)
+
+
+async def lift_refusal(session: WriteSession, signer: Signer, request: Request, refusal_id: UUID) -> str:
+    """Take a refusal back, once; what arrived while it stood stays uncovered. Answers the receipt, a compact JWS.
+
+    Raises NoSuchRefusalError.
+    """
+    found = await store_refusals.find(session, request.borger_id, refusal_id)
+    if found is None:
+        raise NoSuchRefusalError
+    key = ScopeKey(request.borger_id, found.purpose, found.recipient_unit)
+    await store_scopes.lock(session, [key])
+    standing = await store_refusals.find(session, request.borger_id, refusal_id)
+    assert standing is not None
+    if standing.lifted_at is not None:
+        lifted = str(ReceiptEvent.REFUSAL_LIFTED)
+        return (await store_receipts.of_act(session, request.borger_id, lifted, standing.lifted_at)).jws
+    changed = await scopes.change(session, [key], lambda now: store_refusals.lift(session, refusal_id, now))
+    receipt = await handlers_receipts.issue_for_refusal(
+        session,
+        signer,
+        replace(standing, lifted_at=changed.at),
+        borger_id=request.borger_id,
+        act=_act(ReceiptEvent.REFUSAL_LIFTED, request, changed.at),
+        receipt_id=request.new_id(),
+        catalogue=await store_catalogue.current(session),
+    )
+    lifting = withdrawal_records.of_lifting(key, refusal_id, request.actor, receipt=receipt)
+    await append(session, [lifting])
+    return receipt.jws
 
 
 def _check_known(catalogue: Catalogue, purpose: str, recipient_unit: str, now: datetime) -> None:

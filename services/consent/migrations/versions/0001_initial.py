@@ -23,7 +23,7 @@ def upgrade() -> None:
     metadata.create_all(op.get_bind())
     for table, rights in GRANTS.items():
         op.execute(f"GRANT {rights} ON {table} TO {RUNTIME_ROLE}")
-    op.execute("INSERT INTO fence_generation (only, generation) VALUES (1, 1)")
+    op.execute('INSERT INTO fence_generation ("only", generation) VALUES (1, 1)')
 
 
 def downgrade() -> None:
