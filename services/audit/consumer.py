@@ -10,7 +10,7 @@ import asyncpg
 from libs.common.bus import Delivery, NotYetError, OutgoingRecord
 from libs.common.database import Database, WriteSession, clock
 from libs.common.log import get_logger
-from libs.common.messages import DEAD_LETTER_SUFFIX
+from libs.common.messages import DEAD_LETTER_SUFFIX, seconds
 from services.audit.domain.entry import Person
 from services.audit.handlers import Candidate, append_entries
 from services.audit.incoming import Incoming, read
@@ -44,9 +44,10 @@ class EntryHandler:
         keys = await self._keys({person for one in incoming for person in persons_of(one.act)})
         async with self._database.read() as session:
             now = await clock(session)
+        recorded_at = seconds(now)
         candidates: list[Candidate] = []
         for at, (one, delivery) in enumerate(zip(incoming, deliveries, strict=True), start=1):
-            leaf = self._maker.make(one.act, now=now, keys=keys, numbered=one.numbered, place=one.place)
+            leaf = self._maker.make(one.act, recorded_at=recorded_at, keys=keys, numbered=one.numbered, place=one.place)
             candidates.append(Candidate(leaf, _parked(one, delivery)))
             if at % SLICE == 0:
                 await asyncio.sleep(0)

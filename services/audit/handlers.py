@@ -8,6 +8,7 @@ number of times: nothing was written yet, so there is nothing to undo.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from libs.common.bus import NotYetError, OutgoingRecord
 from libs.common.database import WriteSession
@@ -17,7 +18,7 @@ from services.audit.domain import numbering
 from services.audit.domain.entry import Gap
 from services.audit.leaves import Leaf, LeafMaker
 
-CLAIM_ATTEMPTS_MAX = 64
+CLAIM_ATTEMPTS_MAX = 16
 
 Marks = Mapping[store.Lane, numbering.Mark]
 
@@ -26,8 +27,7 @@ class HeadContendedError(NotYetError):
     """Other sequencers won every race; the records are delivered again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A prepared leaf that is appended unless its number has come before. `parked`: goes to the operator with it."""
 
     leaf: Leaf
@@ -60,6 +60,7 @@ async def report_gaps(session: WriteSession, *, maker: LeafMaker, now: datetime,
 async def _append(
     session: WriteSession, lanes: set[store.Lane], planned: Callable[[Marks], Plan], now: datetime
 ) -> int:
+    await store.queue_for_head(session)
     for _ in range(CLAIM_ATTEMPTS_MAX):
         head = await store.load_head(session)
         plan = planned(await store.load_marks(session, lanes))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from libs.common.messages import seconds
 from services.audit.canonical import canonical
@@ -22,7 +23,7 @@ from services.audit.domain.entry import (
     Person,
     Place,
     commitment,
-    holder_of,
+    holders_of,
     leaf_document,
 )
 from services.audit.domain.errors import EntryError
@@ -30,8 +31,7 @@ from services.audit.domain.tree import leaf_hash
 from services.audit.vault import Opened, PersonKey, Sealed, seal
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A leaf without its index, its searchable columns, and its sealed openings."""
 
     body: bytes
@@ -45,7 +45,7 @@ class Leaf:
 
 def persons_of(act: Act) -> set[Person]:
     """Whose keys the openings of `act` need."""
-    return {holder_of(name, act.private) for name in act.private}
+    return set(holders_of(act.private)) if act.private else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +59,43 @@ class LeafMaker:
         self,
         act: Act,
         *,
-        now: datetime,
+        recorded_at: str,
         keys: Mapping[Person, PersonKey],
         numbered: Numbered | None = None,
         place: Place | None = None,
     ) -> Leaf:
-        """The leaf of `act`. Raises KeyError without a person's key, EntryError or ProfileError for a wrong act."""
-        leaf_id = os.urandom(LEAF_ID_BYTES)
+        """The leaf of `act`, `recorded_at` in the form it has in a leaf.
+
+        Raises KeyError without a person's key, EntryError or ProfileError for an act that cannot be written.
+        """
+        random = os.urandom(LEAF_ID_BYTES + SALT_BYTES * len(act.private))
+        leaf_id = random[:LEAF_ID_BYTES]
         commitments: dict[str, str] = {}
-        secrets: dict[Person, Opened] = {}
-        for name, value in act.private.items():
-            salt = os.urandom(SALT_BYTES)
+        secrets: Opened = {}
+        for at, (name, value) in enumerate(act.private.items()):
+            start = LEAF_ID_BYTES + SALT_BYTES * at
+            salt = random[start : start + SALT_BYTES]
             commitments[name] = commitment(salt, leaf_id, name, canonical(value))
-            secrets.setdefault(holder_of(name, act.private), {})[name] = (salt, value)
-        header = Header(self.log, self.tenant, leaf_id, seconds(now))
+            secrets[name] = (salt, value)
+        header = Header(self.log, self.tenant, leaf_id, recorded_at)
         document = leaf_document(act, header, numbered=numbered, place=place, commitments=commitments)
         body = canonical(document)
         if len(body) > LEAF_BYTES_MAX:
             raise EntryError("leaf_too_large")
-        openings = tuple(
-            seal(keys[person], opened, log=self.log, leaf_id=leaf_id) for person, opened in secrets.items()
-        )
+        openings = self._sealed(act, secrets, keys, leaf_id) if secrets else ()
         return Leaf(body, leaf_hash(body), act.type, act.occurred_at, document["producer"], numbered, openings)
+
+    def _sealed(
+        self, act: Act, secrets: Opened, keys: Mapping[Person, PersonKey], leaf_id: bytes
+    ) -> tuple[Sealed, ...]:
+        """One opening, or two where the actor is a person of their own."""
+        of_actor, of_rest = holders_of(act.private)
+        if of_actor == of_rest:
+            return (seal(keys[of_rest], secrets, log=self.log, leaf_id=leaf_id),)
+        return (
+            seal(keys[of_actor], {"actor": secrets.pop("actor")}, log=self.log, leaf_id=leaf_id),
+            seal(keys[of_rest], secrets, log=self.log, leaf_id=leaf_id),
+        )
 
     def gaps(self, kind: str, gaps: Sequence[Gap], now: datetime) -> list[Leaf]:
         """The leaves `gap.opened` or `gap.closed` (`kind`) for `gaps`: about nobody, so without openings."""
@@ -94,7 +109,7 @@ class LeafMaker:
                     actor_role="service",
                     gap=gap,
                 ),
-                now=now,
+                recorded_at=seconds(now),
                 keys={},
             )
             for gap in gaps

@@ -43,7 +43,7 @@ async def load_batches(session: Session, smallest: int, limit: int) -> list[Batc
 
 
 async def load_nodes(session: Session, wanted: Iterable[Node]) -> dict[Node, bytes]:
-    """The hashes of complete subtrees: from at most 255 rows a level. Raises KeyError when a row is missing."""
+    """The hashes of complete subtrees: from at most 510 rows a level. Raises KeyError when a row is missing."""
     nodes = list(wanted)
     positions: dict[int, set[int]] = {}
     for node in nodes:

@@ -11,14 +11,13 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.audit.canonical import canonical
 from services.audit.domain.entry import Person
 
 KEY_BYTES = 32
@@ -49,8 +48,7 @@ class WrappedKey:
     wrapped_dek: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """An encrypted opening."""
 
     ref: UUID
@@ -96,7 +94,7 @@ class Vault:
 def seal(key: PersonKey, secrets: Opened, *, log: str, leaf_id: bytes) -> Sealed:
     """Encrypt the openings of one leaf that belong to one person."""
     nonce = os.urandom(NONCE_BYTES)
-    plain = canonical({name: [salt.hex(), value] for name, (salt, value) in secrets.items()})
+    plain = orjson.dumps({name: [salt.hex(), value] for name, (salt, value) in secrets.items()})
     return Sealed(key.ref, nonce, key.cipher.encrypt(nonce, plain, _bound_to(key.ref, log, leaf_id)))
 
 

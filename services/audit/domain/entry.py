@@ -10,9 +10,9 @@
 
 import hmac
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from services.audit.domain.errors import EntryError, ProfileError
 
@@ -29,18 +29,17 @@ DEPTH_MAX = 8
 
 PRIVATE_FIELDS = ("subject", "actor", "unit", "objects", "reason", "correlation_id", "entry_id")
 _PREFIX = b"audit/v1"
+_ARRAYS = (list, tuple)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """Whose key an opening is under. `kind` is `subject` or `actor`: one may be erased without the other."""
 
     kind: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(NamedTuple):
     """Who numbered an entry, and how: `number` is 1, 2, 3 … per (producer, generation, lane)."""
 
     producer: str
@@ -49,8 +48,7 @@ class Numbered:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """The numbers `first` to `last` of a lane that were missing when the grace had passed."""
 
     producer: str
@@ -60,8 +58,7 @@ class Gap:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a record lay on the bus."""
 
     topic: str
@@ -69,8 +66,7 @@ class Place:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """One thing that was done. `occurred_at` is RFC 3339 with whole seconds and `Z`; `private` holds PRIVATE_FIELDS."""
 
     type: str
@@ -78,7 +74,7 @@ class Act:
     outcome: str
     occurred_at: str
     actor_role: str
-    private: Mapping[str, Any] = field(default_factory=dict)
+    private: Mapping[str, Any] = MappingProxyType({})
     purposes: tuple[str, ...] = ()
     legal_basis: str | None = None
     notice_sha256: str | None = None
@@ -87,8 +83,7 @@ class Act:
     gap: Gap | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What this service adds to an act: which log, a fresh random id (16 bytes), when it was recorded."""
 
     log: str
@@ -155,45 +150,54 @@ def opens(committed: str, salt: bytes, leaf_id: bytes, *, name: str, value: byte
     return hmac.compare_digest(commitment(salt, leaf_id, name, value), committed)
 
 
-def holder_of(name: str, private: Mapping[str, Any]) -> Person:
-    """Under whose key the opening of field `name` is kept. Raises EntryError when the act has no actor."""
+def holders_of(private: Mapping[str, Any]) -> tuple[Person, Person]:
+    """Under whose keys an act's openings are kept: that of `actor`, and those of all else. Raises EntryError."""
     actor, subject = private.get("actor"), private.get("subject")
     if not isinstance(actor, str) or not actor:
         raise EntryError("no_actor")
     if subject is None:
-        return Person("actor", actor)
-    if name == "actor" and actor != CITIZEN:
-        return Person("actor", actor)
-    return Person("subject", str(subject))
+        return Person("actor", actor), Person("actor", actor)
+    citizen = Person("subject", str(subject))
+    return (citizen if actor == CITIZEN else Person("actor", actor)), citizen
 
 
 def require_profile(value: Any, depth: int = 0) -> None:
-    """Raises ProfileError unless every JSON library that sorts its members writes `value` alike."""
-    if isinstance(value, str):
-        _require_text(value)
-    elif isinstance(value, dict | list | tuple):
-        if depth >= DEPTH_MAX:
-            raise ProfileError("too_deep")
-        for member in value.values() if isinstance(value, dict) else value:
+    """Raises ProfileError unless every JSON library that sorts its members writes `value` alike.
+
+    Exact types only: a subclass may be written as something else than it compares as.
+    """
+    kind = type(value)
+    if kind is dict:
+        _require_names(value)
+        members: Iterable[Any] = value.values()
+    else:
+        members = value if kind in _ARRAYS else (value,)
+    if depth > DEPTH_MAX:
+        raise ProfileError("too_deep")
+    for member in members:
+        kind = type(member)
+        if kind is str:
+            if not member.isascii():
+                _require_text(member)
+        elif kind is int:
+            if not -INTEGER_MAX <= member <= INTEGER_MAX:
+                raise ProfileError("integer_too_large")
+        elif kind is dict or kind in _ARRAYS:
             require_profile(member, depth + 1)
-        if isinstance(value, dict):
-            _require_names(value)
-    elif isinstance(value, int):
-        if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise ProfileError("integer_too_large")
-    elif value is not None:
-        raise ProfileError("not_in_profile")
+        elif member is not None and kind is not bool:
+            raise ProfileError("not_in_profile")
 
 
 def _require_names(members: Mapping[Any, Any]) -> None:
-    for name in members:
-        if not isinstance(name, str) or not name.isascii() or not name.isprintable():
-            raise ProfileError("member_name")
+    try:
+        names = "".join(members)
+    except TypeError:
+        raise ProfileError("member_name") from None
+    if not names.isascii() or not names.isprintable():
+        raise ProfileError("member_name")
 
 
 def _require_text(value: str) -> None:
-    if value.isascii():
-        return
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ProfileError("lone_surrogate")
     if not unicodedata.is_normalized("NFC", value):

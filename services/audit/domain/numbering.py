@@ -6,14 +6,13 @@
 4. A late number shrinks its hole. When nothing of a reported gap is missing any more, the gap is closed, once.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 Range = tuple[int, int]  # first and last number, both included
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(NamedTuple):
     """Numbers `first` to `last` are missing since `since` (aware). `gap`: the reported gap that they belong to."""
 
     first: int
@@ -22,16 +21,14 @@ class Hole:
     gap: Range | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A lane's state: the highest number that has come, and the holes below it in order."""
 
     highest: int = 0
     holes: tuple[Hole, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """What one number did. `closed`: the gap of which it was the last missing number."""
 
     mark: Mark
@@ -57,14 +54,14 @@ def report(mark: Mark, now: datetime, grace: timedelta) -> tuple[Mark, tuple[Ran
     due = [hole for hole in mark.holes if hole.gap is None and now - hole.since >= grace]
     if not due:
         return mark, ()
-    holes = tuple(replace(hole, gap=(hole.first, hole.last)) if hole in due else hole for hole in mark.holes)
-    return replace(mark, holes=holes), tuple((hole.first, hole.last) for hole in due)
+    holes = tuple(hole._replace(gap=(hole.first, hole.last)) if hole in due else hole for hole in mark.holes)
+    return mark._replace(holes=holes), tuple((hole.first, hole.last) for hole in due)
 
 
 def _fill(mark: Mark, at: int, number: int) -> Admission:
     hole = mark.holes[at]
-    left = (replace(hole, last=number - 1),) if number > hole.first else ()
-    right = (replace(hole, first=number + 1),) if number < hole.last else ()
+    left = (hole._replace(last=number - 1),) if number > hole.first else ()
+    right = (hole._replace(first=number + 1),) if number < hole.last else ()
     holes = (*mark.holes[:at], *left, *right, *mark.holes[at + 1 :])
     whole = hole.gap is not None and all(other.gap != hole.gap for other in holes)
     return Admission(Mark(mark.highest, holes), new=True, closed=hole.gap if whole else None)
