@@ -117,8 +117,19 @@ def test_under_root_the_server_is_nobody_and_our_folder_stays_ours(server: Postg
     assert set(status.uids()) == {nobody.uid}
     assert set(status.gids()) == {nobody.gid}
     assert server.data_dir.stat().st_uid == 0
-    groups = Path(f"/proc/{server.pid}/status").read_text().split("Groups:")[1].splitlines()[0].split()
-    assert groups == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up its user")
+def test_under_root_the_server_keeps_none_of_our_groups(folder: Path) -> None:
+    starter = run_python("import os; os.setgroups([0, 4242])\n" + START_AND_WAIT, folder)
+    assert starter.stdout is not None
+    with starter.stdout as output:
+        server = psutil.Process(int(output.readline()))
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    starter.kill()
+    starter.wait()
+    PostgresServer.start(folder).stop()
+    assert status.split("Groups:")[1].splitlines()[0].split() == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up its user")
@@ -149,6 +160,7 @@ def test_stopping_twice_is_fine(folder: Path) -> None:
     server.stop()
 
 
+@pytest.mark.timeout(30)  # at once, not after waiting for its server to leave
 def test_a_folder_that_is_served_is_refused_and_its_server_undisturbed(server: PostgresServer) -> None:
     with pytest.raises(AlreadyRunningError):
         PostgresServer.start(server.data_dir)
@@ -214,6 +226,8 @@ def test_a_socket_folder_that_somebody_else_put_there_is_not_used(folder: Path, 
     else:
         first.socket_dir.mkdir(mode=0o777)
         first.socket_dir.chmod(0o777)
+    user = RunUser.for_unprivileged()
+    os.chown(first.socket_dir, user.uid, user.gid, follow_symlinks=False)
     try:
         with PostgresServer.start(long) as second:
             assert second.socket_dir != first.socket_dir
