@@ -1,11 +1,14 @@
 """Advis with a real database, the reference data that is shipped, and a consent service that does as it is told."""
 
+import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from libs.common import log
 from libs.common.client import ServiceClient
 from libs.common.database import Bell, Database
 from services.advis.fence import Fence
@@ -88,7 +91,19 @@ def resources(settings: Settings, database: Database, bell: Bell, reference: Ref
 
 
 @pytest.fixture
-async def advis(resources: Resources, settlements: Settlements) -> AsyncIterator[Advis]:
+def logging_as_shipped() -> Iterator[None]:
+    """The process's logs as in production, for this test only."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    log.configure("advis", "test", "DEBUG")
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+async def advis(logging_as_shipped: None, resources: Resources, settlements: Settlements) -> AsyncIterator[Advis]:
     """The HTTP service on a real port, as production serves it."""
     async with serving(resources, settlements) as running:
         yield running
