@@ -16,16 +16,15 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx2
-
 from libs.cli.audit_leaves import Gap, Lanes, LeafError, parse_leaf
 from libs.cli.audit_note import Checkpoint, NoteError, VerifierKey, open_checkpoint
 from libs.cli.audit_tree import Frontier
+from libs.common.client import RefusedError, ServiceClient, UnreachableError
 
 INTEGRITY, GAP = 2, 3  # exit codes
 PAGE: Final = 2_000  # leaves or batches in one call
 FINDINGS_MAX: Final = 20
-_TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 30.0
 
 
 class LogUnreadableError(Exception):
@@ -57,50 +56,51 @@ class Verdict:
 
 
 async def verify_log(url: str, token: str, *, vkey: str | None = None, known: str | None = None) -> Verdict:
-    """Verifies the log at `url`, read with a token of role dpo or auditor.
+    """As `verify_with`, for the log at `url`, read with a token of role dpo or auditor."""
+    async with ServiceClient(url, bearer=token, timeout_s=TIMEOUT_S) as client:
+        return await verify_with(client, vkey=vkey, known=known)
+
+
+async def verify_with(client: ServiceClient, *, vkey: str | None = None, known: str | None = None) -> Verdict:
+    """Verifies the log that `client` speaks to.
 
     `vkey` is the log's key from a place one trusts; `known` the text of a checkpoint kept from an earlier day.
     Raises LogUnreadableError when the log cannot be read.
     """
-    headers = {"authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_S) as http:
-        log = _Log(http)
-        key_text = vkey or (await log.json("/v1/log-key"))["vkey"]
-        try:
-            key = VerifierKey.parse(key_text)
-            checkpoint = open_checkpoint(await log.text("/v1/checkpoint"), key)
-            kept = open_checkpoint(known, key) if known else None
-        except NoteError as error:
-            return Verdict("", 0, 0, "", 0, (str(error),), (), key_from_log=vkey is None)
-        audit = _Audit(checkpoint, kept)
-        try:
-            async for batch in log.items("/v1/batches", "batches"):
-                audit.batch(batch)
-            async for leaf in log.items("/v1/leaves", "leaves", until=audit.size):
-                audit.leaf(leaf)
-        except (KeyError, TypeError, ValueError) as error:
-            raise LogUnreadableError("a batch or a leaf is not in the form that a log answers with") from error
-        return audit.verdict(key_from_log=vkey is None)
+    log = _Log(client)
+    key_text = vkey or str((await log.json("/v1/log-key")).get("vkey"))
+    note = await log.text("/v1/checkpoint")
+    try:
+        key = VerifierKey.parse(key_text)
+        audit = _Audit(open_checkpoint(note, key), open_checkpoint(known, key) if known else None)
+    except NoteError as error:
+        return Verdict("", 0, 0, "", 0, (str(error),), (), key_from_log=vkey is None)
+    try:
+        async for batch in log.items("/v1/batches", "batches"):
+            audit.batch(batch)
+        async for leaf in log.items("/v1/leaves", "leaves", until=audit.size):
+            audit.leaf(leaf)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogUnreadableError("a batch or a leaf is not in the form that a log answers with") from error
+    return audit.verdict(key_from_log=vkey is None)
 
 
 class _Log:
     """The log's HTTP answers, as far as a verifier needs them."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
 
-    async def text(self, path: str, **query: int) -> str:
+    async def text(self, path: str) -> str:
         try:
-            response = (await self._http.get(path, params=query)).raise_for_status()
-        except httpx2.HTTPError as error:
+            return (await self._client.call("GET", path, idempotent=True)).text
+        except (UnreachableError, RefusedError) as error:
             raise LogUnreadableError(f"{path}: {error}") from error
-        return response.text
 
     async def json(self, path: str, **query: int) -> dict[str, Any]:
         try:
-            response = (await self._http.get(path, params=query)).raise_for_status()
-            answer = response.json()
-        except (httpx2.HTTPError, ValueError) as error:
+            answer = await self._client.get(path, params=query)
+        except (UnreachableError, RefusedError) as error:
             raise LogUnreadableError(f"{path}: {error}") from error
         if not isinstance(answer, dict):
             raise LogUnreadableError(f"{path} answered something else")

@@ -3,8 +3,8 @@
 Rules:
 - Before an incarnation starts: the slot's lock is ours, the one before it is confirmed dead, the new one is registered.
   Consent out of reach, or refusing: nothing starts, and we ask again (P9).
-- What must be known after a crash of ours is on disk before it happens: first the intent to register, then, before the
-  process is started, that it is registered.
+- What must be known after a crash of ours is on disk before it happens: an incarnation is written down before it is
+  registered, and stays so until its death is confirmed.
 - A living incarnation is never confirmed dead. It is fenced when consent orders it: SIGKILL, reap, confirm.
 - An incarnation that this supervisor reaped is confirmed `reaped`; an older one by what `slots.proof_of_death` finds.
 """
@@ -130,7 +130,7 @@ class Incarnations:
     async def _register(self) -> str:
         delay = Delay(self._limits)
         while True:
-            record = Record(uuid4(), self._here.boot_id, self._here.machine_id, self._slot.lock, registered=False)
+            record = Record(uuid4(), self._here.boot_id, self._here.machine_id, self._slot.lock)
             self._slot.write(record)
             try:
                 token = await self._calls.register(record.holder_id, self._slot.name)
@@ -140,8 +140,7 @@ class Incarnations:
                 # The answer may have been lost after consent had registered it: it never ran, so it is dead.
                 await self._confirm(record, "lock")
                 continue
-            self._current = Record(record.holder_id, record.boot_id, record.machine_id, record.lock, registered=True)
-            self._slot.write(self._current)
+            self._current = record
             self._log.info("holder_registered", holder_id=record.holder_id)
             return token
 

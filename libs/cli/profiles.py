@@ -8,10 +8,14 @@ Rules:
 """
 
 import os
+import random
+import socket
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import libs
 from libs.cli.children import Program, python
@@ -23,7 +27,8 @@ Profile = Literal["embedded", "distributed"]
 
 HOST: Final = "127.0.0.1"
 SERVICES: Final = ("consent", "audit", "advis")
-REFERENCE: Final = Path(libs.__file__).parents[1] / "deploy" / "reference"
+ROOT: Final = Path(libs.__file__).parents[1]
+REFERENCE: Final = ROOT / "deploy" / "reference"
 ROLES: Final[Mapping[Profile, Mapping[str, tuple[str, ...]]]] = {
     "embedded": dict.fromkeys(SERVICES, ("all",)),
     "distributed": dict.fromkeys(SERVICES, ("api", "consumer", "relay", "worker")),
@@ -32,6 +37,9 @@ DISCLOSING: Final = {("advis", "all"), ("advis", "api"), ("advis", "worker")}
 WITH_A_DOOR: Final = {"all", "api"}
 
 _FIRST, _THEN, _LAST = 0, 1, 2  # the order of stopping
+# Below the range that the kernel draws from for outgoing connections: no client takes the port of a process that is
+# being started again.
+_FREE_RANGE: Final = range(20_000, 32_000)
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -44,9 +52,30 @@ class Ports:
     advis: int = 8102
     audit: int = 8103
 
+    @classmethod
+    def free(cls) -> Self:
+        """Four that nobody listens on now."""
+        found = (port for port in random.sample(_FREE_RANGE, len(_FREE_RANGE)) if is_free(port))
+        return cls(*islice(found, 4))
+
+    def taken(self) -> tuple[int, ...]:
+        """Those that somebody listens on already."""
+        return tuple(port for port in (self.issuer, self.consent, self.advis, self.audit) if not is_free(port))
+
     def url(self, door: str) -> str:
         """`http://127.0.0.1:<port>` of one of the four."""
         return f"http://{HOST}:{getattr(self, door)}"
+
+
+def is_free(port: int) -> bool:
+    """Whether a process could listen on this loopback port now."""
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,7 @@ class Plan:
     bus_url: str = field(repr=False)
     secrets: Secrets
     issuer_config: Path
+    state_dir: Path
     log_dir: Path
     endpoints_file: Path | None = None
     more: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +159,8 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
     if service == "advis":
         told |= {"CLIENT_ID": "advis", "CLIENT_SECRET_FILE": str(plan.secrets.client("advis"))}
         told |= {"ENDPOINTS_FILE": str(plan.endpoints_file)} if plan.endpoints_file else {}
+    if service == "audit":
+        told |= {"CHECKPOINT_FILE": str(plan.state_dir / "checkpoint"), "CHECKPOINT_EVERY_S": "1"}
     return {**_inherited(), **_prefixed(told)}
 
 

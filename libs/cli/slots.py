@@ -4,8 +4,7 @@ Rules:
 - The lock is the file `<slot>.lock`, held with flock. The child inherits the open file, so the kernel frees the lock
   when the child and its supervisor are both gone, and at no other time. The file is never replaced or removed.
 - The record is the file `<slot>.json`, written whole or not at all. It is there from before an incarnation is
-  registered until its death is confirmed. `registered` turns true before the process is started: while it is false
-  nothing was ever started.
+  registered until its death is confirmed.
 - A death is proved by the lock on the same boot of the same kernel, or by another boot of the same machine. From
   another machine, or without a machine identity, nothing is proved and an operator decides.
 - The folder must lie on a local file system: a lock that a network file server keeps proves nothing about a process.
@@ -58,7 +57,6 @@ class Record:
     boot_id: str
     machine_id: str | None
     lock: tuple[int, int]
-    registered: bool
 
 
 def proof_of_death(record: Record, here: Place, lock: tuple[int, int]) -> DeathProof:

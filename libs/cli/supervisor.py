@@ -77,12 +77,12 @@ class Keeper:
         ended = self._task is not None and self._task.done() and not self._task.cancelled()
         return self._task.exception() if ended and self._task else None
 
-    def signal(self, number: Signals) -> int:
-        """Sends a signal to the living process and returns its pid. Raises ProcessLookupError when there is none."""
+    def signal(self, number: Signals) -> Child:
+        """Sends a signal to the living process and returns it. Raises ProcessLookupError when there is none."""
         if self._child is None or self.pid is None:
             raise ProcessLookupError(f"{self.program.name} is not running")
         self._child.signal(number)
-        return self._child.pid
+        return self._child
 
     async def stop(self) -> None:
         """Ends the process (SIGTERM, then SIGKILL) and keeps it no more. Returns when it is reaped."""
@@ -131,11 +131,14 @@ class Keeper:
 
 
 class Supervisor:
-    """All kept processes by name. Leaving the `async with` block stops them in order of their rank."""
+    """All kept processes by name. Leaving the `async with` block stops them in order of their rank.
+
+    `calls` may be None where no program has a slot.
+    """
 
     def __init__(
         self,
-        calls: HolderCalls,
+        calls: HolderCalls | None,
         slots: Path,
         *,
         log: FilteringBoundLogger,
@@ -178,5 +181,6 @@ class Supervisor:
     def _lives(self, program: Program) -> Incarnations | None:
         if program.slot is None:
             return None
+        assert self._calls is not None, f"{program.name} holds permits: its supervisor must reach consent"
         slot = Slot(self._slots, program.slot)
         return Incarnations(slot, self._calls, here=self._here, limits=self._limits, log=self._log)

@@ -1,5 +1,6 @@
 """The four calls of a supervisor to consent, at the HTTP boundary: it remembers the order, and who lived when."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ class ConsentDouble:
     polls: int = 0
     refuse_deaths: int = 0  # how many of the next confirmations are answered 503
     lose_answers: int = 0  # how many of the next registrations take effect and are answered 500
+    hold_answers: bool = False  # registrations take effect and are not answered
     url: str = ""
+    living: list[dict[str, object]] = field(default_factory=list)
     bearers: set[str] = field(default_factory=set)
 
     @property
@@ -48,9 +51,10 @@ class ConsentDouble:
     async def serving(self, port: int = 0) -> AsyncIterator[str]:
         app = web.Application()
         app.router.add_post("/v1/holders", self._register)
+        app.router.add_get("/v1/holders", self._living)
         app.router.add_get("/v1/holders/{supervisor}/{name}/orders", self._orders)
         app.router.add_post("/v1/holders/{holder_id}:dead", self._dead)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         self.url = "http://127.0.0.1:" + str(runner.addresses[0][1])
@@ -63,10 +67,15 @@ class ConsentDouble:
         self.bearers.add(request.headers["authorization"])
         body = await request.json()
         self.events.append(("register", UUID(body["holder_id"])))
+        if self.hold_answers:
+            await asyncio.Event().wait()
         if self.lose_answers:
             self.lose_answers -= 1
             return web.Response(status=500)
         return web.json_response({"holder_id": body["holder_id"], "token": f"{body['holder_id']}.secret"}, status=201)
+
+    async def _living(self, _: web.Request) -> web.Response:
+        return web.json_response({"holders": self.living})
 
     async def _orders(self, _: web.Request) -> web.Response:
         self.polls += 1

@@ -1,4 +1,7 @@
-"""A supervisor as a process of its own, to be killed: arguments CONSENT_URL STATE_FOLDER. Its child dies with it."""
+"""A supervisor as a process of its own, to be killed: arguments CONSENT_URL STATE_FOLDER [COMMAND...].
+
+Its child is `real_child`, or what COMMAND says.
+"""
 
 import asyncio
 import os
@@ -13,14 +16,14 @@ from libs.cli.supervisor import Supervisor
 from libs.common.client import ServiceClient
 
 
-async def main(url: str, state: Path) -> None:
+async def main(url: str, state: Path, *command: str) -> None:
     async with ServiceClient(url, bearer="supervisor") as client:
         supervisor = Supervisor(HolderCalls(client), state / "slots", log=structlog.get_logger())
-        command = python("tests.cli.real_child", str(state / "pids"))
+        command = command or python("tests.cli.real_child", str(state / "pids"))
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ["PYTHONPATH"]}
         supervisor.keep([Program("advis", command, environment, slot="supervisor/advis")])
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

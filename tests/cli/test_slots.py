@@ -12,7 +12,7 @@ from libs.cli.slots import Place, Record, Slot, UnprovableDeathError, proof_of_d
 
 HERE = Place("boot-1", "a" * 32)
 LOCK = (7, 11)
-RECORD = Record(uuid4(), HERE.boot_id, HERE.machine_id, LOCK, registered=True)
+RECORD = Record(uuid4(), HERE.boot_id, HERE.machine_id, LOCK)
 
 
 @pytest.fixture

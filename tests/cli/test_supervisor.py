@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -147,22 +147,59 @@ async def test_a_living_holder_is_neither_killed_nor_confirmed_without_an_order(
         assert not consent.dead
 
 
+@contextmanager
+def another_supervisor(consent: ConsentDouble, tmp_path: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor in a process of its own, that is killed at the end if it lives."""
+    started = [*python("tests.cli.supervising"), consent.url, str(tmp_path), *command]
+    environment = {**os.environ, "PYTHONPATH": str(SMALL_CHILD.parents[2])}
+    with subprocess.Popen(started, env=environment, stdout=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
 async def test_children_die_with_a_killed_supervisor_and_the_next_one_confirms_by_the_lock(
     consent: ConsentDouble, tmp_path: Path
 ) -> None:
-    root = str(SMALL_CHILD.parents[2])
-    command = [*python("tests.cli.supervising"), consent.url, str(tmp_path)]
-    first = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.DEVNULL)
-    try:
+    with another_supervisor(consent, tmp_path):
         pid = await running(consent, 0)
-    finally:
-        first.kill()
-        first.wait()
     await eventually(lambda: not lives(pid), "the child to die with its supervisor")
     assert not consent.dead
     async with supervising(consent.url, tmp_path, holder(tmp_path)):
         await running(consent, 1)
         assert consent.dead == [("lock", consent.registered[0])]
+
+
+async def test_a_child_that_outlives_its_killed_supervisor_keeps_the_lock_that_it_inherited(
+    consent: ConsentDouble, tmp_path: Path
+) -> None:
+    command = child(tmp_path, "orphan").command
+    with another_supervisor(consent, tmp_path, *command):
+        pid = await running(consent, 0)
+    try:
+        async with supervising(consent.url, tmp_path, holder(tmp_path)) as supervisor:
+            keeper = supervisor.keepers["advis"]
+            await eventually(lambda: keeper.waits_for == "the previous process to end", "the lock to be asked for")
+            assert lives(pid)
+            assert not consent.dead
+            os.kill(pid, signal.SIGKILL)
+            await running(consent, 1)
+            assert consent.dead == [("lock", consent.registered[0])]
+    finally:
+        if lives(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def test_what_a_killed_supervisor_had_registered_and_not_started_is_buried_by_the_next(
+    consent: ConsentDouble, tmp_path: Path
+) -> None:
+    consent.hold_answers = True
+    with another_supervisor(consent, tmp_path):
+        await eventually(lambda: consent.registered, "a registration")
+    consent.hold_answers = False
+    async with supervising(consent.url, tmp_path, holder(tmp_path)):
+        await running(consent, 1)
+        assert consent.dead == [("lock", consent.registered[0])]
+        assert consent.pid_of(consent.registered[0]) is None
 
 
 async def test_the_lock_of_a_living_orphan_blocks_the_confirmation_until_it_is_dead(
@@ -339,7 +376,7 @@ def recorded(tmp_path: Path, consent: ConsentDouble, **changed: str) -> Record:
     """A record that a supervisor elsewhere left in the slot, its holder registered."""
     slot = Slot(tmp_path / "slots", SLOT)
     assert slot.try_lock()
-    record = replace(Record(uuid4(), HERE.boot_id, HERE.machine_id, slot.lock, registered=True), **changed)
+    record = replace(Record(uuid4(), HERE.boot_id, HERE.machine_id, slot.lock), **changed)
     slot.write(record)
     slot.release()
     consent.events.append(("register", record.holder_id))
@@ -352,7 +389,7 @@ def left_behind(tmp_path: Path, consent: ConsentDouble) -> subprocess.Popen[byte
     assert slot.try_lock()
     here = Place.here()
     holder_id: UUID = uuid4()
-    slot.write(Record(holder_id, here.boot_id, here.machine_id, slot.lock, registered=True))
+    slot.write(Record(holder_id, here.boot_id, here.machine_id, slot.lock))
     consent.events.append(("register", holder_id))
     command = [sys.executable, "-S", "-I", str(SMALL_CHILD), str(tmp_path / "pids"), "orphan"]
     environment = {"SAMTYKKEBRO_HOLDER_ID": str(holder_id)}

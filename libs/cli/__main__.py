@@ -1,0 +1,173 @@
+"""`samtykkebro`: where an operator starts. Arguments are read here; what a command does stands in `commands`.
+
+Exit codes: 0 done, 1 could not be done, 2 something does not hold (a receipt, the log), 3 the log has a gap.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from libs.cli import commands, secrets, supervise, topics
+from libs.cli.databases import BUS, SERVICES
+from libs.cli.demo.command import demo
+from libs.cli.profiles import Ports
+from libs.cli.servers import BUS_URL
+from libs.cli.state import state_dir
+from libs.common.bus import BusUnavailableError
+
+app = typer.Typer(
+    name="samtykkebro",
+    help="A consent bridge between municipal administrations: who may be told what, now, and the proof of it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+receipt_app = typer.Typer(help="A citizen's receipts.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+app.command("demo")(demo)
+
+FIRST_PORT = 8100
+PASSWORDS = (BUS, *(f"{service}{suffix}" for service in SERVICES for suffix in ("", "_owner")))
+Issuer = Annotated[str, typer.Option("--issuer", envvar="SAMTYKKEBRO_ISSUER_URL", help="who issues our token")]
+Consent = Annotated[str, typer.Option("--consent", envvar="SAMTYKKEBRO_CONSENT_URL", help="the consent service")]
+SecretFile = Annotated[
+    Path | None, typer.Option("--secret-file", help="the client's secret; without it, that of `up` on this machine")
+]
+ClientId = Annotated[str, typer.Option("--client", help="the client we are at the issuer")]
+
+
+@app.command()
+def up(
+    *,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="every role its own process, over Kafka; your servers where named")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--state-dir", envvar="SAMTYKKEBRO_STATE_DIR", help="data, secrets and logs")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="the issuer's port; consent, advis and audit take the next three", min=1, max=65532)
+    ] = FIRST_PORT,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C.
+
+    With --distributed, SAMTYKKEBRO_ADMIN_DATABASE_URL and SAMTYKKEBRO_BUS_URL name your own PostgreSQL and Kafka.
+    """
+    ports = Ports(port, port + 1, port + 2, port + 3)
+    asyncio.run(commands.up("distributed" if distributed else "embedded", folder or state_dir(), ports))
+
+
+@app.command("supervise")
+def supervise_role(service: str, role: str) -> None:
+    """Run one role of one service under a supervisor of its own: PID 1 of a container. Settings: the environment."""
+    if (service, role) not in supervise.KNOWN:
+        raise typer.BadParameter(f"there is no role {role!r} of a service {service!r}")
+    try:
+        if role == "migrate":
+            supervise.become(service, role)
+        asyncio.run(supervise.supervise(service, role))
+    except (supervise.UnsetError, ValueError, OSError) as error:
+        raise commands.failed(str(error)) from error
+
+
+@app.command("holders")
+def list_holders(
+    *,
+    issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
+    consent: Consent = f"http://127.0.0.1:{FIRST_PORT + 1}",
+    client: ClientId = "operator",
+    secret_file: SecretFile = None,
+) -> None:
+    """List the processes that hold permits: what a withdrawal that stays unanswered may be waiting for."""
+    access = commands.access(issuer, client, secret_file, url=consent, audience="consent")
+    asyncio.run(commands.show_holders(access))
+
+
+@app.command("fence")
+def fence_holder(
+    holder: UUID,
+    *,
+    issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
+    consent: Consent = f"http://127.0.0.1:{FIRST_PORT + 1}",
+    client: ClientId = "operator",
+    secret_file: SecretFile = None,
+    dead: Annotated[
+        bool, typer.Option("--i-have-made-sure-that-it-is-dead", help="answer the question beforehand")
+    ] = False,
+) -> None:
+    """Say that a process is dead which no machine can prove dead. Audited; it is your word that citizens rely on."""
+    if not dead:
+        typer.confirm(f"Have you made sure that the process of holder {holder} is dead?", abort=True)
+    access = commands.access(issuer, client, secret_file, url=consent, audience="consent")
+    asyncio.run(commands.fence_holder(access, holder))
+
+
+@receipt_app.command("verify")
+def verify_receipt(
+    file: Annotated[Path, typer.Argument(help="the receipt, or the whole answer that it came in")],
+    jwks: Annotated[str, typer.Option(help="the published keys: a file, or an address")],
+) -> None:
+    """Verify a receipt offline and print what its signature covers. Exit 2 when it does not hold."""
+    commands.show_receipt(file, jwks)
+
+
+@audit_app.command("verify")
+def verify_audit(
+    *,
+    url: Annotated[
+        str, typer.Option(envvar="SAMTYKKEBRO_AUDIT_URL", help="the audit service")
+    ] = f"http://127.0.0.1:{FIRST_PORT + 3}",
+    issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
+    client: ClientId = "auditor",
+    secret_file: SecretFile = None,
+    vkey: Annotated[str | None, typer.Option(help="the log's key, from a place you trust")] = None,
+    known: Annotated[
+        Path | None, typer.Option("--known-checkpoint", help="a checkpoint kept from an earlier day")
+    ] = None,
+) -> None:
+    """Fetch the whole log, hash it again and compare it with what was signed. Exit 2: broken, 3: numbers missing."""
+    access = commands.access(issuer, client, secret_file, url=url, audience="audit")
+    asyncio.run(commands.show_verdict(access, vkey=vkey, known=known))
+
+
+@app.command("secrets")
+def make_secrets(
+    folder: Path,
+    containers: Annotated[
+        bool, typer.Option("--for-containers", help="readable by the users of containers; the folder alone protects")
+    ] = False,
+) -> None:
+    """Make every key and database password that an installation needs, once; leaves what exists alone."""
+    kept = secrets.prepare(folder)
+    for role in (*PASSWORDS, "postgres"):
+        kept.password(role)
+    if containers:
+        kept.readable_by_containers()
+
+
+@app.command("topics")
+def make_topics() -> None:
+    """Create the bus's topics that are missing, on the bus that SAMTYKKEBRO_BUS_URL names."""
+    try:
+        for name in asyncio.run(topics.ensure_topics(secrets.with_passwords(os.environ)[BUS_URL])):
+            commands.out.print(name)
+    except KeyError as error:
+        raise commands.failed(f"{error} is not set") from error
+    except (BusUnavailableError, ValueError, OSError) as error:
+        raise commands.failed(str(error)) from error
+
+
+app.add_typer(receipt_app, name="receipt")
+app.add_typer(audit_app, name="audit")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

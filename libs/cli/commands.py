@@ -1,0 +1,159 @@
+"""What the commands do once their arguments are read: call, and show the answer as a table.
+
+A command ends by raising typer.Exit with its code; what went wrong is said on the error console, in one sentence.
+"""
+
+import asyncio
+import signal
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.cli.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
+from libs.cli.fence import SupervisedHereError, fence
+from libs.cli.holders import HolderCalls
+from libs.cli.local_parts import LocalPartError
+from libs.cli.people import CITIZENS, CLIENTS, STAFF
+from libs.cli.profiles import Ports, Profile
+from libs.cli.receipt import KeysError, ReceiptError, lines, read_jwks, verify_receipt
+from libs.cli.state import state_dir
+from libs.cli.up import StartError, System, keep_up, running_system
+from libs.common.client import ClientCredentials, RefusedError, ServiceClient, UnreachableError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+FAILED, DOES_NOT_HOLD = 1, 2
+_DOES = {
+    "issuer": "signs in the development people and systems below; NOT FOR REAL USE",
+    "consent": "who may: citizens, consents, receipts, the fence",
+    "advis": "who wants: case events in, inboxes, doorbells",
+    "audit": "what was done: the log and its proofs",
+}
+
+
+async def up(profile: Profile, folder: Path, ports: Ports) -> None:
+    """Starts everything, shows it, and keeps it until Ctrl-C or SIGTERM. Exit 1 when it cannot be started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            async with running_system(profile, folder, ports=ports, console=out) as system:
+                _show(system)
+                await keep_up(system, out)
+    except (StartError, LocalPartError, OSError) as error:
+        raise failed(str(error)) from error
+    out.print("everything is stopped")
+
+
+def _show(system: System) -> None:
+    doors = Table(title="samtykkebro is up", title_justify="left")
+    for heading in ("door", "address", "what it does"):
+        doors.add_column(heading)
+    for name, url in system.urls.items():
+        doors.add_row(name, f"{url}/docs" if name != "issuer" else url, _DOES[name])
+    out.print(doors)
+    who = Table(title="development people and systems", title_justify="left")
+    for heading in ("sign in as", "role", "unit"):
+        who.add_column(heading)
+    who.add_row(", ".join(citizen.username for citizen in CITIZENS), "citizen", "")
+    for person in STAFF:
+        who.add_row(person.username, person.role, person.unit or "")
+    for client in CLIENTS:
+        who.add_row(client.client_id, f"{client.role} (system)", client.unit or "")
+    out.print(who)
+    out.print(f"systems' secrets: {system.state_dir}/secrets/clients   logs: {system.log_dir}")
+    out.print("[bold]Ctrl-C[/] stops everything")
+
+
+def access(issuer_url: str, client_id: str, secret_file: Path | None, *, url: str, audience: str) -> ServiceClient:
+    """A client of a service with an operator's or an auditor's credentials; `secret_file` None: that of `up` here."""
+    file = secret_file or state_dir() / "secrets" / "clients" / client_id
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise failed(f"the secret of {client_id} cannot be read: {error}") from error
+    credentials = ClientCredentials(issuer_url, client_id, secret, audience=audience)
+    return ServiceClient(url, credentials=credentials, timeout_s=TIMEOUT_S)
+
+
+async def show_holders(client: ServiceClient) -> None:
+    """Every process that holds permits and is not confirmed dead."""
+    async with client:
+        try:
+            living = await HolderCalls(client).living()
+        except (UnreachableError, RefusedError) as error:
+            raise failed(f"consent: {error}") from error
+    table = Table()
+    for heading in ("holder", "slot", "registered", "ordered to end", "open permits"):
+        table.add_column(heading, no_wrap=heading == "holder")
+    for item in living:
+        names = ("holder_id", "slot", "registered_at", "fence_ordered_at", "open_permits")
+        table.add_row(*(str(item.get(name) or "") if name != "open_permits" else str(item[name]) for name in names))
+    out.print(table)
+
+
+async def fence_holder(client: ServiceClient, holder_id: UUID) -> None:
+    """Confirms a death on the operator's word."""
+    async with client:
+        try:
+            await fence(HolderCalls(client), holder_id, state_dir() / "slots")
+        except RefusedError as error:
+            reason = "there is no such holder" if error.status == 404 else str(error)
+            raise failed(f"consent refuses: {reason}") from error
+        except (UnreachableError, SupervisedHereError) as error:
+            raise failed(str(error)) from error
+    out.print(f"holder {holder_id} is confirmed dead; what it had open counts as perhaps shown")
+
+
+def show_receipt(file: Path, jwks: str) -> None:
+    """Verifies, then prints what the signature covers."""
+    try:
+        content = verify_receipt(file.read_text(encoding="utf-8"), read_jwks(jwks))
+    except ReceiptError as error:
+        err.print(f"[bold red]the receipt does not hold:[/] {error}")
+        raise typer.Exit(DOES_NOT_HOLD) from error
+    except (KeysError, OSError, UnicodeDecodeError) as error:
+        raise failed(str(error)) from error
+    table = Table(title="the receipt holds", title_justify="left", show_header=False)
+    for row in lines(content):
+        table.add_row(*row)
+    out.print(table)
+
+
+async def show_verdict(client: ServiceClient, *, vkey: str | None, known: Path | None) -> None:
+    """Verifies the log and prints what was found."""
+    async with client:
+        try:
+            kept = known.read_text(encoding="utf-8") if known else None  # noqa: ASYNC240  (one small file)
+            verdict = await verify_with(client, vkey=vkey, known=kept)
+        except (LogUnreadableError, OSError) as error:
+            raise failed(f"the log cannot be read: {error}") from error
+    _print_verdict(verdict)
+    raise typer.Exit(verdict.exit_code)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    table = Table(title="the audit log", title_justify="left", show_header=False)
+    table.add_row("log", verdict.origin)
+    table.add_row("entries hashed again", str(verdict.leaves))
+    table.add_row("of them signed", str(verdict.signed))
+    table.add_row("root", verdict.root)
+    table.add_row("numbered lanes", str(verdict.lanes))
+    table.add_row("does not hold", "\n".join(verdict.findings) or "nothing")
+    missing = (f"{g.producer}/{g.generation}/{g.lane}: {g.first}–{g.last}" for g in verdict.gaps)
+    table.add_row("numbers missing", "\n".join(missing) or "none")
+    out.print(table)
+    if verdict.key_from_log:
+        err.print("[yellow]the key came from the log itself: give --vkey from a place you trust[/]")
+
+
+def failed(reason: str) -> typer.Exit:
+    """Says why, and gives the exit to raise."""
+    err.print(f"[bold red]{reason}[/]", soft_wrap=True)
+    return typer.Exit(FAILED)

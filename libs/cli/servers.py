@@ -1,0 +1,56 @@
+"""The servers that an installation stands on: yours where the environment names them, else our own on this machine.
+
+Rules:
+- `SAMTYKKEBRO_ADMIN_DATABASE_URL` names a PostgreSQL in which roles and databases may be made, `SAMTYKKEBRO_BUS_URL`
+  a bus. Both count in the distributed profile only: the embedded one is complete in its folder.
+- Our own stop last, the bus before the database.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from libs.cli.databases import DatabaseUrls, ensure_databases
+from libs.cli.kafka import KafkaServer
+from libs.cli.postgres import PostgresServer
+from libs.cli.profiles import Profile
+from libs.cli.progress import Progress
+from libs.cli.secrets import Secrets
+from libs.cli.topics import ensure_topics
+
+ADMIN_DATABASE_URL = "SAMTYKKEBRO_ADMIN_DATABASE_URL"
+BUS_URL = "SAMTYKKEBRO_BUS_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """How to reach them. `own_database`: the databases lie in the state folder and nowhere else."""
+
+    databases: Mapping[str, DatabaseUrls] = field(repr=False)
+    bus_url: str = field(repr=False)
+    own_database: bool
+
+
+async def start_servers(
+    stack: ExitStack, profile: Profile, *, state_dir: Path, secrets: Secrets, progress: Progress
+) -> Servers:
+    """Starts what is ours on `stack`, and makes databases, roles and topics. Call it from the main thread.
+
+    Raises LocalPartError, SQLAlchemy's DBAPIError, BusUnavailableError.
+    """
+    named = os.environ.get(ADMIN_DATABASE_URL, "") if profile == "distributed" else ""
+    with progress.step("PostgreSQL"):
+        admin_url = named or stack.enter_context(PostgresServer.start(state_dir / "postgres")).admin_url
+        databases = await ensure_databases(admin_url, secrets)
+    bus_url = databases["bus"].runtime
+    if profile == "distributed":
+        with progress.step("Kafka"):
+            bus_url = os.environ.get(BUS_URL, "") or _own_kafka(stack, state_dir / "kafka")
+    await ensure_topics(bus_url)
+    return Servers(databases, bus_url, own_database=not named)
+
+
+def _own_kafka(stack: ExitStack, folder: Path) -> str:
+    return f"kafka://{stack.enter_context(KafkaServer.start(folder)).bootstrap_servers}"

@@ -1,0 +1,157 @@
+"""Starts the whole system on this machine and stops it again: `samtykkebro up`, the demo and the journey tests.
+
+Order of starting: folders and secrets; PostgreSQL and the bus; the migrations; the issuer and the services, all at
+once, each waiting for what it needs. Order of stopping: what discloses, the other services, the issuer, the bus, the
+database. Whatever kills this process kills them all.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TextIO
+
+import orjson
+import structlog
+from rich.console import Console
+from structlog.typing import FilteringBoundLogger
+
+from libs.cli import people, secrets
+from libs.cli.holders import HolderCalls
+from libs.cli.migrate import migrate
+from libs.cli.profiles import Plan, Ports, Profile, migrations, programs
+from libs.cli.progress import Progress
+from libs.cli.servers import start_servers
+from libs.cli.state import private_dir, write_private
+from libs.cli.supervisor import Supervisor
+from libs.cli.system import Credentials, StartError, System
+from libs.common.client import ClientCredentials, ServiceClient
+from libs.common.log import allow_listed
+
+__all__ = ["Ports", "Profile", "StartError", "System", "running_system"]
+
+SUPERVISOR_TIMEOUT_S = 2.0
+_DOORS = ("issuer", "consent", "advis", "audit")
+_CHECK_S = 0.5
+
+
+@asynccontextmanager
+async def running_system(
+    profile: Profile,
+    state_dir: Path,
+    *,
+    ports: Ports | None = None,
+    console: Console | None = None,
+    endpoints_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[System]:
+    """The system, ready, until the block is left. `ports` None: free ones.
+
+    `endpoints_file` is where advis reads webhook endpoints; `environment` is added to every process's own. `console`
+    shows the progress. Call it from the main thread. Raises StartError, LocalPartError.
+    """
+    progress = Progress(console)
+    ports = ports or Ports.free()
+    if taken := ports.taken():
+        raise StartError(f"another program listens on port {', '.join(map(str, taken))}: stop it, or choose --port")
+    state_dir = _folders(state_dir)
+    kept = secrets.prepare(state_dir / "secrets")
+    async with AsyncExitStack() as stack:
+        servers = await start_servers(
+            stack.enter_context(ExitStack()), profile, state_dir=state_dir, secrets=kept, progress=progress
+        )
+        plan = Plan(
+            profile,
+            ports,
+            servers.databases,
+            servers.bus_url,
+            secrets=kept,
+            issuer_config=state_dir / "issuer.json",
+            state_dir=state_dir,
+            log_dir=state_dir / "logs",
+            endpoints_file=endpoints_file,
+            more=environment or {},
+        )
+        numbers = _identities(plan)
+        with progress.step("databases' tables"):
+            await migrate(migrations(plan), note=state_dir / "migrated.json" if servers.own_database else None)
+        supervisor = await stack.enter_async_context(_supervising(plan))
+        system = _system(plan, supervisor, numbers)
+        supervisor.keep(programs(plan))
+        await system.ready(on_ready=progress.done)
+        yield system
+
+
+async def keep_up(system: System, console: Console) -> None:
+    """Says which process ended and was started again; never returns. Raises what makes a process impossible to keep."""
+    starts = {name: keeper.starts for name, keeper in system.supervisor.keepers.items()}
+    while True:
+        await asyncio.sleep(_CHECK_S)
+        system.supervisor.check()
+        for name, keeper in system.supervisor.keepers.items():
+            if keeper.starts != starts[name]:
+                starts[name] = keeper.starts
+                at = time.strftime("%H:%M:%S")
+                console.print(f"[yellow]{at} {name} ended with {keeper.last_code} and was started again[/]")
+
+
+@asynccontextmanager
+async def _supervising(plan: Plan) -> AsyncIterator[Supervisor]:
+    credentials = ClientCredentials(
+        plan.ports.url("issuer"),
+        people.SUPERVISOR,
+        plan.secrets.client(people.SUPERVISOR).read_text().strip(),
+        audience="consent",
+    )
+    url = plan.ports.url("consent")
+    async with ServiceClient(url, credentials=credentials, timeout_s=SUPERVISOR_TIMEOUT_S) as client:
+        with (plan.log_dir / "supervisor.log").open("a", encoding="utf-8") as file:
+            async with Supervisor(HolderCalls(client), plan.state_dir / "slots", log=_log_to(file)) as supervisor:
+                yield supervisor
+
+
+def _log_to(file: TextIO) -> FilteringBoundLogger:
+    """A log of our own, beside whatever logging the process that starts us has set up."""
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        allow_listed,
+        structlog.processors.JSONRenderer(),
+    ]
+    log: FilteringBoundLogger = structlog.wrap_logger(structlog.WriteLogger(file), processors=processors)
+    return log
+
+
+def _folders(state_dir: Path) -> Path:
+    state_dir = state_dir.absolute()
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for name in ("logs", "slots"):
+        private_dir(state_dir / name)
+    return state_dir
+
+
+def _identities(plan: Plan) -> Mapping[str, str]:
+    """Writes the issuer's configuration; returns the citizens' numbers."""
+    numbers = people.numbers(plan.state_dir / "people.json")
+    key_file = plan.state_dir / "issuer-key.json"
+    config = people.issuer_config(plan.ports.url("issuer"), key_file, numbers, plan.secrets)
+    write_private(plan.issuer_config, orjson.dumps(config))
+    return numbers
+
+
+def _system(plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str]) -> System:
+    clients = {
+        client.client_id: Credentials(client.client_id, plan.secrets.client(client.client_id).read_text().strip())
+        for client in people.CLIENTS
+    }
+    return System(
+        plan.profile,
+        plan.state_dir,
+        {door: plan.ports.url(door) for door in _DOORS},
+        plan.databases,
+        bus_url=plan.bus_url,
+        clients=clients,
+        cpr_numbers=numbers,
+        supervisor=supervisor,
+    )
