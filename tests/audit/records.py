@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -88,7 +89,7 @@ async def require_whole(database: Database) -> list[dict[str, Any]]:
     batches = await rows(database, "SELECT tree_size, prev_size, root FROM batch ORDER BY tree_size")
     assert (batches[0].tree_size, batches[0].prev_size) == (0, None)
     tree = OtherTree()
-    for before, batch in zip(batches, batches[1:], strict=False):
+    for before, batch in pairwise(batches):
         assert batch.prev_size == before.tree_size
         for row in stored[before.tree_size : batch.tree_size]:
             tree.append(row.body)

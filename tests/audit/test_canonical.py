@@ -1,5 +1,6 @@
 """The exact bytes: the same as another implementation's, inside a profile that is enforced."""
 
+import unicodedata
 from typing import Any
 from uuid import uuid4
 
@@ -35,8 +36,6 @@ def test_whatever_is_in_the_profile_is_written_as_rfc_8785_says(value: Any) -> N
 
 @given(st.text(st.characters(max_codepoint=0x17F, exclude_categories=["Cs"])))
 def test_control_characters_and_danish_letters_are_in_the_profile(text: str) -> None:
-    import unicodedata
-
     normal = unicodedata.normalize("NFC", text)
     assert canonical(normal) == rfc8785.dumps(normal)
 

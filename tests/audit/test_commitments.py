@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.audit.canonical import canonical
-from services.audit.domain.entry import LEAF_ID_BYTES, Person, commitment, holders_of, opens
+from services.audit.domain.entry import LEAF_ID_BYTES, Gap, Person, commitment, holders_of, opens
 from services.audit.domain.errors import EntryError
 from services.audit.incoming import read
 from services.audit.leaves import Leaf, LeafMaker, persons_of
@@ -167,8 +167,6 @@ def test_a_vault_needs_two_different_whole_keys() -> None:
 
 
 def test_a_leaf_about_nobody_has_no_opening(maker: LeafMaker) -> None:
-    from services.audit.domain.entry import Gap
-
     (leaf,) = maker.gaps("gap.opened", [Gap("consent", 1, 3, 5, 9)], NOW)
     document = json.loads(leaf.body)
     assert (document["sd"], leaf.openings, document["producer"], document["number"]) == ({}, (), "audit-log", None)

@@ -5,13 +5,16 @@ from random import Random
 
 import pytest
 
+from libs.common.bus import NotYetError
 from libs.common.database import Database
-from services.audit import handlers
+from services.audit import handlers, store
 from services.audit.consumer import EntryHandler
+from services.audit.domain.tree import leaf_hash
 from services.audit.keyring import Keyring
 from services.audit.leaves import LeafMaker
 from services.audit.vault import Vault
-from tests.audit.records import a_delivery, an_entry, ingest, numbers, require_whole, rows
+from tests.audit.records import NOW, a_delivery, an_entry, ingest, numbers, require_whole, rows
+from tests.servers import Postgres, TestDatabase
 
 
 async def test_entries_become_leaves_in_order_and_the_root_is_theirs(handler: EntryHandler, database: Database) -> None:
@@ -38,10 +41,14 @@ async def test_lanes_generations_and_producers_are_numbered_apart(handler: Entry
 async def test_a_batch_that_is_rolled_back_leaves_nothing(handler: EntryHandler, database: Database) -> None:
     records = [a_delivery(1)]
     prepared = await handler.prepare(records)
-    with pytest.raises(RuntimeError, match="crash"):
+
+    async def crash() -> None:
         async with database.write() as session:
             await handler.handle(session, records, prepared)
             raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        await crash()
     for table in ("leaf", "opening", "watermark"):
         assert await rows(database, f"SELECT 1 FROM {table}") == []
     await ingest(handler, database, records)
@@ -80,6 +87,28 @@ async def test_sequencers_that_are_given_the_same_records_append_each_once(
     assert numbers(await require_whole(database)) == list(range(1, 41))
 
 
+async def test_of_two_who_saw_the_same_head_one_wins_and_the_other_learns_it(database: Database) -> None:
+    """Without the queue that saves work: the claim alone keeps one history."""
+    entered = asyncio.Barrier(2)
+
+    async def claim(body: bytes) -> bool:
+        async with database.write() as session:
+            head = await store.load_head(session)
+            await entered.wait()
+            new, _ = head.extend([leaf_hash(body)])
+            return await store.claim_head(session, head.size, new, NOW)
+
+    assert sorted(await asyncio.gather(claim(b"a"), claim(b"b"))) == [False, True]
+    assert len(await rows(database, "SELECT 1 FROM batch")) == 2
+
+
+async def test_without_the_queue_competing_sequencers_still_make_one_history(
+    database: Database, maker: LeafMaker, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_QUEUE", "SELECT 1")
+    await test_competing_sequencers_make_one_history(database, maker, vault)
+
+
 async def test_who_loses_every_race_gives_up_after_a_bounded_number_of_tries(
     handler: EntryHandler, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,12 +128,10 @@ async def test_who_loses_every_race_gives_up_after_a_bounded_number_of_tries(
 
 
 async def test_a_person_who_was_erased_after_the_key_was_cached_gets_a_new_key(
-    handler: EntryHandler, database: Database, audit_database: "object", postgres: "object"
+    handler: EntryHandler, database: Database, audit_database: TestDatabase, postgres: Postgres
 ) -> None:
-    from libs.common.bus import NotYetError
-
     await ingest(handler, database, [a_delivery(1)])
-    postgres.execute("DELETE FROM opening", "DELETE FROM subject_key", database=audit_database.name)  # type: ignore[attr-defined]
+    postgres.execute("DELETE FROM opening", "DELETE FROM subject_key", database=audit_database.name)
     with pytest.raises(NotYetError):
         await ingest(handler, database, [a_delivery(2)])
     await ingest(handler, database, [a_delivery(2)])

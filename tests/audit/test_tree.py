@@ -90,7 +90,9 @@ def damaged(proof: list[bytes]) -> list[list[bytes]]:
     shorter = [proof[1:], proof[:-1]] if proof else []
     bits = [[*proof[:at], flipped(proof[at]), *proof[at + 1 :]] for at in range(len(proof))]
     swapped = [
-        [*proof[:at], right, left, *proof[at + 2 :]] for at, (left, right) in enumerate(pairwise(proof)) if left != right
+        [*proof[:at], right, left, *proof[at + 2 :]]
+        for at, (left, right) in enumerate(pairwise(proof))
+        if left != right
     ]
     lengths = [[*proof[:at], proof[at] + b"\0", *proof[at + 1 :]] for at in range(len(proof))]
     return [*longer, *shorter, *bits, *swapped, *lengths]
