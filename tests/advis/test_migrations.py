@@ -1,0 +1,61 @@
+"""The history of the advis database: up, down and up again, equal to the tables, and no right too many."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+
+from services.advis.tables import GRANTS, metadata
+from tests.servers import Postgres, TestDatabase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def alembic(owner_url: str, *words: str) -> str:
+    environment = {**os.environ, "SAMTYKKEBRO_MIGRATION_DATABASE_URL": owner_url}
+    command = [sys.executable, "-m", "alembic", "-c", "services/advis/alembic.ini", *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def tables(database: TestDatabase) -> set[str]:
+    dsn = make_url(database.owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    session = await asyncpg.connect(dsn)
+    try:
+        found = await session.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {row["tablename"] for row in found}
+    finally:
+        await session.close()
+
+
+async def test_up_down_and_up_again_leaves_what_the_tables_say(postgres: Postgres):
+    postgres.role("advis")
+    postgres.role("advis_owner")
+    with postgres.database("advis", owner="advis_owner") as database:
+        alembic(database.owner_url, "upgrade", "head")
+        assert await tables(database) == {*metadata.tables, "alembic_version"}
+        alembic(database.owner_url, "downgrade", "base")
+        assert await tables(database) == {"alembic_version"}
+        alembic(database.owner_url, "upgrade", "head")
+        assert "No new upgrade operations detected" in alembic(database.owner_url, "check")
+
+
+async def test_the_runtime_role_may_do_what_is_granted_and_own_nothing(advis_database: TestDatabase):
+    dsn = make_url(advis_database.url).set(drivername="postgresql").render_as_string(hide_password=False)
+    session = await asyncpg.connect(dsn)
+    try:
+        for table, rights in GRANTS.items():
+            for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                allowed = await session.fetchval("SELECT has_table_privilege($1, $2)", table, right)
+                assert allowed is (right in rights), (table, right)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute("DROP TABLE notification")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute("TRUNCATE case_registry")
+    finally:
+        await session.close()

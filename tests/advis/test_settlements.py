@@ -1,0 +1,112 @@
+"""Every permit ends: whatever is away, a settle is repeated until accepted and its audit entry is written once."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.common.database import Database
+from services.advis.domain.delivery import Reach
+from services.advis.domain.matching import Revealed
+from services.advis.domain.notification import Notification, State
+from services.advis.entries import Actor
+from services.advis.worker_settlements import Settlements, Use
+from tests.advis.reading import audit_entries
+from tests.waiting import until
+
+ACTOR = Actor("bif101", "caseworker")
+SETTLE = "/v1/permits:settle"
+
+
+def use(permit_id: UUID | None = None, persons: int = 1) -> Use:
+    now = datetime.now(UTC)
+    told = tuple(Revealed(uuid4(), "RUSMIDDEL", 1) for _ in range(persons))
+    notification = Notification(
+        uuid4(),
+        *("e1", "sof.rusmiddel.opstartet", "RUSMIDDEL", now, now, "SOF-RUSMIDDEL", "BIF-KANTEN", "KOORDINERING"),
+        *(uuid4(), "BIF-26-1", told, State.UNREAD, None),
+    )
+    return Use(permit_id or uuid4(), notification, ACTOR)
+
+
+@pytest.fixture
+async def running(settlements):
+    task = asyncio.create_task(settlements.run())
+    yield settlements
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_permit_is_settled_and_recorded_about_each_person(running, consent, database):
+    running.add([use(persons=2)], Reach.DISCLOSED)
+    assert await running.finish(5)
+    assert list(consent.settled.values()) == ["disclosed"]
+    made = await audit_entries(database, "disclosure.made")
+    assert len({entry["subject"] for entry in made}) == 2
+    assert len({entry["objects"]["permit_id"] for entry in made}) == 1
+
+
+@pytest.mark.parametrize(
+    ("reach", "kind", "outcome"),
+    [
+        (Reach.DISCLOSED, "disclosure.made", "success"),
+        (Reach.NOT_SENT, "disclosure.not_sent", "failure"),
+        (Reach.UNKNOWN, "disclosure.unknown", "failure"),
+    ],
+)
+async def test_each_outcome_has_its_own_entry(reach, kind, outcome, running, consent, database):
+    running.add([use()], reach)
+    assert await running.finish(5)
+    assert [(entry["type"], entry["outcome"]) for entry in await audit_entries(database)] == [(kind, outcome)]
+    assert list(consent.settled.values()) == [reach.value]
+
+
+async def test_while_consent_is_away_nothing_is_forgotten(running, consent):
+    consent.away = True
+    uses = [use() for _ in range(3)]
+    for one in uses:
+        running.add([one], Reach.DISCLOSED)
+    assert not await running.finish(0.2)
+    consent.away = False
+    assert await running.finish(5)
+    assert consent.settled.keys() == {one.permit_id for one in uses}
+
+
+async def test_many_are_settled_in_few_calls_of_at_most_500(running, consent):
+    running.add([use() for _ in range(1100)], Reach.NOT_SENT)
+    assert await running.finish(10)
+    assert [len(call.items) for call in consent.calls[SETTLE]] == [500, 500, 100]
+
+
+async def test_a_database_that_is_away_delays_the_entry_and_not_the_settle(fence, consent, bell, advis_database, database):
+    broken = Database("postgresql+asyncpg://advis:x@127.0.0.1:1/none", application_name="test")
+    settlements = Settlements(fence, broken, bell)
+    task = asyncio.create_task(settlements.run())
+    settlements.add([use()], Reach.DISCLOSED)
+
+    async def settled() -> bool:
+        return bool(consent.settled)
+
+    await until(settled)
+    assert not await settlements.finish(0)
+    settlements._database = database  # the database is back
+    assert await settlements.finish(5)
+    assert len(await audit_entries(database, "disclosure.made")) == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await broken.close()
+
+
+async def test_a_database_that_hangs_does_not_hold_up_the_settle(running, consent, database):
+    async with database.write() as blocker:
+        await blocker.exec_driver_sql("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+        running.add([use()], Reach.DISCLOSED)
+
+        async def settled() -> bool:
+            await blocker.exec_driver_sql("SELECT 1")
+            return bool(consent.settled)
+
+        await until(settled, 2)
+    assert await running.finish(5)
+    assert len(await audit_entries(database, "disclosure.made")) == 1
