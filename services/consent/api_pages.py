@@ -23,8 +23,8 @@ SEQUENCE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 
 
 def written(*key: Any) -> str:
-    """The cursor after a key of moments, ids, numbers and words."""
-    return base64.urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+    """The cursor after a key of moments, ids (the driver's own kind too), numbers and words."""
+    return base64.urlsafe_b64encode(orjson.dumps(key, default=str)).decode().rstrip("=")
 
 
 def read(cursor: str, form: TypeAdapter[Any]) -> Any:

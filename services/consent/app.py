@@ -24,6 +24,7 @@ from services.consent import (
     api_citizens,
     api_consents,
     api_fence,
+    api_withdrawals,
     drain,
     store_catalogue,
     worker_expiry,
@@ -40,6 +41,7 @@ ROUTERS = (
     api_citizens.router,
     api_citizens.citizen_router,
     api_consents.router,
+    api_withdrawals.router,
     api_fence.router,
 )
 

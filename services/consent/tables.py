@@ -16,7 +16,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from services.consent.tables_citizen import identifier, metadata, moment, word
 
@@ -124,7 +124,7 @@ idempotency = Table(
     word("key"),
     word("request_sha256"),
     Column("status", Integer),
-    Column("response", JSONB),
+    Column("response", JSON),  # not JSONB: the first answer is repeated to the byte
     moment("created_at"),
     PrimaryKeyConstraint("actor", "key"),
     Index(None, "created_at"),

@@ -1,0 +1,73 @@
+"""Law 10: up, down and up again; what the code says is what the database has; the runtime role may no more than it must."""
+
+import subprocess
+import sys
+
+import asyncpg
+import pytest
+
+from services.consent.grants import GRANTS
+from services.consent.tables_citizen import metadata
+from tests.servers import ROOT, Postgres, TestDatabase
+
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+
+
+def alembic(url: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", "alembic", "-c", "services/consent/alembic.ini", *arguments]
+    environment = {"SAMTYKKEBRO_MIGRATION_DATABASE_URL": url, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+async def tables(url: str) -> set[str]:
+    session = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return {row["tablename"] for row in await session.fetch(TABLES)}
+    finally:
+        await session.close()
+
+
+async def test_up_down_and_up_again_and_then_it_is_what_the_code_says(postgres: Postgres):
+    postgres.role("consent_owner")
+    postgres.role("consent")
+    with postgres.database("consent", owner="consent_owner") as database:
+        alembic(database.owner_url, "upgrade", "head")
+        assert await tables(database.owner_url) == set(metadata.tables)
+        alembic(database.owner_url, "downgrade", "base")
+        assert await tables(database.owner_url) == set()
+        alembic(database.owner_url, "upgrade", "head")
+        assert "No new upgrade operations detected" in alembic(database.owner_url, "check")
+
+
+def test_every_table_has_its_grants_and_no_other_is_named():
+    assert set(GRANTS) == set(metadata.tables)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM receipt",
+        "UPDATE receipt SET jws = ''",
+        "UPDATE consent_history SET status = 'active'",
+        "DELETE FROM consent",
+        "UPDATE declaration SET method = ''",
+        "DELETE FROM use_log",
+        "UPDATE catalogue_entry SET version = 2",
+        "DELETE FROM catalogue_revision",
+        "UPDATE fence_generation SET generation = 0",
+        "DELETE FROM citizen",
+        "DROP TABLE consent",
+        "CREATE TABLE mine (x int)",
+    ],
+)
+async def test_the_runtime_role_may_not_rewrite_evidence_or_reference_data(
+    consent_database: TestDatabase, statement: str
+):
+    session = await asyncpg.connect(consent_database.url.replace("+asyncpg", ""))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute(statement)
+    finally:
+        await session.close()
