@@ -28,7 +28,13 @@ from libs.cli.postgres import PostgresServer
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "only-for-tests"
 MIGRATION_DEADLINE_S = 60
-_HASTY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", "max_connections": "200"}
+_HASTY = {
+    "authentication_timeout": "10s",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "max_connections": "200",
+}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class Consumer:
         self._handler = handler
         self._service = service
         self._bell = bell or Bell(database)
+        self._own_bell = bell is None
         self._member: BusConsumer = bus.consumer(group, topics, self._position)
         self._positions: dict[Place, int] = {}
         self._waiting: dict[Place, float] = {}  # until when, on the monotonic clock
@@ -99,6 +100,8 @@ class Consumer:
                     await asyncio.sleep(delay_s)
         finally:
             await self._member.stop()
+            if self._own_bell:
+                await self._bell.close()
 
     async def _round(self) -> None:
         # What was held is tried before the fetch, which may bring a new assignment and with it a new position.

@@ -208,6 +208,30 @@ async def test_what_is_not_yet_possible_is_waited_for_and_holds_up_no_other_part
     assert attempts >= 2
 
 
+async def test_what_comes_later_does_not_overtake_what_waits(bus: Bus, database: Database, make_topic: MakeTopic):
+    topic = await make_topic()
+    refused = asyncio.Event()
+    later = asyncio.Event()
+
+    async def not_yet(deliveries: Sequence[Delivery]) -> None:
+        if deliveries[0].value == b"first" and not later.is_set():
+            refused.set()
+            raise NotYetError
+
+    handler = Recorder(preparing=not_yet)
+    async with consuming(bus, database, topic, handler):
+        await publish(bus, topic, "first")
+        await refused.wait()
+        await publish(bus, topic, "second")
+        refused.clear()
+        await refused.wait()
+        await asyncio.sleep(0.3)  # long enough to fetch the second, were it fetched
+        assert handler.handled == []
+        later.set()
+        await until(lambda: has_effects(database, 2))
+    assert handler.handled == ["first", "second"]
+
+
 async def _includes(database: Database, identity: str) -> bool:
     return identity in await effects(database)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import text
 
 from libs.common.bus import Bus, Delivery, OutgoingRecord
@@ -12,6 +13,11 @@ from tests.common.handling import Recorder, consuming, effects, parked, position
 from tests.common.relaying import everything, running
 from tests.conftest import MakeTopic
 from tests.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.common.consumer.BACKOFF_MAX_S", 0.05)
 
 
 async def poisoned(deliveries: Sequence[Delivery]) -> None:
@@ -110,7 +116,7 @@ async def test_what_the_database_refuses_in_a_record_is_the_records_fault(
 
 async def test_an_outage_never_parks_a_record(bus: Bus, database: Database, make_topic: MakeTopic):
     topic = await make_topic()
-    refusals = 9  # more than the tries that a broken record gets
+    refusals = 20  # more than the tries that a broken record gets, alone and in its batch
 
     async def unreachable(_: Sequence[Delivery]) -> None:
         nonlocal refusals
