@@ -78,7 +78,7 @@ class _Token:
         asked_at = time.monotonic()
         if self._endpoint is None:
             url = self._credentials.issuer_url.rstrip("/") + "/.well-known/openid-configuration"
-            found = (await self._oauth.get(url, withhold_token=True)).raise_for_status()
+            found = (await self._oauth.request("GET", url, withhold_token=True)).raise_for_status()
             self._endpoint = str(orjson.loads(found.content)["token_endpoint"])
         token = await self._oauth.fetch_token(
             self._endpoint, grant_type="client_credentials", resource=self._credentials.audience
