@@ -97,7 +97,7 @@ class FakeConsent:
         asked = await self._read(request, SettleRequest, HOLDER_TOKEN)
         for item in asked.items:
             self.settled.setdefault(item.permit_id, item.outcome)
-        return web.json_response({})
+        return web.Response(status=204)
 
     async def _read(self, request: web.Request, form: type, token: str):
         if self.away:
