@@ -1,4 +1,4 @@
-"""Law 10: up, down and up again; what the code says is what the database has; the runtime role may no more than it must."""
+"""Law 10: up, down and up again; the code says what the database has; the runtime role may no more than it must."""
 
 import subprocess
 import sys

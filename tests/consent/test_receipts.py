@@ -1,4 +1,4 @@
-"""P5: receipts that anybody can verify offline, with somebody else's code (joserfc and rfc8785), and nothing hidden in them."""
+"""P5: receipts that anybody can verify offline, with somebody else's code (joserfc and rfc8785)."""
 
 import base64
 import hashlib

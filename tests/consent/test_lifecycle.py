@@ -1,0 +1,206 @@
+"""What life does (R13): facts from the bus end consents at the decision and on the record, each event once."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.common.bus import Delivery, PoisonRecordError
+from libs.common.cloudevents import CloudEvent, to_headers
+from libs.common.database import clock
+from libs.common.messages import CASE_EVENTS
+from services.consent.consumer import LifecycleHandler
+from services.consent.domain.decision import Reason, decide
+from services.consent.domain.snapshot import Question
+from services.consent.store_snapshot import load_snapshot
+from services.consent.worker_expiry import sweep
+from tests.consent.door import Citizen, Door
+from tests.consent.people import number
+
+
+async def decided(door: Door, borger_id: UUID, *, recipient: str = "SOF-BCV", category: str = "FREMMOEDE") -> Reason:
+    question = Question(borger_id, "BIF-JOBINDSATS", recipient, "KOORDINERING", category)
+    async with door.app.state.database.read() as session:
+        return decide(question, await load_snapshot(session, [borger_id]), await clock(session)).reason
+
+
+async def statuses(door: Door) -> list[tuple[str, str | None]]:
+    return [tuple(row) for row in await door.rows("SELECT status, closed_reason FROM consent ORDER BY requested_at")]
+
+
+async def granted(door: Door, *recipients: str) -> Citizen:
+    peter = await door.citizen()
+    for recipient in recipients or ("SOF-BCV",):
+        answer = await door.grant(peter, recipient_unit=recipient)
+        assert answer.status_code == 201
+    return peter
+
+
+@pytest.mark.parametrize(
+    ("kind", "closed", "reason"),
+    [("cpr.doedsfald", "death", Reason.DEAD), ("cpr.flytning_ud", "moved_out", Reason.MOVED_OUT)],
+)
+async def test_death_and_moving_out_end_everything(door: Door, kind: str, closed: str, reason: Reason):
+    peter = await granted(door, "SOF-BCV", "SOF-BCH")
+    epochs = await door.rows("SELECT epoch FROM scope ORDER BY recipient_unit")
+    await door.happens(kind, peter.borger_id)
+    assert await statuses(door) == [("closed", closed)] * 2
+    assert await decided(door, peter.borger_id) is reason
+    bumped = await door.rows("SELECT epoch FROM scope ORDER BY recipient_unit")
+    assert [new["epoch"] - old["epoch"] for old, new in zip(epochs, bumped, strict=True)] == [1, 1]
+    told = [(event, data["epoch"]) for event, data in await door.told("consent.events")][2:]
+    assert sorted(told) == sorted(("samtykke.lukket", row["epoch"]) for row in bumped)
+
+
+async def test_what_happens_to_somebody_else_ends_nothing(door: Door):
+    peter, morten = await granted(door), await door.citizen()
+    await door.happens("cpr.doedsfald", morten.borger_id)
+    await door.happens("cpr.doedsfald", uuid4())
+    assert await statuses(door) == [("active", None)]
+    assert await decided(door, peter.borger_id) is Reason.CONSENT
+
+
+async def test_the_recipients_last_closed_case_ends_its_consents_and_no_others(door: Door):
+    peter = await granted(door, "SOF-BCV", "SOF-BCH")
+    for reference in ("SOF-26-1", "SOF-26-2"):
+        await door.happens("sof.sag.aabnet", peter.borger_id, case_reference=reference)
+    await door.happens("sof.sag.lukket", peter.borger_id, case_reference="SOF-26-1")
+    assert await statuses(door) == [("active", None)] * 2
+    await door.happens("sof.sag.lukket", peter.borger_id, case_reference="SOF-26-2")
+    assert await statuses(door) == [("closed", "case_closed"), ("active", None)]
+    assert await decided(door, peter.borger_id, recipient="SOF-BCH") is Reason.CONSENT
+
+
+async def test_the_holders_closed_case_ends_nothing_of_the_recipients(door: Door):
+    peter = await granted(door)
+    await door.happens("bif.sag.lukket", peter.borger_id, unit="BIF-JOBINDSATS", case_reference="BIF-26-1")
+    assert await statuses(door) == [("active", None)]
+
+
+async def test_a_case_opened_anew_revives_nothing_and_lets_a_new_consent_hold(door: Door):
+    peter = await granted(door)
+    opened = datetime.now(UTC)
+    await door.happens("sof.sag.aabnet", peter.borger_id, case_reference="SOF-26-1", at=opened)
+    await door.happens("sof.sag.lukket", peter.borger_id, case_reference="SOF-26-1", at=opened)
+    await door.grant(peter)
+    assert await decided(door, peter.borger_id) is Reason.CASE_CLOSED
+    later = opened + timedelta(microseconds=1)
+    await door.happens("sof.sag.aabnet", peter.borger_id, case_reference="SOF-26-1", at=later)
+    assert await decided(door, peter.borger_id) is Reason.CONSENT
+    assert [status for status, _ in await statuses(door)] == ["closed", "active"]
+
+
+async def test_an_opening_that_comes_late_does_not_reopen_what_closed_after_it(door: Door):
+    peter, now = await granted(door), datetime.now(UTC)
+    await door.happens("sof.sag.lukket", peter.borger_id, case_reference="SOF-26-1", at=now)
+    await door.happens("sof.sag.aabnet", peter.borger_id, case_reference="SOF-26-1", at=now - timedelta(days=9))
+    [case] = await door.rows("SELECT closed_at FROM case_fact")
+    assert case["closed_at"] == now
+
+
+async def test_at_18_what_only_parents_declared_ends(door: Door):
+    today = datetime.now(UTC).date()
+    child = await door.citizen(number(date(today.year - 17, 1, 1)))
+    parent = await door.citizen()
+    custody = {"custody_holders": (parent.borger_id,)}
+    await door.happens("cpr.foraeldremyndighed_aendret", child.borger_id, **custody)
+    wish = {
+        "purpose": "FAMILIEINDSATS",
+        "holder_unit": "SOF-BCH",
+        "recipient_unit": "BIF-JOBINDSATS",
+        "categories": ["BARN_SAG"],
+        "affirmed_special": ["BARN_SAG"],
+    }
+    await door.grant(parent, child.borger_id, **wish)
+    await door.happens("cpr.fylder_15", child.borger_id)
+    assert await statuses(door) == [("closed", "age_changed")]
+    await door.grant(child, **wish)
+    assert (await door.grant(parent, child.borger_id, **wish)).json()["consent"]["status"] == "active"
+    await door.happens("cpr.fylder_18", child.borger_id)
+    assert (await statuses(door))[-1] == ("active", None)  # the young person declared too
+
+
+# The bus's door
+
+
+def delivery(kind: str, subject: str, data: dict, event_id: str | None = None, offset: int = 0) -> Delivery:
+    event = CloudEvent(
+        id=event_id or str(uuid4()),
+        source="urn:sof",
+        type=kind,
+        time=datetime.now(UTC),
+        data=json.dumps(data).encode(),
+        subject=subject,
+    )
+    return Delivery(CASE_EVENTS, 0, offset, subject, to_headers(event), event.data, datetime.now(UTC))
+
+
+async def consumed(door: Door, *deliveries: Delivery) -> None:
+    handler = LifecycleHandler()
+    prepared = await handler.prepare(deliveries)
+    async with door.app.state.database.write() as session:
+        await handler.handle(session, deliveries, prepared)
+
+
+CASE = {"unit": "SOF-BCV", "case_reference": "SOF-26-1", "caseworker": "sof101"}
+
+
+async def test_an_event_counts_once_however_often_it_comes(door: Door):
+    peter = await granted(door)
+    event = delivery("sof.sag.lukket", str(peter.borger_id), CASE)
+    await consumed(door, event, event)
+    await door.grant(peter)
+    [before] = await door.rows("SELECT epoch FROM scope")
+    await consumed(door, event)
+    [after] = await door.rows("SELECT epoch FROM scope")
+    assert after["epoch"] == before["epoch"]
+    assert (await statuses(door))[-1] == ("active", None)
+
+
+async def test_what_concerns_only_others_is_passed_over(door: Door):
+    peter = await granted(door)
+    await consumed(door, delivery("bif.forloeb.udeblevet", str(peter.borger_id), {"unit": "BIF-JOBINDSATS"}))
+    await consumed(door, delivery("nobody.knows.this", "not an id", {"x": 1}))
+    assert await statuses(door) == [("active", None)]
+    assert await door.rows("SELECT 1 FROM inbox") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "data", "reason"),
+    [
+        ("sof.sag.lukket", "not an id", CASE, "not_a_case_event"),
+        ("sof.sag.lukket", str(uuid4()), {}, "not_a_case_event"),
+        ("sof.sag.lukket", str(uuid4()), {"unit": "SOF-BCV"}, "no_case_reference"),
+        ("cpr.foraeldremyndighed_aendret", str(uuid4()), {"unit": "SOF-BCH"}, "no_custody_holders"),
+    ],
+)
+async def test_what_cannot_be_read_is_parked_with_its_reason(kind: str, subject: str, data: dict, reason: str):
+    with pytest.raises(PoisonRecordError) as poison:
+        await LifecycleHandler().prepare([delivery(kind, subject, data)])
+    assert poison.value.reason == reason
+
+
+# Expiry on the record
+
+
+async def test_an_expired_consent_is_written_down_once_and_told(door: Door):
+    await granted(door, "SOF-BCV", "SOF-BCH")
+    async with door.app.state.database.write() as session:
+        await session.exec_driver_sql("UPDATE consent SET valid_until = now() WHERE recipient_unit = 'SOF-BCV'")
+    state = door.app.state
+    assert [await sweep(state.database, state.settings) for _ in range(2)] == [1, 0]
+    assert await statuses(door) == [("expired", None), ("active", None)]
+    assert [kind for kind, _ in await door.told("consent.events")].count("samtykke.udloebet") == 1
+
+
+async def test_a_notice_goes_out_once_for_what_is_about_to_end_and_for_nothing_else(door: Door):
+    peter = await door.citizen()
+    soon = (datetime.now(UTC) + timedelta(days=29)).isoformat()
+    ending = (await door.grant(peter, valid_until=soon)).json()["consent"]["consent_id"]
+    await door.grant(peter, recipient_unit="SOF-BCH")
+    for _ in range(2):
+        await sweep(door.app.state.database, door.app.state.settings)
+    told = [data["consent_id"] for kind, data in await door.told("consent.events") if kind == "samtykke.snart_udloeber"]
+    assert told == [ending]
+    assert await statuses(door) == [("active", None)] * 2
