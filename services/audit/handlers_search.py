@@ -7,7 +7,7 @@
 3. A citizen sees what was done, when, by which unit and for what purpose: never by whom (CJEU C-579/21).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -54,7 +54,7 @@ async def search_entries(
     """Entries that match, newest first; the search is recorded whether or not it finds anything."""
     persons = [Person("subject", str(search.subject))] if search.subject else []
     persons += [Person("actor", search.actor)] if search.actor else []
-    refs = await _refs(session, keyring, persons)
+    refs = await keyring.refs(session, persons)
     objects = _criteria(search, refs)
     record = _record(reader, "entries.searched", now, subject=search.subject, objects=objects)
     await append(session, [audit_message(PRODUCER, record)])
@@ -84,7 +84,7 @@ async def own_entries(
     me = Person("subject", str(borger_id))
     reader = Reader(CITIZEN, CITIZEN, None, correlation_id)
     await append(session, [audit_message(PRODUCER, _record(reader, "entries.own_read", now, subject=borger_id))])
-    refs = await _refs(session, keyring, [me])
+    refs = await keyring.refs(session, [me])
     if me not in refs:
         return []
     return await _read(session, Filter(refs=(refs[me],), below=below), keyring=keyring, limit=limit)
@@ -100,10 +100,6 @@ def _criteria(search: Search, refs: Mapping[Person, UUID]) -> dict[str, str]:
         "searched_below": None if search.below is None else str(search.below),
     }
     return {name: value for name, value in criteria.items() if value}
-
-
-async def _refs(session: WriteSession, keyring: Keyring, persons: Collection[Person]) -> dict[Person, UUID]:
-    return {person: key.ref for person, key in (await keyring.find(session, persons)).items()}
 
 
 async def _read(session: WriteSession, wanted: Filter, *, keyring: Keyring, limit: int) -> list[Entry]:

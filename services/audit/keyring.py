@@ -1,6 +1,7 @@
 """Persons' keys in memory: unwrapped once, forgotten when the database no longer has them."""
 
 from collections.abc import Collection, Mapping
+from uuid import UUID
 
 from libs.common.database import Session, WriteSession
 from services.audit import store_keys
@@ -30,6 +31,12 @@ class Keyring:
     def forget(self) -> None:
         """After the database refused a key: somebody was erased."""
         self._keys.clear()
+
+    async def refs(self, session: Session, persons: Collection[Person]) -> dict[Person, UUID]:
+        """Under which references those of `persons` who have a key are kept; nothing is unwrapped."""
+        lookups = {self.vault.lookup(person): person for person in persons}
+        stored = await store_keys.find_keys(session, lookups)
+        return {lookups[lookup]: key.ref for lookup, key in stored.items()}
 
     async def find(self, session: Session, persons: Collection[Person]) -> dict[Person, PersonKey]:
         """Those of `persons` who have a key. Raises SealError when one does not unwrap."""
