@@ -153,7 +153,8 @@ class World:
 
     async def epoch(self, borger_id: UUID, purpose: str = PURPOSE, recipient: str = RECIPIENT) -> int:
         query = "SELECT epoch FROM scope WHERE borger_id = $1 AND purpose = $2 AND recipient_unit = $3"
-        return int(await self.value(query, borger_id, purpose, recipient))
+        async with self.database.read() as session:
+            return int(await driver(session).fetchval(query, borger_id, purpose, recipient))
 
     async def item(self, borger_id: UUID, **changes: Any) -> PermitItem:
         """What a notification of an event that arrives now would ask for."""
@@ -242,7 +243,3 @@ def an_item(*told: Revealed, **changes: Any) -> PermitItem:
         reveals=told,
     )
     return item.model_copy(update=changes)
-
-
-async def isolation_of(session: WriteSession) -> str:
-    return str(await driver(session).fetchval("SHOW transaction_isolation"))

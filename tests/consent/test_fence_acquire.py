@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from libs.common.database import WriteSession
 from libs.common.permits import Revealed
 from services.consent import fence
 from services.consent.fence import HolderDeadError
@@ -50,10 +51,13 @@ async def test_the_permit_its_use_and_its_record_are_one_commit(world: World) ->
     borger_id, holder_id = await world.citizen(), await world.holder()
     await world.grant(borger_id)
     item = await world.item(borger_id)
+
+    async def fails(session: WriteSession) -> None:
+        assert await fence.acquire(session, holder_id, [item], longest_ms=5_000)
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        async with world.database.write() as session:
-            await fence.acquire(session, holder_id, [item], longest_ms=5_000)
-            raise ZeroDivisionError
+        await world.write(fails)
     assert await world.state(item.permit_id) is None
     assert await world.value("SELECT count(*) FROM use_log") == 0
     assert await world.entries("disclosure.permitted") == 0
@@ -227,7 +231,9 @@ async def test_an_epoch_that_the_scope_has_not_reached_opens_nothing(world: Worl
 
 
 @pytest.mark.parametrize("act", ["acquire", "settle", "change", "death"])
-async def test_no_act_of_the_fence_runs_but_in_read_committed(world: World, act: str) -> None:
+async def test_no_act_of_the_fence_runs_but_in_read_committed(
+    world: World, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     borger_id, holder_id = await world.citizen(), await world.holder()
     await world.grant(borger_id)
     acts = {
@@ -239,8 +245,8 @@ async def test_no_act_of_the_fence_runs_but_in_read_committed(world: World, act:
     wanted = acts.pop(act)
     for unused in acts.values():
         unused.close()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(IsolationError):
-        patch.setattr("libs.common.database._BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    monkeypatch.setattr("libs.common.database._BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    with pytest.raises(IsolationError):
         await wanted
 
 

@@ -1,4 +1,4 @@
-"""Two transactions at once: the traps that PostgreSQL sets (`docs/fence.md` §2), each with its interleaving held open."""
+"""Two transactions at once: the traps that PostgreSQL sets, each interleaving held open (`docs/fence.md` §2)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
