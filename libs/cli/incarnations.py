@@ -32,6 +32,7 @@ class Limits:
     order_poll_s: float = 0.2
     retry_s_min: float = 0.1
     retry_s_max: float = 5.0
+    consent_retry_s_max: float = 0.5  # between two calls to consent while a holder waits for its answer
     lock_poll_s: float = 0.05
     steady_s: float = 10.0  # a process that lived this long is started again at once when it ends
     stop_grace_s: float = 12.0  # between SIGTERM and SIGKILL; a service takes 10 to answer what it was asked
@@ -39,20 +40,20 @@ class Limits:
 
 
 class Delay:
-    """Waits that double from the smallest to the largest delay, until `reset`."""
+    """Waits that double from the smallest to the largest delay, in seconds, until `reset`."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._next_s = limits.retry_s_min
+    def __init__(self, smallest: float, largest: float) -> None:
+        self._smallest = self._next_s = smallest
+        self._largest = largest
 
     async def wait(self) -> None:
         """Sleeps for the delay whose turn it is."""
-        delay_s, self._next_s = self._next_s, min(self._next_s * 2, self._limits.retry_s_max)
+        delay_s, self._next_s = self._next_s, min(self._next_s * 2, self._largest)
         await asyncio.sleep(delay_s)
 
     def reset(self) -> None:
         """What was waited for has happened: the next wait is the smallest again."""
-        self._next_s = self._limits.retry_s_min
+        self._next_s = self._smallest
 
 
 class Incarnations:
@@ -128,7 +129,7 @@ class Incarnations:
             self._forget()
 
     async def _register(self) -> str:
-        delay = Delay(self._limits)
+        delay = Delay(self._limits.retry_s_min, self._limits.consent_retry_s_max)
         while True:
             record = Record(uuid4(), self._here.boot_id, self._here.machine_id, self._slot.lock)
             self._slot.write(record)
@@ -145,7 +146,7 @@ class Incarnations:
             return token
 
     async def _confirm(self, record: Record, proof: DeathProof) -> None:
-        delay = Delay(self._limits)
+        delay = Delay(self._limits.retry_s_min, self._limits.consent_retry_s_max)
         while True:
             try:
                 await self._calls.confirm_dead(record.holder_id, proof)

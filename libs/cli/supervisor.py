@@ -100,7 +100,7 @@ class Keeper:
         self.state = State.STOPPED
 
     async def _keep(self) -> None:
-        delay = Delay(self._limits)
+        delay = Delay(self._limits.retry_s_min, self._limits.retry_s_max)
         while not self._stopping.is_set():
             began = time.monotonic()
             await self._live()
@@ -125,7 +125,8 @@ class Keeper:
         await (self._lives.watch(child) if self._lives else child.exited.wait())
         self.last_code = child.code
         self.state = State.WAITING
-        self._log.warning("process_ended", pid=child.pid, exit_code=child.code)
+        log = self._log.info if self._stopping.is_set() else self._log.warning
+        log("process_ended", pid=child.pid, exit_code=child.code)
         if self._lives:
             await self._lives.end()
 

@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from libs.cli import people, secrets
 from libs.cli.holders import HolderCalls
+from libs.cli.local_parts import RunUser
 from libs.cli.migrate import migrate
 from libs.cli.profiles import Plan, Ports, Profile, migrations, programs
 from libs.cli.progress import Progress
@@ -125,7 +126,9 @@ def _log_to(file: TextIO) -> FilteringBoundLogger:
 
 def _folders(state_dir: Path) -> Path:
     state_dir = state_dir.absolute()
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    # As root the database is another user, who must be able to pass through.
+    state_dir.chmod(0o711 if RunUser.for_unprivileged().drops else 0o700)
     for name in ("logs", "slots"):
         private_dir(state_dir / name)
     return state_dir

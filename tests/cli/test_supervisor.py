@@ -34,8 +34,8 @@ SMALL_CHILD = Path(__file__).with_name("small_child.py")
 HERE = Place("this boot", "a" * 32)
 
 
-async def eventually(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
+async def eventually(condition: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:
+    end = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
         await asyncio.sleep(0.01)
