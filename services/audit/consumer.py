@@ -1,9 +1,10 @@
 """The message door: `audit.entries` in, leaves out. Parsing, committing and sealing happen before the transaction."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import asyncpg
 
@@ -19,7 +20,10 @@ from services.audit.leaves import LeafMaker, persons_of
 from services.audit.vault import PersonKey
 
 GROUP = "audit"
-SLICE = 50  # leaves made before the event loop gets a turn: a transaction elsewhere in it may idle for 500 ms at most
+Item = TypeVar("Item")
+# Leaves made before the event loop gets a turn, by one batch at a time: a transaction of another batch that waits for
+# this process meanwhile loses its session after 500 ms (libs.common.database).
+SLICE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +41,30 @@ class EntryHandler:
         self._database = database
         self._maker = maker
         self._keyring = keyring
+        self._turn = asyncio.Lock()
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> Prepared:
         """Make the leaves. Raises PoisonRecordError for a record without a number."""
-        incoming = [read(delivery) for delivery in deliveries]
+        incoming: list[Incoming] = []
+        async with self._turn:
+            for part in _sliced(deliveries):
+                incoming += map(read, part)
+                await asyncio.sleep(0)
         keys = await self._keys({person for one in incoming for person in persons_of(one.act)})
         async with self._database.read() as session:
             now = await clock(session)
-        recorded_at = seconds(now)
         candidates: list[Candidate] = []
-        for at, (one, delivery) in enumerate(zip(incoming, deliveries, strict=True), start=1):
-            leaf = self._maker.make(one.act, recorded_at=recorded_at, keys=keys, numbered=one.numbered, place=one.place)
-            candidates.append(Candidate(leaf, _parked(one, delivery)))
-            if at % SLICE == 0:
+        async with self._turn:
+            for pairs in _sliced(list(zip(incoming, deliveries, strict=True))):
+                candidates += [self._candidate(one, delivery, keys, seconds(now)) for one, delivery in pairs]
                 await asyncio.sleep(0)
         return Prepared(tuple(candidates), now)
+
+    def _candidate(
+        self, one: Incoming, delivery: Delivery, keys: Mapping[Person, PersonKey], recorded_at: str
+    ) -> Candidate:
+        leaf = self._maker.make(one.act, recorded_at=recorded_at, keys=keys, numbered=one.numbered, place=one.place)
+        return Candidate(leaf, _parked(one, delivery))
 
     async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Prepared) -> None:
         """Append them. Raises NotYetError when a person was erased meanwhile: the next try makes new keys."""
@@ -74,6 +87,10 @@ class EntryHandler:
             self._keyring.remember(found)
             keys |= found
         return keys
+
+
+def _sliced(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[start : start + SLICE] for start in range(0, len(items), SLICE))
 
 
 def _parked(one: Incoming, delivery: Delivery) -> OutgoingRecord | None:
