@@ -1,4 +1,4 @@
-"""The whole system on one machine: it starts, heals, goes on after its starter was killed, and leaves nothing behind."""
+"""The whole system on one machine: it starts, heals, survives the death of its starter, and leaves nothing behind."""
 
 import asyncio
 import io
