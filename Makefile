@@ -43,9 +43,11 @@ format: setup ## rewrite the code in the project's format
 specifications: setup ## write openapi/ anew from the code
 	@$(BIN)/python -m openapi.export
 
-lock: ## resolve the dependencies anew (needs uv)
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --python-version 3.11 --extra local --extra dev pyproject.toml --output-file requirements.lock
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+  --python-version 3.11
+lock: ## resolve the dependencies anew (needs uv); the image's lock is a subset of the tested one
+	@$(LOCK) --extra local --extra dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) --no-annotate --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
 
 clean: ## remove the environment and caches, nothing else
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

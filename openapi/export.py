@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from openapi.applications import applications
 from pydantic import BaseModel
 
 from libs.common import messages, permits
-from openapi.applications import applications
 
 HERE = Path(__file__).parent
 SCHEMAS: dict[str, type[BaseModel]] = {

@@ -91,15 +91,17 @@ class Citizen:
     ) -> JSON:
         """Read the text, then consent to exactly these categories. Returns {consent, receipt}; keeps the receipt."""
         path = f"/v1/citizens/{about or self.borger_id}/consents"
-        body = await self._form(purpose, holder, recipient, categories) | more
+        body = await self.form(purpose, holder, recipient, categories) | more
         answer = await self.consent.post(path, body, status=201, idempotency_key=secrets.token_hex(16))
         self.receipts.append(answer["receipt"])
         return answer
 
-    async def _form(self, purpose: str, holder: str, recipient: str, categories: Sequence[str]) -> JSON:
+    async def form(self, purpose: str, holder: str, recipient: str, categories: Sequence[str]) -> JSON:
+        """A consent as the page would send it: exactly these categories, under the Danish text in force."""
         catalogue = await self.consent.get("/v1/catalogue")
-        text = next(t for t in catalogue["texts"] if t["purpose"] == purpose and t["language"] == "da")
-        special = {c["code"] for c in catalogue["categories"] if c["special_category"]}
+        shown = next(p["text"] for p in catalogue["purposes"] if p["code"] == purpose)
+        text = next(t["languages"]["da"] for t in catalogue["texts"] if t["code"] == shown)
+        special = {c["code"] for c in catalogue["categories"] if c["special"]}
         return {
             "purpose": purpose,
             "holder_unit": holder,

@@ -9,6 +9,8 @@ from libs.cli.demo.actors import Caseworker, Citizen, Door, SourceSystem
 from libs.cli.demo.receiver import Receiver
 from libs.cli.demo.stage import Stage
 from libs.cli.issuer.login import client_token, sign_in
+from libs.cli.secrets import prepare
+from libs.cli.state import write_private
 from libs.cli.up import System
 
 CITIZENS = ("morten", "hans", "guelcan", "mehmet", "peter")
@@ -21,18 +23,17 @@ STAFF = {
     "sof201": "SOF-BOLIGRAADGIVNING",
     "sof301": "SOF-RUSMIDDEL",
 }
+WEBHOOK_KEY_FILE = "webhook.key"
 SOURCES = ("fasit", "domus", "dubu", "cpr")
 
 
 def endpoints_file(receiver: Receiver, directory: Path) -> Path:
     """Write one webhook endpoint per unit that the story visits. Returns the file that advis reads."""
-    secret = directory / "webhook.secret"
-    secret.write_text(receiver.secret, encoding="utf-8")
-    secret.chmod(0o600)
+    write_private(prepare(directory / "secrets").service("advis") / WEBHOOK_KEY_FILE, receiver.secret.encode())
     units = sorted(set(STAFF.values()))
-    endpoints = [{"unit": unit, "url": f"{receiver.url}/{unit}", "secret_file": str(secret)} for unit in units]
+    endpoints = [{"unit": unit, "url": f"{receiver.url}/{unit}", "secret_file": WEBHOOK_KEY_FILE} for unit in units]
     path = directory / "endpoints.json"
-    path.write_text(json.dumps({"endpoints": endpoints}), encoding="utf-8")
+    path.write_text(json.dumps(endpoints), encoding="utf-8")
     return path
 
 

@@ -54,7 +54,7 @@ async def play(stage: Stage, system: System, http: httpx2.AsyncClient) -> Report
 @contextlib.asynccontextmanager
 async def set_up(console: Console, profile: Profile = "embedded") -> AsyncIterator[tuple[Stage, System]]:
     """A fresh system in a fresh folder with a webhook receiver beside it; everything is gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="samtykkebro-demo-"))
+    directory = _folder()
     receiver = Receiver()
     await receiver.start()
     try:
@@ -64,6 +64,12 @@ async def set_up(console: Console, profile: Profile = "embedded") -> AsyncIterat
     finally:
         await receiver.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _folder() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="samtykkebro-demo-"))
+    directory.chmod(0o711)  # as root, PostgreSQL runs as another user; what is secret inside is closed by itself
+    return directory
 
 
 async def run(console: Console, profile: Profile = "embedded") -> Report:

@@ -31,7 +31,7 @@ class Stage:
     dpo: Door | None = None
     child: str = ""
     numbers: list[str] = field(default_factory=list)  # every CPR number in play: none may be found elsewhere
-    disclosed: dict[str, set[str]] = field(default_factory=dict)  # notification id → employees who were shown it
+    disclosed: dict[tuple[str, str], str] = field(default_factory=dict)  # (notification id, employee) → event type
     report: Report = field(default_factory=Report)
     on_step: Callable[[int, Step], None] = lambda _number, _step: None
     _checks: list[tuple[str, bool, str]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Stage:
         """One caseworker reads their inbox; what was shown is written down."""
         items = await self.caseworkers[employee].inbox(query)
         for item in items:
-            self.disclosed.setdefault(item["notification_id"], set()).add(employee)
+            self.disclosed[item["notification_id"], employee] = item["event_type"]
         return items
 
     async def until_told(self, employee: str, event_type: str, case_reference: str) -> JSON:
