@@ -6,13 +6,14 @@ and stable, so that two builds can be compared byte for byte.
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from openapi.applications import applications
 from pydantic import BaseModel
 
 from libs.common import messages, permits
+from openapi.applications import applications
 
 HERE = Path(__file__).parent
 SCHEMAS: dict[str, type[BaseModel]] = {
@@ -25,6 +26,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 }
 
 
+@cache
 def specifications() -> dict[Path, str]:
     """File → text of everything that is published here."""
     texts = {HERE / f"{name}.json": _stable(app.openapi()) for name, app in applications().items()}

@@ -17,9 +17,10 @@ DEAD_LETTER_SUFFIX = ".dead-letter"
 TOPICS = (CASE_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
-Code = Annotated[str, Field(pattern=r"^[A-ZÆØÅ0-9][A-ZÆØÅ0-9_-]{0,63}$")]
+# Too few digits in a row, or in all, for any of these to hold a CPR number (P10).
+Code = Annotated[str, Field(pattern=r"^[A-ZÆØÅ]+([_-]([A-ZÆØÅ]+|[0-9]{1,3}[A-Z]{0,2}))*$", max_length=64)]
 EmployeeId = Annotated[str, Field(pattern=r"^[a-z]{1,8}[0-9]{1,8}$", description="staff pseudonym, e.g. bif101")]
-CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2,4}-[0-9]{1,8}$", description="e.g. BIF-26-1001")]
+CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2}-[0-9]{1,6}$", description="e.g. BIF-26-1001")]
 
 
 class Message(BaseModel):

@@ -35,7 +35,8 @@ from services.advis.transport import DisclosureProtocol
 from services.advis.worker import Doorbells, limit_storage
 from services.advis.worker_settlements import Settlements
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
+ROUTERS = (api_events.router, api_inbox.router)
 ROLES = ("api", "consumer", "relay", "worker")
 DISCLOSING = frozenset({"api", "worker"})
 
@@ -68,11 +69,11 @@ def create(resources: Resources, verifier: TokenVerifier) -> FastAPI:
             await clock(session)
 
     return create_app(
-        title="Samtykkebro: advis",
+        title="Samtykkebro advis",
         version=VERSION,
         service="advis",
         lifespan=lifespan,
-        routers=[api_events.router, api_inbox.router],
+        routers=ROUTERS,
         checks={"database": database},
     )
 

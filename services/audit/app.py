@@ -30,7 +30,9 @@ from services.audit.signer import Signer
 from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 
-VERSION = "1.0.0"
+VERSION = "0.1.0"
+ROUTERS = (api_log.router, api_entries.router)
+ROUTERS = (api_log.router, api_entries.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
 _STAFF = frozenset(
@@ -68,7 +70,7 @@ def create(parts: Parts) -> FastAPI:
         version=VERSION,
         service="audit",
         lifespan=_lifespan(parts, Keyring(Vault.load(parts.settings.secrets_dir))),
-        routers=[api_log.router, api_entries.router],
+        routers=ROUTERS,
         checks={"database": partial(_database_answers, parts.database)},
     )
 

@@ -1,0 +1,1 @@
+"""Published specifications and what writes them."""
