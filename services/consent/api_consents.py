@@ -16,6 +16,7 @@ from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Lim
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
 from services.consent.api_views import consent_view, detail_view
+from services.consent.api_withdrawals import wait_for_narrowing
 from services.consent.domain.consent import Consent
 from services.consent.domain.consent import Status as DomainStatus
 from services.consent.domain.grant import Ask
@@ -33,7 +34,7 @@ from services.consent.schemas import (
 router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["consents"])
 
 
-@router.post("/consents", status_code=201, response_model=Granted)
+@router.post("/consents", status_code=201, response_model=Granted, responses={202: {"model": Granted}})
 async def grant(
     request: Request,
     body: GrantRequest,
@@ -43,13 +44,17 @@ async def grant(
     """Give a consent, or one of the declarations it needs (then `pending_signature`).
 
     The same key and body repeat the first answer; the same key with another body is a 409. 403 when this person's
-    declaration is not asked for.
+    declaration is not asked for. A consent to less than before waits for what is in flight, as a withdrawal does: `202`
+    with the address that says when nothing is.
     """
     signer: Signer = request.app.state.signer
     asked = _grant(body, by, idempotency_key)
     with translated():
         answer = await committed(request, lambda session: grant_consent(session, signer, asked))
-    return Response(orjson.dumps(answer.response), answer.status, media_type="application/json")
+    response = Response(orjson.dumps(answer.response), 201, media_type="application/json")
+    if answer.status == 202:
+        await wait_for_narrowing(request, response, by.borger_id, UUID(answer.response["consent"]["consent_id"]))
+    return response
 
 
 def _grant(body: GrantRequest, by: Acting, key: str) -> Grant:

@@ -23,8 +23,8 @@ from services.consent.api_translation import translated
 from services.consent.receipts import Signer
 from services.consent.schemas import Answer, IdempotencyKey, Request
 from services.consent.settings import Settings
-from services.consent.store_withdrawals import Withdrawal
-from services.consent.withdrawals import REFUSAL, WITHDRAWAL, NoSuchConsentError, NoSuchRefusalError
+from services.consent.store_withdrawals import Act, Withdrawal
+from services.consent.withdrawals import NoSuchConsentError, NoSuchRefusalError
 
 router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["withdrawals"])
 
@@ -126,6 +126,16 @@ async def read_withdrawal(request: HttpRequest, by: ActingCitizen, withdrawal_id
     return await _answer(database, withdrawal)
 
 
+async def wait_for_narrowing(request: HttpRequest, response: Response, borger_id: UUID, consent_id: UUID) -> None:
+    """Let the answer to a consent to less than before wait for the drain; `202` and where to ask when it takes long."""
+    database: Database = request.app.state.database
+    async with database.read() as session:
+        narrowing = await store_withdrawals.read_of_object(session, borger_id, Act.NARROWING, consent_id)
+    if narrowing is not None and not await drain.drain(database, narrowing, _limits(request)):
+        response.status_code = 202
+        _point_to_status(response, narrowing)
+
+
 async def _drained_answer(request: HttpRequest, withdrawal: Withdrawal, prefer: str) -> Response:
     """Wait for the drain, unless the caller prefers not to; then answer what is written down."""
     database: Database = request.app.state.database
@@ -148,8 +158,8 @@ async def _answer(database: Database, withdrawal: Withdrawal) -> Response:
     assert receipt is not None
     view = WithdrawalView(
         withdrawal_id=current.withdrawal_id,
-        consent_id=current.object_id if current.act == WITHDRAWAL else None,
-        refusal_id=current.object_id if current.act == REFUSAL else None,
+        consent_id=None if current.act is Act.REFUSAL else current.object_id,
+        refusal_id=current.object_id if current.act is Act.REFUSAL else None,
         status="draining" if current.drained_at is None else "drained",
         registered_at=current.registered_at,
         drained_at=current.drained_at,
@@ -159,9 +169,13 @@ async def _answer(database: Database, withdrawal: Withdrawal) -> Response:
         view.model_dump_json(), 202 if current.drained_at is None else 200, media_type="application/json"
     )
     if current.drained_at is None:
-        response.headers["Location"] = f"/v1/citizens/{current.borger_id}/withdrawals/{current.withdrawal_id}"
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        _point_to_status(response, current)
     return response
+
+
+def _point_to_status(response: Response, withdrawal: Withdrawal) -> None:
+    response.headers["Location"] = f"/v1/citizens/{withdrawal.borger_id}/withdrawals/{withdrawal.withdrawal_id}"
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
 
 
 def _request(by: Acting, key: str | None, content: str) -> withdrawals.Request:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from libs.common.messages import AuditEntry
 from libs.common.outbox import Message, audit_message
 from services.consent.store_permits import Ended
-from services.consent.store_withdrawals import Withdrawal
+from services.consent.store_withdrawals import Act, Withdrawal
 
 if TYPE_CHECKING:
     from libs.common.permits import PermitItem
@@ -123,11 +123,8 @@ def of_drain(withdrawal: Withdrawal, drained_at: datetime) -> Message:
             actor_role="service",
             objects={
                 "withdrawal_id": str(withdrawal.withdrawal_id),
-                f"{_OBJECT[withdrawal.act]}_id": str(withdrawal.object_id),
+                "refusal_id" if withdrawal.act is Act.REFUSAL else "consent_id": str(withdrawal.object_id),
             },
             retention_class="consent_evidence",
         ),
     )
-
-
-_OBJECT = {"withdrawal": "consent", "refusal": "refusal"}

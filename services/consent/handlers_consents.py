@@ -15,7 +15,7 @@ from uuid import UUID
 
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
-from services.consent import handlers_receipts, records, scopes, store_consents, store_idempotency
+from services.consent import handlers_receipts, records, scopes, store_consents, store_idempotency, store_withdrawals
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Role, Status, close, declare, expire
 from services.consent.domain.decision import is_special
@@ -28,8 +28,11 @@ from services.consent.domain.receipt import Act, ReceiptEvent
 from services.consent.domain.snapshot import Person
 from services.consent.receipts import Signer
 from services.consent.records import Actor
+from services.consent.scopes import Changed
 from services.consent.store_idempotency import Answer
+from services.consent.store_receipts import StoredReceipt
 from services.consent.store_snapshot import load_snapshot
+from services.consent.store_withdrawals import Withdrawal
 
 METHOD = "system_evidence"  # a click in an authenticated system (`domain.md` §3.3, systembevis)
 
@@ -68,6 +71,8 @@ class _Outcome:
 async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> Answer:
     """Store one giver's yes. 201 with the consent and the receipt; for a repeated key, the first answer.
 
+    202: it covers less than what was in force, so it is answered only when nothing older is in flight (`drain.py`).
+
     Raises NotSpecificError, NotYourDeclarationError, AlreadyDeclaredError, KeyReusedError.
     """
     actor = str(grant.giver.borger_id)
@@ -96,9 +101,28 @@ async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> 
             outcome.events, grant.actor, at=changed.at, epochs=changed.epochs, receipt_id=receipt.receipt_id
         ),
     )
-    answer = grant.shape(consent, receipt.jws)
-    await store_idempotency.complete(session, actor, grant.key, status=201, response=answer)
-    return Answer(201, answer)
+    if changed.ended:
+        await _narrowed(session, grant, changed, consent=consent, receipt=receipt)
+    answer = Answer(202 if changed.ended else 201, grant.shape(consent, receipt.jws))
+    await store_idempotency.complete(session, actor, grant.key, status=answer.status, response=answer.response)
+    return answer
+
+
+async def _narrowed(
+    session: WriteSession, grant: Grant, changed: Changed, *, consent: Consent, receipt: StoredReceipt
+) -> None:
+    """What the new consent leaves out is withdrawn: its answer waits for a drain, as any withdrawal's (fence.md §2)."""
+    withdrawal = Withdrawal(
+        withdrawal_id=grant.new_id(),
+        borger_id=consent.borger_id,
+        act=store_withdrawals.Act.NARROWING,
+        object_id=consent.consent_id,
+        registered_at=changed.at,
+        drained_at=None,
+        receipt_id=receipt.receipt_id,
+    )
+    await store_withdrawals.insert(session, withdrawal)
+    await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, changed.epochs)
 
 
 async def _declare(session: WriteSession, grant: Grant, outcome: _Outcome, now: datetime) -> None:

@@ -12,6 +12,7 @@ Whatever permits are open at an older epoch are then older than the change: what
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from libs.common.database import WriteSession, clock
 from services.consent import store_scopes
@@ -25,10 +26,14 @@ Mutate = Callable[[datetime], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change did. `at`: the database's clock after the locks; `epochs`: each scope's epoch from now on."""
+    """What a change did. `at`: the database's clock after the locks; `epochs`: each scope's epoch from now on.
+
+    `ended`: whether something that was a yes is not any more; then the answer to the citizen waits for a drain.
+    """
 
     at: datetime
     epochs: dict[ScopeKey, int]
+    ended: bool
 
 
 async def change(session: WriteSession, keys: Collection[ScopeKey], mutate: Mutate) -> Changed:
@@ -46,19 +51,28 @@ async def change(session: WriteSession, keys: Collection[ScopeKey], mutate: Muta
     await mutate(now)
     after = await load_snapshot(session, persons)
     epochs = {key: next_epoch(_state(after, key).epoch, after.generation) for key in locked}
-    restarts = {(key, pair): epochs[key] for key in locked for pair in _broken(key, before, after, now)}
+    turns = {key: _turn(key, before, after, now) for key in locked}
+    restarts = {(key, pair): epochs[key] for key, turn in turns.items() for pair in broken(*turn)}
     await store_scopes.bump(session, epochs)
     await store_scopes.restart_coverage(session, restarts)
-    return Changed(now, epochs)
+    return Changed(now, epochs, ended=any(turn.before - turn.after for turn in turns.values()))
+
+
+class _Turn(NamedTuple):
+    """The pairs of one scope whose decision is yes before and after a change, and all of them."""
+
+    before: set[Pair]
+    after: set[Pair]
+    known: set[Pair]
 
 
 def _state(snapshot: Snapshot, key: ScopeKey) -> ScopeState:
     return snapshot.persons[key.borger_id].scopes[key.purpose, key.recipient_unit]
 
 
-def _broken(key: ScopeKey, before: Snapshot, after: Snapshot, now: datetime) -> set[Pair]:
+def _turn(key: ScopeKey, before: Snapshot, after: Snapshot, now: datetime) -> _Turn:
     known = {*_pairs(key, before), *_pairs(key, after)}
-    return broken(_permitted(key, known, before, now), _permitted(key, known, after, now), known)
+    return _Turn(_permitted(key, known, before, now), _permitted(key, known, after, now), known)
 
 
 def _permitted(key: ScopeKey, pairs: Collection[Pair], snapshot: Snapshot, now: datetime) -> set[Pair]:

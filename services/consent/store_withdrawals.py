@@ -1,8 +1,10 @@
 """Withdrawals, and refusals: which epochs each of them waits for, and whether it is drained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from libs.common.database import ReadSession, Session, WriteSession, driver
@@ -18,7 +20,7 @@ INSERT INTO withdrawal_scope (withdrawal_id, borger_id, purpose, recipient_unit,
 SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
 """
 _SELECT = f"SELECT {_COLUMNS} FROM withdrawal WHERE"  # noqa: S608 - constants only
-_OF_OBJECT = f"{_SELECT} borger_id = $1 AND object_id = $2"
+_OF_OBJECT = f"{_SELECT} borger_id = $1 AND object_id = $2 AND act = $3"
 _READ = f"{_SELECT} borger_id = $1 AND withdrawal_id = $2"
 _DRAINING = f"{_SELECT} drained_at IS NULL ORDER BY registered_at LIMIT $1"
 _DRAINED = """
@@ -27,13 +29,21 @@ RETURNING drained_at
 """
 
 
+class Act(StrEnum):
+    """How a citizen's word ends a right to disclose. `narrowing`: a new consent to less than the one before."""
+
+    WITHDRAWAL = "withdrawal"
+    NARROWING = "narrowing"
+    REFUSAL = "refusal"
+
+
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """An act that ends a right to disclose. `object_id`: the consent withdrawn, or the refusal recorded."""
+    """An act that ended a right to disclose. `object_id`: the consent withdrawn or given, or the refusal recorded."""
 
     withdrawal_id: UUID
     borger_id: UUID
-    act: str
+    act: Act
     object_id: UUID
     registered_at: datetime
     drained_at: datetime | None
@@ -60,16 +70,16 @@ async def insert_scopes(session: WriteSession, withdrawal_id: UUID, epochs: Mapp
     )
 
 
-async def read_of_object(session: Session, borger_id: UUID, object_id: UUID) -> Withdrawal | None:
-    """The withdrawal of this consent, or the one that came with this refusal."""
-    row = await driver(session).fetchrow(_OF_OBJECT, borger_id, object_id)
-    return Withdrawal(*row) if row else None
+async def read_of_object(session: Session, borger_id: UUID, act: Act, object_id: UUID) -> Withdrawal | None:
+    """What this act on this consent, or this refusal, made its answer wait for."""
+    row = await driver(session).fetchrow(_OF_OBJECT, borger_id, object_id, act)
+    return _withdrawal(row) if row else None
 
 
 async def read(session: Session, borger_id: UUID, withdrawal_id: UUID) -> Withdrawal | None:
     """One of this citizen's withdrawals."""
     row = await driver(session).fetchrow(_READ, borger_id, withdrawal_id)
-    return Withdrawal(*row) if row else None
+    return _withdrawal(row) if row else None
 
 
 async def mark_drained(session: WriteSession, withdrawal_id: UUID) -> datetime | None:
@@ -80,4 +90,9 @@ async def mark_drained(session: WriteSession, withdrawal_id: UUID) -> datetime |
 
 async def read_draining(session: ReadSession, *, limit: int) -> list[Withdrawal]:
     """The oldest withdrawals that nobody has seen drained."""
-    return [Withdrawal(*row) for row in await driver(session).fetch(_DRAINING, limit)]
+    return [_withdrawal(row) for row in await driver(session).fetch(_DRAINING, limit)]
+
+
+def _withdrawal(row: Sequence[Any]) -> Withdrawal:
+    withdrawal_id, borger_id, act, *rest = row
+    return Withdrawal(withdrawal_id, borger_id, Act(act), *rest)

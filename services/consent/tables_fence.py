@@ -54,12 +54,12 @@ withdrawal = Table(
     metadata,
     Column("withdrawal_id", Uuid, primary_key=True),
     identifier("borger_id"),
-    word("act"),  # `withdrawal` or `refusal`
+    word("act"),  # `withdrawal`, `narrowing` or `refusal`
     identifier("object_id"),  # the consent or the refusal: a repeated act finds its own withdrawal here
     moment("registered_at"),
     moment("drained_at", optional=True),
     identifier("receipt_id"),
-    UniqueConstraint("object_id"),
+    UniqueConstraint("object_id", "act"),
     Index(None, "borger_id"),
     Index("withdrawal_draining_ix", "registered_at", postgresql_where=text("drained_at IS NULL")),
 )

@@ -31,16 +31,15 @@ from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Role, withdraw
 from services.consent.domain.errors import NotSpecificError
 from services.consent.domain.fence import ScopeKey
-from services.consent.domain.receipt import Act, ReceiptEvent
+from services.consent.domain.receipt import Act as ReceiptAct
+from services.consent.domain.receipt import ReceiptEvent
 from services.consent.domain.snapshot import Refusal
 from services.consent.handlers_consents import METHOD, Giver
 from services.consent.receipts import Signer
 from services.consent.records import Actor, scope_of
 from services.consent.scopes import Changed
 from services.consent.store_receipts import StoredReceipt
-from services.consent.store_withdrawals import Withdrawal
-
-WITHDRAWAL, REFUSAL = "withdrawal", "refusal"
+from services.consent.store_withdrawals import Act, Withdrawal
 
 
 class NoSuchConsentError(Exception):
@@ -72,7 +71,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
     if found is None:
         raise NoSuchConsentError
     await store_scopes.lock(session, [scope_of(found)])
-    earlier = await store_withdrawals.read_of_object(session, request.borger_id, consent_id)
+    earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWAL, consent_id)
     if earlier is not None:
         return await _answered(session, request, earlier)
     old = await store_consents.find(session, consent_id, request.borger_id)
@@ -91,7 +90,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )
-    withdrawal = _withdrawal(request, WITHDRAWAL, consent_id, changed=changed, receipt=receipt)
+    withdrawal = _withdrawal(request, Act.WITHDRAWAL, consent_id, changed=changed, receipt=receipt)
     await append(session, withdrawal_records.of_withdrawal(ended, withdrawal, request.actor, changed.epochs))
     return await _registered(session, request, withdrawal, changed)
 
@@ -113,7 +112,7 @@ async def refuse(
     await store_scopes.lock(session, [key])
     standing = await store_refusals.active_in(session, key)
     if standing is not None:
-        earlier = await store_withdrawals.read_of_object(session, request.borger_id, standing.refusal_id)
+        earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.REFUSAL, standing.refusal_id)
         assert earlier is not None
         return await _answered(session, request, earlier)
     refusal_id = request.new_id()
@@ -131,7 +130,7 @@ async def refuse(
         receipt_id=request.new_id(),
         catalogue=catalogue,
     )
-    withdrawal = _withdrawal(request, REFUSAL, refusal_id, changed=changed, receipt=receipt)
+    withdrawal = _withdrawal(request, Act.REFUSAL, refusal_id, changed=changed, receipt=receipt)
     await append(session, withdrawal_records.of_refusal(key, withdrawal, request.actor, changed.epochs[key]))
     return await _registered(session, request, withdrawal, changed)
 
@@ -204,7 +203,7 @@ async def _registered(session: WriteSession, request: Request, withdrawal: Withd
     return await _answered(session, request, withdrawal)
 
 
-def _withdrawal(request: Request, act: str, object_id: UUID, *, changed: Changed, receipt: StoredReceipt) -> Withdrawal:
+def _withdrawal(request: Request, act: Act, object_id: UUID, *, changed: Changed, receipt: StoredReceipt) -> Withdrawal:
     return Withdrawal(
         withdrawal_id=request.new_id(),
         borger_id=request.borger_id,
@@ -216,9 +215,9 @@ def _withdrawal(request: Request, act: str, object_id: UUID, *, changed: Changed
     )
 
 
-def _act(event: ReceiptEvent, request: Request, at: datetime) -> Act:
+def _act(event: ReceiptEvent, request: Request, at: datetime) -> ReceiptAct:
     own = request.giver.borger_id == request.borger_id
-    return Act(
+    return ReceiptAct(
         event=event,
         actor=request.giver.borger_id,
         role=Role.SELF if own else Role.CUSTODY_HOLDER,

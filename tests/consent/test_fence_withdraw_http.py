@@ -132,6 +132,27 @@ async def test_a_consent_that_is_not_there_and_one_that_is_somebody_elses_cannot
     assert await item_for(door, peter.borger_id)
 
 
+async def test_a_consent_to_less_than_before_waits_as_a_withdrawal_does(door: Door) -> None:
+    peter = await door.citizen()
+    _, token, permit_id = await in_flight(door, peter)
+    first = await door.grant(peter, key="the-narrow-key", categories=["BESKAEFTIGELSESFORLOEB"])
+    again = await door.grant(peter, key="the-narrow-key", categories=["BESKAEFTIGELSESFORLOEB"])
+    assert (first.status_code, again.status_code) == (202, 202)
+    await settle(door, token, permit_id)
+    done = await door.grant(peter, key="the-narrow-key", categories=["BESKAEFTIGELSESFORLOEB"])
+    assert (done.status_code, done.json()) == (201, first.json())
+    status = await door.call("GET", first.headers["Location"], peter.token)
+    assert (status.status_code, status.json()["consent_id"]) == (200, first.json()["consent"]["consent_id"])
+    assert (await withdraw(door, peter, first.json()["consent"]["consent_id"])).status_code == 200
+    assert (await arrive(door, event(peter.borger_id, type="bif.tilbud.bevilget")))[0]["openings"] == []
+
+
+async def test_a_renewed_consent_waits_for_nothing(door: Door) -> None:
+    peter = await door.citizen()
+    await in_flight(door, peter)
+    assert (await door.grant(peter)).status_code == 201
+
+
 async def test_a_withdrawals_status_is_its_citizens_only(door: Door) -> None:
     peter, hans = await door.citizen(), await door.citizen()
     body = (await withdraw(door, peter, await granted(door, peter))).json()
