@@ -134,7 +134,9 @@ async def _consume(parts: Parts) -> None:
     bus = connect(parts.settings.bus_url, client_id="audit-consumer")
     await bus.start()
     try:
-        consumer = Consumer(bus, parts.database, GROUP, [AUDIT_ENTRIES], handler, service="audit", bell=parts.bell)
+        consumer = Consumer(
+            bus, parts.database, GROUP, [AUDIT_ENTRIES], handler=handler, service="audit", bell=parts.bell
+        )
         await consumer.run()
     finally:
         await bus.stop()

@@ -47,7 +47,12 @@ def _query(wanted: Filter, limit: int) -> tuple[str, tuple[Any, ...]]:
         parameters.append(value)
         conditions.append(condition.format(f"${len(parameters)}"))
 
-    for ref in wanted.refs:
+    source = "leaf"
+    if wanted.refs:
+        # From the openings: a person's entries are one range of an index, however long the log is.
+        source = "opening JOIN leaf USING (leaf_index)"
+        where("subject_ref = {}::uuid", wanted.refs[0])
+    for ref in wanted.refs[1:]:
         where("EXISTS (SELECT FROM opening o WHERE o.subject_ref = {}::uuid AND o.leaf_index = leaf.leaf_index)", ref)
     for column, sign, value in (
         ("type", "=", wanted.type),
@@ -59,8 +64,8 @@ def _query(wanted: Filter, limit: int) -> tuple[str, tuple[Any, ...]]:
             where(f"{column} {sign} {{}}", value)
     parameters.append(limit)
     clause = " AND ".join(conditions) or "TRUE"
-    # Columns and signs are the constants above; every value is a parameter.
-    query = f"SELECT leaf_index, body FROM leaf WHERE {clause} ORDER BY leaf_index DESC LIMIT ${len(parameters)}"  # noqa: S608
+    # Tables, columns and signs are the constants above; every value is a parameter.
+    query = f"SELECT leaf_index, body FROM {source} WHERE {clause} ORDER BY leaf_index DESC LIMIT ${len(parameters)}"  # noqa: S608
     return query, tuple(parameters)
 
 

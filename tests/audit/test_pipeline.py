@@ -52,7 +52,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def consumer(bus: Bus, database: Database, handler: Any) -> Consumer:
-    return Consumer(bus, database, GROUP, [AUDIT_ENTRIES], handler, service="audit", bell=Bell())
+    return Consumer(bus, database, GROUP, [AUDIT_ENTRIES], handler=handler, service="audit", bell=Bell())
 
 
 async def emit(database: Database, count: int) -> None:

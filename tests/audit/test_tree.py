@@ -199,6 +199,15 @@ def test_every_consistency_proof_of_every_small_tree_verifies_and_none_of_its_mu
                     verify_consistency(wrong_old, wrong_new, proof=wrong_proof, old_root=old_root, new_root=new_root)
 
 
+def test_what_is_not_a_hash_proves_nothing_even_when_it_equals_itself() -> None:
+    """The published vectors hold these: a tree of one leaf whose leaf and root are both empty."""
+    for short in (b"", b"\0" * 31, b"\0" * 33):
+        with pytest.raises(ProofError, match="hash_length"):
+            verify_inclusion(short, 0, 1, proof=[], root=short)
+        with pytest.raises(ProofError, match="hash_length"):
+            verify_consistency(1, 1, proof=[], old_root=short, new_root=short)
+
+
 @given(st.integers(1, 2**40), st.data())
 def test_a_proof_of_a_large_tree_needs_few_subtrees(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
