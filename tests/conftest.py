@@ -7,12 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from libs.common.bus import Bus, Topic, connect
 from tests import servers
 from tests.servers import Postgres, TestDatabase
 
 MakeTopic = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """structlog's own default draws every traceback with colours and locals, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
 
 
 @pytest.fixture(scope="session")

@@ -63,8 +63,8 @@ class Consumer:
         database: Database,
         group: str,
         topics: Sequence[str],
-        handler: Handler,
         *,
+        handler: Handler,
         service: str,
         bell: Bell | None = None,
     ) -> None:

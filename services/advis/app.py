@@ -177,7 +177,7 @@ def _consumers(means: Means) -> list[Callable[[], Awaitable[None]]]:
         (GROUP_CONSENT_EVENTS, CONSENT_EVENTS, ConsentEvents(database, means.resources.permits)),
     )
     return [
-        Consumer(means.bus, database, group, [topic], handler, service="advis", bell=bell).run
+        Consumer(means.bus, database, group, [topic], handler=handler, service="advis", bell=bell).run
         for group, topic, handler in hands
     ]
 

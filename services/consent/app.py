@@ -117,7 +117,9 @@ async def _consume(parts: Parts) -> None:
     await bus.start()
     try:
         handler = LifecycleHandler()
-        consumer = Consumer(bus, parts.database, GROUP, [CASE_EVENTS], handler, service=PRODUCER, bell=parts.bell)
+        consumer = Consumer(
+            bus, parts.database, GROUP, [CASE_EVENTS], handler=handler, service=PRODUCER, bell=parts.bell
+        )
         await consumer.run()
     finally:
         await bus.stop()

@@ -209,7 +209,7 @@ async def test_over_the_bus_the_position_waits_for_consent_and_poison_is_parked(
     sent = deliveries([case_opened(citizen), poison, happened])
     await embedded_bus.publish([OutgoingRecord(CASE_EVENTS, str(citizen), one.headers, one.value) for one in sent])
     handler = CaseEvents(fence, reference)
-    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [CASE_EVENTS], handler, service="advis")
+    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [CASE_EVENTS], handler=handler, service="advis")
     running = asyncio.create_task(consumer.run())
 
     async def asked_again() -> bool:

@@ -43,7 +43,7 @@ class Recorder:
 
 @asynccontextmanager
 async def consuming(bus: Bus, database: Database, topic: str, handler: Recorder) -> AsyncIterator[Consumer]:
-    consumer = Consumer(bus, database, f"g-{topic}", [topic], handler, service="test")
+    consumer = Consumer(bus, database, f"g-{topic}", [topic], handler=handler, service="test")
     task = asyncio.create_task(consumer.run())
     try:
         yield consumer
