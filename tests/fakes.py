@@ -30,7 +30,7 @@ class FakeConsent:
     """The consent service as advis sees it: openings by event, permits with tombstones, and what was asked.
 
     `refused` names notifications, `withdrawn` scopes (person, purpose, recipient unit); both refuse permits. `away`
-    breaks every call; `lost` takes effect on acquires and loses their answers; `shuffles` answers arrivals out of order.
+    breaks every call; `lost` loses the answers of acquires that took effect; `shuffles` answers arrivals out of order.
     """
 
     openings: dict[str, list[Opening]] = field(default_factory=dict)

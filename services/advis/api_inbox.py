@@ -63,7 +63,7 @@ async def list_inbox(principal: Reading, means: Means, query: Annotated[InboxQue
         async with means.database.write() as session:
             at = await clock(session)
             gone = [*refused, *granted.refused]
-            await handlers_inbox.record_reading(session, read, gone, asker.question.actor, at)
+            await handlers_inbox.record_reading(session, read, gone, actor=asker.question.actor, now=at)
         means.bell.ring()
         more = len(showing) > query.limit
         if more and granted.refused:
@@ -124,10 +124,10 @@ async def _one(given: str, act: Act, asker: _Asker, means: Resources, *, languag
         async with means.database.write() as session:
             at = await clock(session)
             for item in granted.shown:
-                state = await handlers_inbox.act(session, item.notification.notification_id, act, actor, at)
+                state = await handlers_inbox.act(session, item.notification.notification_id, act, actor=actor, now=at)
             asked = (("notification_id", str(wanted)),) if wanted else ()
             read = InboxRead(_DONE[act], asker.reader.unit, asked, found=state is not None)
-            await handlers_inbox.record_reading(session, read, granted.refused, actor, at)
+            await handlers_inbox.record_reading(session, read, granted.refused, actor=actor, now=at)
         means.bell.ring()
         if state is None:
             raise NotFoundError

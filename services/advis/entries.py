@@ -111,7 +111,9 @@ def handled(notification: Notification, actor: Actor, at: datetime) -> Iterable[
         yield tell(fact, actor, at, correlation_id=notification.correlation_id)
 
 
-def ended(notification: Notification, permit_id: UUID, reach: Reach, actor: Actor, at: datetime) -> Iterable[Message]:
+def ended(
+    notification: Notification, permit_id: UUID, reach: Reach, *, actor: Actor, at: datetime
+) -> Iterable[Message]:
     """One entry about each person whom the permit was about; audit matches them to consent's by the permit's id."""
     for person in notification.persons:
         fact = events.DisclosureEnded(

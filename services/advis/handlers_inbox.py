@@ -28,14 +28,14 @@ async def cancel(session: WriteSession, notification_ids: Collection[UUID], now:
 
 
 async def record_reading(
-    session: WriteSession, read: InboxRead, refused: Collection[Notification], actor: Actor, now: datetime
+    session: WriteSession, read: InboxRead, refused: Collection[Notification], *, actor: Actor, now: datetime
 ) -> None:
     """One entry for the look-up itself (R20), and the cancellation of what may no longer be shown."""
     await append(session, [tell(read, actor, now)])
     await cancel(session, [notification.notification_id for notification in refused], now)
 
 
-async def act(session: WriteSession, notification_id: UUID, what: Act, actor: Actor, now: datetime) -> State | None:
+async def act(session: WriteSession, notification_id: UUID, what: Act, *, actor: Actor, now: datetime) -> State | None:
     """Open or handle a notification; the state it has now, or None when it was cancelled meanwhile."""
     found = await store_notifications.lock(session, [notification_id])
     if not found or found[0].state is State.CANCELLED:

@@ -63,7 +63,7 @@ class Settlements:
         at = datetime.now(UTC)
         for use in uses:
             self._items.append(SettleItem(permit_id=use.permit_id, outcome=reach.value))
-            self._entries.extend(ended(use.notification, use.permit_id, reach, use.actor, at))
+            self._entries.extend(ended(use.notification, use.permit_id, reach, actor=use.actor, at=at))
         self._idle.clear()
         self._wake.set()
 

@@ -28,8 +28,15 @@ KEY = ECKey.generate_key("P-256", {"kid": "test", "alg": "ES256", "use": "sig"})
 def token(subject: str = "bif101", unit: str | None = "BIF-KANTEN", roles: tuple[str, ...] = ("caseworker",)) -> str:
     now = int(time.time())
     claims = {
-        **{"iss": ISSUER, "aud": "advis", "sub": subject, "client_id": subject, "jti": str(uuid4())},
-        **{"iat": now, "exp": now + 300, "roles": list(roles), "unit": unit},
+        "iss": ISSUER,
+        "aud": "advis",
+        "sub": subject,
+        "client_id": subject,
+        "jti": str(uuid4()),
+        "iat": now,
+        "exp": now + 300,
+        "roles": list(roles),
+        "unit": unit,
     }
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, claims, KEY)
 

@@ -251,7 +251,9 @@ async def test_consent_out_of_reach_is_no_attempt_and_rings_nothing(doorbells, i
     assert len(receiver.rung) == 1
 
 
-async def test_what_was_read_before_the_doorbell_rang_is_left_in_silence(doorbells, intake, receiver, consent, database):
+async def test_what_was_read_before_the_doorbell_rang_is_left_in_silence(
+    doorbells, intake, receiver, consent, database
+):
     await intake.advis()
     async with database.write() as session:
         await session.exec_driver_sql("UPDATE notification SET state = 'read'")

@@ -29,7 +29,10 @@ async def test_the_caseworker_sees_what_happened_where_and_whom_to_ask(advis, in
     assert (answer.headers["cache-control"], answer.headers["content-type"]) == ("no-store", "application/json")
     (item,) = answer.json()["items"]
     assert item["case_reference"] == "BIF-26-1001"
-    assert (item["event_type"], item["event_label"]) == (happened.type, "Behandling for alkohol eller stoffer er startet")
+    assert (item["event_type"], item["event_label"]) == (
+        happened.type,
+        "Behandling for alkohol eller stoffer er startet",
+    )
     assert (item["category"], item["purpose"], item["state"]) == ("RUSMIDDEL", "KOORDINERING", "unread")
     assert item["holder_unit"] == "SOF-RUSMIDDEL"
     assert "@" in item["holder_contact"]
@@ -245,6 +248,15 @@ async def test_the_world_with_hidden_items_is_byte_identical_to_the_one_without(
     assert len(consent.calls[ACQUIRE]) == calls + 1
     rest = await advis.get(f"/v1/inbox?limit=2&cursor={after.json()['next']}", *ME)
     assert (len(rest.json()["items"]), rest.json()["next"]) == (1, None)
+
+
+async def test_a_full_page_with_only_hidden_items_behind_it_is_the_last(advis, intake, consent):
+    behind = await intake.advis(case_reference="BIF-26-1")
+    for number in (2, 3):
+        await intake.advis(case_reference=f"BIF-26-{number}")
+    consent.withdraw(UUID(behind.subject), "KOORDINERING", RECIPIENT)
+    page = (await advis.get("/v1/inbox?limit=2", *ME)).json()
+    assert (len(page["items"]), page["next"]) == (2, None)
 
 
 async def test_a_withdrawal_in_the_middle_of_a_long_page_is_answered_with_503_not_a_gap(advis, intake, consent):

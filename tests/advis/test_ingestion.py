@@ -60,7 +60,9 @@ async def test_repeating_an_event_changes_nothing_and_answers_the_same(advis):
     assert len(await on_the_way(advis)) == 1
 
 
-@pytest.mark.parametrize("change", [{"type": "sof.rusmiddel.afbrudt"}, {"subject": str(uuid4())}, {"data": {"unit": "X"}}])
+@pytest.mark.parametrize(
+    "change", [{"type": "sof.rusmiddel.afbrudt"}, {"subject": str(uuid4())}, {"data": {"unit": "X"}}]
+)
 async def test_the_same_id_for_something_else_is_a_conflict(change, advis):
     one = document()
     await advis.ingest(one)

@@ -79,7 +79,9 @@ async def test_many_are_settled_in_few_calls_of_at_most_500(running, consent):
     assert [len(call.items) for call in consent.calls[SETTLE]] == [500, 500, 100]
 
 
-async def test_a_database_that_is_away_delays_the_entry_and_not_the_settle(fence, consent, bell, advis_database, database):
+async def test_a_database_that_is_away_delays_the_entry_and_not_the_settle(
+    fence, consent, bell, advis_database, database
+):
     broken = Database("postgresql+asyncpg://advis:x@127.0.0.1:1/none", application_name="test")
     settlements = Settlements(fence, broken, bell)
     task = asyncio.create_task(settlements.run())

@@ -3,7 +3,7 @@
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.common.settings import MigrationSettings
@@ -13,15 +13,14 @@ LOCK_TIMEOUT = "3s"
 
 
 def _migrate(connection: Connection) -> None:
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.commit()
     context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 async def _online() -> None:
-    engine = create_async_engine(MigrationSettings().migration_database_url)
+    url = MigrationSettings().migration_database_url
+    engine = create_async_engine(url, connect_args={"server_settings": {"lock_timeout": LOCK_TIMEOUT}})
     async with engine.connect() as connection:
         await connection.run_sync(_migrate)
     await engine.dispose()
