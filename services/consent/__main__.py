@@ -17,6 +17,7 @@ def migrate() -> int:
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     from libs.common.database import Database  # noqa: PLC0415 - as above
+    from services.consent.catalogue_files import read  # noqa: PLC0415 - as above
     from services.consent.catalogue_loading import load  # noqa: PLC0415 - as above
     from services.consent.domain.errors import CatalogueError  # noqa: PLC0415 - as above
 
@@ -27,9 +28,11 @@ def migrate() -> int:
     command.upgrade(config, "head")
 
     async def load_catalogue() -> None:
+        raw, catalogue = read(settings.reference_dir)
         database = Database(settings.migration_database_url, application_name="consent migrate", pool_size=1)
         try:
-            await load(database, settings.reference_dir)
+            async with database.write() as session:
+                await load(session, raw, catalogue.revision)
         finally:
             await database.close()
 

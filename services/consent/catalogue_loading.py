@@ -4,25 +4,23 @@ A version that was published never changes (R35): only its `valid_to` may be set
 consent that was given pins the version it was given under.
 """
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
-from libs.common.database import Database
+from libs.common.database import WriteSession
 from services.consent import store_catalogue
-from services.consent.catalogue_files import read
 from services.consent.catalogue_form import RawEntry
 from services.consent.domain.errors import CatalogueError
 
 Key = tuple[str, str, int]
 
 
-async def load(database: Database, folder: Path) -> int:
-    """Load the folder's files; the catalogue's revision. Raises CatalogueError naming file, entry and field."""
-    raw, catalogue = read(folder)
-    async with database.write() as session:
-        check_published(await store_catalogue.entries(session), raw)
-        await store_catalogue.save(session, raw, catalogue.revision)
-    return catalogue.revision
+async def load(session: WriteSession, raw: Sequence[RawEntry], revision: int) -> None:
+    """Replace the stored catalogue by what `catalogue_files.read` gave. Raises CatalogueError naming where.
+
+    The files are read before the transaction begins: one that idles for half a second loses its session.
+    """
+    check_published(await store_catalogue.entries(session), raw)
+    await store_catalogue.save(session, raw, revision)
 
 
 def check_published(published: Iterable[RawEntry], raw: Iterable[RawEntry]) -> None:

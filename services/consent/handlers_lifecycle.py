@@ -144,7 +144,7 @@ async def record_case_opened(session: WriteSession, fact: Fact) -> None:
     """The unit has a case. It revives nothing: what closed with an earlier case stays closed."""
 
     async def act(session: WriteSession, _change: _Change, _now: datetime) -> None:
-        await store_citizens.open_case(session, fact.borger_id, fact.unit, fact.case_reference or "", fact.at)
+        await store_citizens.open_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
 
     await _change(session, fact, act, recipient_unit=fact.unit)
 
@@ -153,7 +153,7 @@ async def record_case_closed(session: WriteSession, fact: Fact) -> None:
     """With the recipient's last case its need ends, and with that every consent to tell it (R9)."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
-        await store_citizens.close_case(session, fact.borger_id, fact.unit, fact.case_reference or "", fact.at)
+        await store_citizens.close_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
         if not await store_citizens.has_open_case(session, fact.borger_id, fact.unit):
             await change.close_where(
                 session, lambda item: item.recipient_unit == fact.unit, ClosedReason.CASE_CLOSED, now

@@ -111,7 +111,7 @@ async def set_moved_out(session: WriteSession, borger_id: UUID, day: date) -> No
     await session.execute(update(citizen).where(citizen.c.borger_id == borger_id).values(moved_out_on=day))
 
 
-async def open_case(session: WriteSession, borger_id: UUID, unit: str, reference: str, at: datetime) -> None:
+async def open_case(session: WriteSession, borger_id: UUID, unit: str, reference: str, *, at: datetime) -> None:
     """A unit has a case. A closing later than `at` stands; an earlier one is undone: the case is open again."""
     statement = insert(case_fact).values(borger_id=borger_id, unit=unit, case_reference=reference, opened_at=at)
     reopened = {"opened_at": at, "closed_at": None}
@@ -123,7 +123,7 @@ async def open_case(session: WriteSession, borger_id: UUID, unit: str, reference
     )
 
 
-async def close_case(session: WriteSession, borger_id: UUID, unit: str, reference: str, at: datetime) -> None:
+async def close_case(session: WriteSession, borger_id: UUID, unit: str, reference: str, *, at: datetime) -> None:
     """A unit's case is closed. One opened again later than `at` stays open."""
     statement = insert(case_fact).values(borger_id=borger_id, unit=unit, case_reference=reference, closed_at=at)
     earlier = case_fact.c.opened_at.is_(None) | (case_fact.c.opened_at <= at)

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.consent.door import Door, opened, write_keys
 from tests.consent.fence_world import World
 from tests.servers import TestDatabase
+
+settings.register_profile("shared-machine", deadline=None)  # how long a draw takes says nothing about a rule
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture

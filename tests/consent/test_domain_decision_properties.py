@@ -119,6 +119,30 @@ def likely_yes(draw: st.DrawFn) -> tuple[Question, Person]:
     return question, replace(person, consents=(*person.consents, consent), refusals=(), died_on=None)
 
 
+@st.composite
+def near_misses(draw: st.DrawFn) -> tuple[Question, Person]:
+    """One consent that would be a yes, but for one thing: it names something else, or it does not hold."""
+    question, person = draw(likely_yes())
+    right = person.consents[-1]
+    others = st.sampled_from(["BIF-CAB", "SOF-BCH", "BIF-UNGE", "KONTAKT", "UDDANNELSE", "PLANER"])
+    wrong = draw(
+        st.one_of(
+            *(
+                others.map(lambda code, name=name: {name: code})
+                for name in ("holder_unit", "recipient_unit", "purpose")
+            ),
+            st.frozensets(others, min_size=1).map(lambda codes: {"categories": codes}),
+            st.sampled_from([status for status in Status if status is not Status.ACTIVE]).map(lambda s: {"status": s}),
+            st.just({"declarations": ()}),
+            st.just({"valid_until": NOW}),
+            st.just({"ceiling_until": NOW}),
+            st.just({"given_at": None}),
+            st.just({"borger_id": MOTHER}),
+        )
+    )
+    return question, replace(person, consents=(replace(right, **wrong),), other_bases=())
+
+
 worlds = st.one_of(st.tuples(questions, persons), likely_yes())
 
 
@@ -156,6 +180,12 @@ def test_never_yes_without_a_consent_that_names_exactly_the_question_and_holds_n
     required = required_givers(PETER, person.birth_date, person.custody, special=special, policy=policy, now=NOW)
     assert required
     assert required <= {item.giver for item in consent.declarations}
+
+
+@settings(max_examples=250)
+@given(near_misses())
+def test_a_consent_that_is_right_but_for_one_thing_is_a_no(world):
+    assert not answer(*world).permitted
 
 
 @settings(max_examples=150)

@@ -161,7 +161,7 @@ def _by_consent(question: Question, person: Person, catalogue: Catalogue, now: d
     for consent in person.consents:
         if not _names(consent, question):
             continue
-        answer = _weigh(consent, question, person, _Rules(catalogue, policy, category), now)
+        answer = _weigh(consent, question, person, rules=_Rules(catalogue, policy, category), now=now)
         if answer.permitted:
             return answer
     return answer
@@ -186,7 +186,7 @@ def _names(consent: Consent, question: Question) -> bool:
     )
 
 
-def _weigh(consent: Consent, question: Question, person: Person, rules: _Rules, now: datetime) -> Decision:
+def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rules, now: datetime) -> Decision:
     law = rules.catalogue.legal_basis(consent.legal_basis, now)
     if not rules.category.selectable:
         return _no(Reason.NOT_SELECTABLE)

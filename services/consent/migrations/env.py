@@ -16,8 +16,7 @@ assert tables.consent.metadata is tables_fence.scope.metadata is metadata  # imp
 
 
 def _migrate(connection: Connection) -> None:
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.commit()
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
     with context.begin_transaction():
         context.run_migrations()
@@ -26,9 +25,8 @@ def _migrate(connection: Connection) -> None:
 async def _online() -> None:
     url = context.config.get_main_option("sqlalchemy.url") or MigrationSettings().migration_database_url
     engine = create_async_engine(url, poolclass=NullPool)
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
         await connection.run_sync(_migrate)
-        await connection.commit()
     await engine.dispose()
 
 
