@@ -101,8 +101,12 @@ def _exchange(issuer: str, code: str, **changed: str) -> httpx2.Response:
 
 async def test_a_citizen_signs_in_and_the_number_is_told_to_consent_alone(issuer: str) -> None:
     keys = KeySet.import_key_set(httpx2.get(f"{issuer}/jwks.json").json())
-    for_consent = jwt.decode(await sign_in(issuer, "pages", REDIRECT, "hans", "consent"), keys, algorithms=["ES256"])
-    for_audit = jwt.decode(await sign_in(issuer, "pages", REDIRECT, "hans", "audit"), keys, algorithms=["ES256"])
+    for_consent = jwt.decode(
+        await sign_in(issuer, "pages", REDIRECT, username="hans", resource="consent"), keys, algorithms=["ES256"]
+    )
+    for_audit = jwt.decode(
+        await sign_in(issuer, "pages", REDIRECT, username="hans", resource="audit"), keys, algorithms=["ES256"]
+    )
     assert for_consent.header["typ"] == "at+jwt"
     assert for_consent.claims["cpr"] == NUMBER
     assert "cpr" not in for_audit.claims
@@ -112,7 +116,7 @@ async def test_a_citizen_signs_in_and_the_number_is_told_to_consent_alone(issuer
 
 async def test_the_tokens_are_what_the_services_believe(issuer: str) -> None:
     verifier = TokenVerifier([TrustedIssuer(issuer)], "consent")
-    caseworker = await verifier.verify(await sign_in(issuer, "pages", REDIRECT, "bif101", "consent"))
+    caseworker = await verifier.verify(await sign_in(issuer, "pages", REDIRECT, username="bif101", resource="consent"))
     assert (caseworker.subject, caseworker.unit, caseworker.roles) == ("bif101", "BIF-KANTEN", {"caseworker"})
     source = await verifier.verify(await client_token(issuer, "fasit", "s3cret", "consent"))
     assert (source.subject, source.roles) == ("fasit", {"source_system"})
@@ -127,7 +131,7 @@ async def test_a_wrong_secret_or_a_foreign_resource_gets_no_token(issuer: str) -
     with pytest.raises(SignInError, match="invalid_request"):
         await client_token(issuer, "fasit", "s3cret", "advis")
     with pytest.raises(SignInError):
-        await sign_in(issuer, "pages", REDIRECT, "nobody", "consent")
+        await sign_in(issuer, "pages", REDIRECT, username="nobody", resource="consent")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,9 @@ async def test_the_system_starts_heals_and_stops(state_dir: Path) -> None:
 async def citizens_and_staff_can_sign_in(system: System) -> None:
     async with httpx2.AsyncClient() as http:
         for username, service, path in (("morten", "consent", "/v1/me"), ("bif101", "advis", "/v1/inbox")):
-            token = await sign_in(system.urls["issuer"], system.login_client, system.login_redirect, username, service)
+            token = await sign_in(
+                system.urls["issuer"], system.login_client, system.login_redirect, username=username, resource=service
+            )
             headers = {"authorization": f"Bearer {token}"}
             assert (await http.get(system.urls[service] + path, headers=headers)).status_code == 200
             assert (await http.get(system.urls[service] + path)).status_code == 401

@@ -41,7 +41,8 @@ async def bring_on(stage: Stage, system: System, http: httpx2.AsyncClient) -> No
     """Sign everyone in and resolve every pseudonym; fills the stage."""
 
     async def person(username: str, service: str) -> Door:
-        token = await sign_in(system.urls["issuer"], system.login_client, system.login_redirect, username, service)
+        issuer, redirect = system.urls["issuer"], system.login_redirect
+        token = await sign_in(issuer, system.login_client, redirect, username=username, resource=service)
         return Door(http, system.urls[service], token)
 
     async def client(name: str, service: str) -> Door:

@@ -14,7 +14,7 @@ class SignInError(Exception):
     """The issuer refused; the text is its own error code."""
 
 
-async def sign_in(issuer_url: str, client_id: str, redirect_uri: str, username: str, resource: str) -> str:
+async def sign_in(issuer_url: str, client_id: str, redirect_uri: str, *, username: str, resource: str) -> str:
     """An access token for `resource`, by authorization code and PKCE, choosing `username` on the page.
 
     Raises SignInError, httpx2.TransportError.
