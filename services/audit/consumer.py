@@ -14,6 +14,7 @@ from libs.common.log import get_logger
 from libs.common.messages import DEAD_LETTER_SUFFIX, seconds
 from services.audit.domain.entry import Person
 from services.audit.handlers import Candidate, append_entries
+from services.audit.handlers_reuse import identity_of, park_reused
 from services.audit.incoming import Incoming, read
 from services.audit.keyring import Keyring
 from services.audit.leaves import LeafMaker, persons_of
@@ -64,17 +65,22 @@ class EntryHandler:
         self, one: Incoming, delivery: Delivery, keys: Mapping[Person, PersonKey], recorded_at: str
     ) -> Candidate:
         leaf = self._maker.make(one.act, recorded_at=recorded_at, keys=keys, numbered=one.numbered, place=one.place)
-        return Candidate(leaf, _parked(one, delivery))
+        parked = _to_operator(delivery, one.rejected) if one.rejected else None
+        return Candidate(leaf, identity_of(one.act.private), parked)
 
     async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Prepared) -> None:
         """Append them. Raises NotYetError when a person was erased meanwhile: the next try makes new keys."""
         try:
-            appended = await append_entries(session, prepared.candidates, maker=self._maker, now=prepared.now)
+            again = await append_entries(session, prepared.candidates, maker=self._maker, now=prepared.now)
         except asyncpg.ForeignKeyViolationError:
             self._keyring.forget()
             raise NotYetError from None
-        if appended < len(deliveries):
-            get_logger().info("entries_seen_before", count=len(deliveries) - appended)
+        if again:
+            repeated = [(prepared.candidates[at], _to_operator(deliveries[at], "number_reused")) for at in again]
+            reused = await park_reused(session, repeated, self._keyring.vault)
+            get_logger().info("entries_seen_before", count=len(again) - reused)
+            if reused:
+                get_logger().error("number_reused", count=reused)
 
     async def _keys(self, persons: set[Person]) -> dict[Person, PersonKey]:
         keys = self._keyring.known(persons)
@@ -93,11 +99,9 @@ def _sliced(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + SLICE] for start in range(0, len(items), SLICE))
 
 
-def _parked(one: Incoming, delivery: Delivery) -> OutgoingRecord | None:
-    """A rejected record as it came, for the operator; its leaf holds the digest."""
-    if one.rejected is None:
-        return None
-    facts = (("dl_reason", one.rejected.encode()), ("dl_service", b"audit"))
+def _to_operator(delivery: Delivery, reason: str) -> OutgoingRecord:
+    """The record as it came, for the operator."""
+    facts = (("dl_reason", reason.encode()), ("dl_service", b"audit"))
     return OutgoingRecord(
         delivery.topic + DEAD_LETTER_SUFFIX, delivery.key, (*delivery.headers, *facts), delivery.value
     )

@@ -28,9 +28,13 @@ class HeadContendedError(NotYetError):
 
 
 class Candidate(NamedTuple):
-    """A prepared leaf that is appended unless its number has come before. `parked`: goes to the operator with it."""
+    """A prepared leaf that is appended unless its number has come before. `parked`: goes to the operator with it.
+
+    `identity` tells its entry from every other.
+    """
 
     leaf: Leaf
+    identity: str | None = None
     parked: OutgoingRecord | None = None
 
 
@@ -41,31 +45,33 @@ class Plan:
     leaves: list[Leaf] = field(default_factory=list)
     marks: dict[store.Lane, numbering.Mark] = field(default_factory=dict)
     parked: list[OutgoingRecord] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
 
 
 async def append_entries(
     session: WriteSession, candidates: Sequence[Candidate], *, maker: LeafMaker, now: datetime
-) -> int:
-    """Append what is new among `candidates`; how many leaves that was. Raises HeadContendedError."""
+) -> list[int]:
+    """Append what is new among `candidates`; the places of those that are not. Raises HeadContendedError."""
     lanes = {_lane(candidate.leaf) for candidate in candidates}
-    return await _append(session, lanes, lambda marks: _admit(candidates, marks, maker, now), now)
+    plan = await _append(session, lanes, lambda marks: _admit(candidates, marks, maker, now), now)
+    return plan.again
 
 
 async def report_gaps(session: WriteSession, *, maker: LeafMaker, now: datetime, grace: timedelta) -> int:
     """Append a `gap.opened` for every hole older than `grace`; how many. Raises HeadContendedError."""
     lanes = set(await store.load_lanes(session))
-    return await _append(session, lanes, lambda marks: _report(marks, maker, now, grace), now)
+    return len((await _append(session, lanes, lambda marks: _report(marks, maker, now, grace), now)).leaves)
 
 
 async def _append(
     session: WriteSession, lanes: set[store.Lane], planned: Callable[[Marks], Plan], now: datetime
-) -> int:
+) -> Plan:
     await store.queue_for_head(session)
     for _ in range(CLAIM_ATTEMPTS_MAX):
         head = await store.load_head(session)
         plan = planned(await store.load_marks(session, lanes))
         if not plan.leaves:
-            return 0
+            return plan
         new, closed = head.extend(leaf.leaf_hash for leaf in plan.leaves)
         if not await store.claim_head(session, head.size, new, now):
             continue
@@ -73,18 +79,19 @@ async def _append(
         await store.write_subtrees(session, closed)
         await store.write_marks(session, new.size, plan.marks)
         await append(session, plan.parked)
-        return len(plan.leaves)
+        return plan
     raise HeadContendedError
 
 
 def _admit(candidates: Sequence[Candidate], marks: Marks, maker: LeafMaker, now: datetime) -> Plan:
     plan = Plan()
     closed: list[Gap] = []
-    for candidate in candidates:
+    for at, candidate in enumerate(candidates):
         lane = _lane(candidate.leaf)
         assert candidate.leaf.numbered is not None
         admission = numbering.admit(plan.marks.get(lane, marks[lane]), candidate.leaf.numbered.number, now)
         if not admission.new:
+            plan.again.append(at)
             continue
         plan.marks[lane] = admission.mark
         plan.leaves.append(candidate.leaf)

@@ -6,9 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.database import Session
+from services.audit.domain.entry import Numbered
 from services.audit.vault import Sealed
 
 _OPENINGS = "SELECT leaf_index, subject_ref, nonce, ct FROM opening WHERE leaf_index = ANY($1::bigint[])"
+
+_NUMBERED = (
+    "SELECT leaf_index, body, producer, generation, lane, number FROM leaf"
+    " JOIN unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[]) AS n (producer, generation, lane, number)"
+    " USING (producer, generation, lane, number)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,19 @@ async def find_entries(session: Session, wanted: Filter, limit: int) -> list[Fou
     rows = list(await session.exec_driver_sql(query, parameters))
     openings = await _openings(session, [row.leaf_index for row in rows])
     return [Found(row.leaf_index, row.body, tuple(openings.get(row.leaf_index, ()))) for row in rows]
+
+
+async def find_numbered(session: Session, wanted: Collection[Numbered]) -> dict[Numbered, Found]:
+    """The entries that have these numbers."""
+    columns = tuple(list(column) for column in zip(*wanted, strict=True))
+    rows = list(await session.exec_driver_sql(_NUMBERED, columns)) if wanted else []
+    openings = await _openings(session, [row.leaf_index for row in rows])
+    return {
+        Numbered(row.producer, row.generation, row.lane, row.number): Found(
+            row.leaf_index, row.body, tuple(openings.get(row.leaf_index, ()))
+        )
+        for row in rows
+    }
 
 
 def _query(wanted: Filter, limit: int) -> tuple[str, tuple[Any, ...]]:

@@ -59,7 +59,7 @@ def _issuer(request: httpx2.Request) -> httpx2.Response:
 
 
 @asynccontextmanager
-async def door(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+async def transport(settings: Settings) -> AsyncIterator[httpx2.ASGITransport]:
     """The application as it is composed, but for the way to its issuers."""
     parts = parts_of(settings)
     app = create(parts)
@@ -67,8 +67,17 @@ async def door(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
         await app.state.verifier.close()
         away = httpx2.AsyncClient(transport=httpx2.MockTransport(_issuer))
         app.state.verifier = TokenVerifier(issuers(settings), settings.audience, client=away)
-        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://audit.test") as client:
-            yield client
+        yield httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        await away.aclose()
     await parts.bell.close()
     await parts.database.close()
+
+
+@asynccontextmanager
+async def door(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A caller's client on that application."""
+    async with (
+        transport(settings) as inside,
+        httpx2.AsyncClient(transport=inside, base_url="http://audit.test") as client,
+    ):
+        yield client

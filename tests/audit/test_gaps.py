@@ -111,7 +111,7 @@ async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryH
         (an_entry(actor="").model_dump_json().encode(), "no_actor"),
         (an_entry(purposes=("A",) * 51).model_dump_json().encode(), "too_large"),
     ],
-    ids=str,
+    ids=["bytes", "list", "large", "not nfc", "member name", "no actor", "purposes"],
 )
 async def test_what_is_wrong_with_an_entry_is_a_code(
     handler: EntryHandler, database: Database, value: bytes, code: str

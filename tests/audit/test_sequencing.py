@@ -32,6 +32,24 @@ async def test_a_redelivered_batch_changes_nothing(handler: EntryHandler, databa
     assert len(await rows(database, "SELECT 1 FROM batch")) == 3  # the empty tree, and one per batch that added
 
 
+async def test_a_number_given_twice_is_parked_and_not_dropped_in_silence(
+    handler: EntryHandler, database: Database
+) -> None:
+    """A producer whose counters went back, as after a restored backup without a new generation."""
+    first, other = an_entry(), an_entry()
+    await ingest(handler, database, [a_delivery(1, first), a_delivery(2, b"{")])
+    await ingest(handler, database, [a_delivery(1, first), a_delivery(1, other, offset=9), a_delivery(2, b"{")])
+    await ingest(handler, database, [a_delivery(2, other, offset=10), a_delivery(3), a_delivery(3, other)])
+    parked = [
+        row.payload
+        for row in await rows(database, "SELECT payload, headers FROM outbox ORDER BY id")
+        if ["dl_reason", "number_reused"] in row.headers
+    ]
+    value = a_delivery(1, other).value
+    assert parked == [value, value, value]
+    assert numbers(await require_whole(database)) == [1, 2, 3]
+
+
 async def test_lanes_generations_and_producers_are_numbered_apart(handler: EntryHandler, database: Database) -> None:
     records = [a_delivery(1), a_delivery(1, lane=4), a_delivery(1, generation=2), a_delivery(1, producer="advis")]
     await ingest(handler, database, records)
