@@ -35,6 +35,7 @@ class FakeConsent:
 
     openings: dict[str, list[Opening]] = field(default_factory=dict)
     not_yet: set[str] = field(default_factory=set)
+    not_yet_times: dict[str, int] = field(default_factory=dict)
     refused: set[UUID] = field(default_factory=set)
     withdrawn: set[tuple[UUID, str, str]] = field(default_factory=set)
     lease_ms: int = 5_000
@@ -69,11 +70,16 @@ class FakeConsent:
         asked = await self._read(request, ArrivalsRequest, SERVICE_TOKEN)
         answers = tuple(
             ArrivalAnswer(event_id=item.event_id, not_yet=True)
-            if item.event_id in self.not_yet
+            if item.event_id in self.not_yet or self._still_late(item.event_id)
             else ArrivalAnswer(event_id=item.event_id, openings=tuple(self.openings.get(item.event_id, ())))
             for item in asked.items
         )
         return _answer(ArrivalsAnswer(items=answers[::-1] if self.shuffles else answers))
+
+    def _still_late(self, event_id: str) -> bool:
+        left = self.not_yet_times.get(event_id, 0)
+        self.not_yet_times[event_id] = left - 1
+        return left > 0
 
     async def preview(self, request: web.Request) -> web.Response:
         asked = await self._read(request, AcquireRequest, SERVICE_TOKEN)

@@ -5,6 +5,7 @@
 3. A record that can never be right is poison, with a code for a reason and nothing of its content.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import get_args
 from uuid import UUID
@@ -32,6 +33,7 @@ from services.advis.reference import Reference
 
 GROUP_CASE_EVENTS = "advis.case-events"
 GROUP_CONSENT_EVENTS = "advis.consent-events"
+NOT_YET_PAUSES_S = (0.002, 0.004, 0.008, 0.016)  # then the consumer's own waiting takes over
 _CHANGES = frozenset(get_args(ConsentChange))
 _ASK_AGAIN = Question("inbox", ADVIS)
 
@@ -48,13 +50,26 @@ class CaseEvents:
         read = [(delivery, self._read(delivery)) for delivery in deliveries]
         asked = [(delivery, taken) for delivery, taken in read if self._reference.event_types[taken.event.type].reveals]
         try:
-            answers = await self._fence.arrivals([_arrival(delivery, taken) for delivery, taken in asked])
+            answers = await self._answers([_arrival(delivery, taken) for delivery, taken in asked])
         except ConsentUnavailableError as error:
             raise NotYetError from error
-        if any(answer.not_yet for answer in answers):
-            raise NotYetError
         openings = {delivery.offset: _openings(answer) for (delivery, _), answer in zip(asked, answers, strict=True)}
         return [Arrived(taken, openings.get(delivery.offset, ())) for delivery, taken in read]
+
+    async def _answers(self, arrivals: Sequence[Arrival]) -> list[ArrivalAnswer]:
+        """Consent reads the same bus and is often a moment behind: what is late is asked for again, alone."""
+        answers = await self._fence.arrivals(arrivals)
+        for pause_s in NOT_YET_PAUSES_S:
+            late = [place for place, answer in enumerate(answers) if answer.not_yet]
+            if not late:
+                return answers
+            await asyncio.sleep(pause_s)
+            again = await self._fence.arrivals([arrivals[place] for place in late])
+            for place, answer in zip(late, again, strict=True):
+                answers[place] = answer
+        if any(answer.not_yet for answer in answers):
+            raise NotYetError
+        return answers
 
     async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: list[Arrived]) -> None:
         """One transaction for the whole batch. Raises PoisonRecordError."""

@@ -148,6 +148,17 @@ async def test_not_yet_and_consent_out_of_reach_leave_everything_as_it_was(troub
     assert await value(database, "SELECT count(*) FROM inbox") == 0
 
 
+async def test_an_event_that_consent_is_a_moment_behind_for_is_asked_about_again_alone(intake, consent, database):
+    citizen = uuid4()
+    early, late = treatment_started(citizen), treatment_started(citizen)
+    consent.openings |= {one.id: [opening(citizen)] for one in (early, late)}
+    consent.not_yet_times[late.id] = 2
+    await intake.take(case_opened(citizen), early, late)
+    assert await value(database, COUNT) == 2
+    asked = [[item.event_id for item in call.items] for call in consent.calls["/v1/arrivals"]]
+    assert asked == [[early.id, late.id], [late.id], [late.id]]
+
+
 async def test_openings_answered_out_of_order_are_never_mixed_up(intake, consent):
     """The place ties an answer to its event: an id alone may be shared by two sources."""
     consent.shuffles = True

@@ -160,6 +160,15 @@ async def test_after_a_withdrawal_no_doorbell_rings_and_the_notification_is_gone
     assert [row.state for row in await bells(database)] == ["cancelled"]
 
 
+async def test_one_citizens_withdrawal_silences_no_other_doorbell(doorbells, intake, receiver, consent, database):
+    gone, kept = await intake.advis(), await intake.advis(case_reference="BIF-26-1002")
+    consent.withdraw(UUID(gone.subject), PURPOSE, RECIPIENT)
+    await ring(doorbells)
+    assert len(receiver.rung) == 1
+    found = await rows(database, "SELECT event_id, d.state FROM doorbell d JOIN notification USING (notification_id)")
+    assert {row.event_id: row.state for row in found} == {gone.id: "cancelled", kept.id: "rung"}
+
+
 async def test_a_retry_takes_a_new_permit_and_repeats_the_same_bytes_and_id(
     doorbells, intake, receiver, consent, settlements, database
 ):
