@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, BaseModel
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
-from libs.common.database import Database, clock
 from libs.common.permits import (
     AcquireAnswer,
     AcquireRequest,
@@ -30,7 +29,7 @@ from libs.common.permits import (
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from services.consent import fence, fence_arrivals, fence_holders, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
-from services.consent.api_transaction import committed
+from services.consent.api_transaction import committed, looked_up
 from services.consent.settings import Settings
 
 BATCH_BYTES_MAX = 512 * 1024
@@ -57,8 +56,7 @@ class OpenHolders(BaseModel):
 @router.post("/v1/arrivals", response_model=ArrivalsAnswer, dependencies=[Depends(require("advis"))])
 async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
     """Which openings these case events have now, in order; `not_yet` where consent is behind the bus."""
-    async with _database(request).read() as session:
-        items = await fence_arrivals.answer_arrivals(session, body.items)
+    items = await looked_up(request, lambda session: fence_arrivals.answer_arrivals(session, body.items))
     return _json(ArrivalsAnswer(items=tuple(items)))
 
 
@@ -82,8 +80,7 @@ async def acquire(
 async def preview(request: Request, body: AcquireRequest) -> Response:
     """Which of these would be granted now. Permits nothing."""
     _check(body.items)
-    async with _database(request).read() as session:
-        would = await fence.preview(session, body.items, now=await clock(session)) if body.items else []
+    would = await looked_up(request, lambda session: fence.preview(session, body.items))
     return _json(PreviewAnswer(would_grant=tuple(would)))
 
 
@@ -113,8 +110,7 @@ async def register(
 @router.get("/v1/holders", dependencies=[Depends(require("operator"))])
 async def holders(request: Request) -> OpenHolders:
     """Every holder that is not confirmed dead: what a withdrawal that stays `202` may be waiting for."""
-    async with _database(request).read() as session:
-        living = await store_holders.read_living(session)
+    living = await looked_up(request, store_holders.read_living)
     return OpenHolders(
         holders=tuple(
             OpenHolder(
@@ -137,8 +133,7 @@ async def orders(
 ) -> FenceOrders:
     """Which incarnations of this slot of mine are to be killed, reaped and confirmed dead."""
     _supervisor_of(caller, slot)
-    async with _database(request).read() as session:
-        return FenceOrders(holder_ids=await store_holders.read_orders(session, slot))
+    return FenceOrders(holder_ids=await looked_up(request, lambda session: store_holders.read_orders(session, slot)))
 
 
 @router.post("/v1/holders/{holder_id}:dead", status_code=204)
@@ -174,11 +169,6 @@ def _check(items: Sequence[PermitItem]) -> None:
     """One answer per id: what is twice in a batch has no one meaning."""
     if len({item.permit_id for item in items}) != len(items):
         raise InvalidError("items", "must not hold a permit_id twice")
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
 
 
 def _json(answer: BaseModel) -> Response:

@@ -13,8 +13,8 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
 from libs.common.auth import bearer, require
-from libs.common.database import Database
 from libs.common.problems import UnauthenticatedError
+from services.consent.api_transaction import looked_up
 from services.consent.fence_holders import digest
 from services.consent.store_holders import read_credential
 
@@ -44,9 +44,7 @@ class HolderToken(SecurityBase):
         if token is None:
             raise UnauthenticatedError
         holder_id, secret = _parts(token)
-        database: Database = request.app.state.database
-        async with database.read() as session:
-            expected = await read_credential(session, holder_id)
+        expected = await looked_up(request, lambda session: read_credential(session, holder_id))
         if not compare_digest(digest(secret), expected or b""):
             raise UnauthenticatedError(presented=True)
         return holder_id

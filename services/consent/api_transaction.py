@@ -4,7 +4,8 @@ A deadlock is repeated from the start with the same ids, which every act of ours
 leaves us not knowing, or unable, is a 503: the caller repeats the same ids, and nothing is disclosed meanwhile (P9).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -12,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 
-from libs.common.database import CommitUncertainError, Database, WriteSession
+from libs.common.database import CommitUncertainError, Database, ReadSession, WriteSession
 from libs.common.problems import UnavailableError
 
 DEADLOCK_TRIES_MAX = 5
 _DEADLOCK = "40P01"
 _AWAY = ("08", "53", "55P03", "57")  # connection, resources, lock timeout, operator intervention or statement timeout
+_IDLE = "25P03"  # the session was ended because this process paused in a transaction
 
 AnswerT = TypeVar("AnswerT")
 
@@ -27,20 +29,38 @@ async def committed(request: Request, work: Callable[[WriteSession], Awaitable[A
     database: Database = request.app.state.database
     for _ in range(DEADLOCK_TRIES_MAX):
         try:
-            async with database.write() as session:
-                answer = await work(session)
+            with available():
+                async with database.write() as session:
+                    answer = await work(session)
         except (asyncpg.PostgresError, DBAPIError) as error:
-            state = _sqlstate(error)
-            if state == _DEADLOCK:
+            if _sqlstate(error) == _DEADLOCK:
                 continue
-            if state.startswith(_AWAY):
-                raise UnavailableError from error
             raise
-        except (CommitUncertainError, PoolTimeoutError, OSError, asyncpg.InterfaceError) as error:
-            raise UnavailableError from error
         request.app.state.bell.ring()
         return answer
     raise UnavailableError
+
+
+async def looked_up(request: Request, work: Callable[[ReadSession], Awaitable[AnswerT]]) -> AnswerT:
+    """Run `work`, which reads only. Raises UnavailableError, and what `work` raises."""
+    database: Database = request.app.state.database
+    with available():
+        async with database.read() as session:
+            return await work(session)
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """What a database that is away, or gives no answer, is to the caller: UnavailableError."""
+    try:
+        yield
+    except (CommitUncertainError, PoolTimeoutError, OSError, asyncpg.InterfaceError) as error:
+        raise UnavailableError from error
+    except (asyncpg.PostgresError, DBAPIError) as error:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or _sqlstate(error).startswith((*_AWAY, _IDLE)):
+            raise UnavailableError from error
+        raise
 
 
 def _sqlstate(error: Exception) -> str:

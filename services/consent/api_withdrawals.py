@@ -18,7 +18,7 @@ from libs.common.messages import Code
 from libs.common.problems import NotFoundError
 from services.consent import drain, store_receipts, store_withdrawals, withdrawals
 from services.consent.api_acting import Acting, ActingCitizen
-from services.consent.api_transaction import committed
+from services.consent.api_transaction import available, committed
 from services.consent.api_translation import translated
 from services.consent.receipts import Signer
 from services.consent.schemas import Answer, IdempotencyKey, Request
@@ -118,32 +118,35 @@ async def lift(request: HttpRequest, by: ActingCitizen, refusal_id: UUID) -> Lif
 async def read_withdrawal(request: HttpRequest, by: ActingCitizen, withdrawal_id: UUID) -> Response:
     """Whether it is drained: looked at now, not remembered."""
     database: Database = request.app.state.database
-    async with database.read() as session:
-        withdrawal = await store_withdrawals.read(session, by.borger_id, withdrawal_id)
-    if withdrawal is None:
-        raise NotFoundError
-    await drain.look(database, withdrawal, _limits(request))
-    return await _answer(database, withdrawal)
+    with available():
+        async with database.read() as session:
+            withdrawal = await store_withdrawals.read(session, by.borger_id, withdrawal_id)
+        if withdrawal is None:
+            raise NotFoundError
+        await drain.look(database, withdrawal, _limits(request))
+        return await _answer(database, withdrawal)
 
 
 async def wait_for_narrowing(request: HttpRequest, response: Response, borger_id: UUID, consent_id: UUID) -> None:
     """Let the answer to a consent to less than before wait for the drain; `202` and where to ask when it takes long."""
     database: Database = request.app.state.database
-    async with database.read() as session:
-        narrowing = await store_withdrawals.read_of_object(session, borger_id, Act.NARROWING, consent_id)
-    if narrowing is not None and not await drain.drain(database, narrowing, _limits(request)):
-        response.status_code = 202
-        _point_to_status(response, narrowing)
+    with available():
+        async with database.read() as session:
+            narrowing = await store_withdrawals.read_of_object(session, borger_id, Act.NARROWING, consent_id)
+        if narrowing is not None and not await drain.drain(database, narrowing, _limits(request)):
+            response.status_code = 202
+            _point_to_status(response, narrowing)
 
 
 async def _drained_answer(request: HttpRequest, withdrawal: Withdrawal, prefer: str) -> Response:
     """Wait for the drain, unless the caller prefers not to; then answer what is written down."""
     database: Database = request.app.state.database
     asynchronous = "respond-async" in {word.strip().lower() for word in prefer.split(",")}
-    if not asynchronous:
-        await drain.drain(database, withdrawal, _limits(request))
-        request.app.state.bell.ring()
-    response = await _answer(database, withdrawal)
+    with available():
+        if not asynchronous:
+            await drain.drain(database, withdrawal, _limits(request))
+            request.app.state.bell.ring()
+        response = await _answer(database, withdrawal)
     if asynchronous:
         response.headers["Preference-Applied"] = "respond-async"
     return response

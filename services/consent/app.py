@@ -28,6 +28,7 @@ from services.consent import (
     drain,
     store_catalogue,
     worker_expiry,
+    worker_permits,
 )
 from services.consent.consumer import GROUP, LifecycleHandler
 from services.consent.cpr_vault import Vault
@@ -138,6 +139,10 @@ async def _drain(parts: Parts) -> None:
     await drain.keep_draining(parts.database, drain.limits_of(parts.settings))
 
 
+async def _forget(parts: Parts) -> None:
+    await worker_permits.keep_forgetting(parts.database)
+
+
 async def _sweep(parts: Parts) -> None:
     await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings)
 
@@ -147,5 +152,5 @@ ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},
     "relay": {"relay": _relay},
-    "worker": {"drain": _drain, "expiry": _sweep},
+    "worker": {"drain": _drain, "expiry": _sweep, "permits": _forget},
 }

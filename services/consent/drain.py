@@ -22,7 +22,7 @@ from services.consent.settings import Settings
 from services.consent.store_withdrawals import Withdrawal
 
 FENCE_REASON = "withdrawal_waits"
-SWEEP_BATCH_MAX = 100  # withdrawals looked at in one round of the worker
+SWEEP_PAGE = 100  # withdrawals read at a time by the worker
 
 _log = get_logger()
 
@@ -85,11 +85,16 @@ async def keep_draining(database: Database, limits: DrainLimits) -> None:
 
 
 async def sweep(database: Database, limits: DrainLimits) -> None:
-    """Look once at each of the oldest withdrawals not drained."""
-    async with database.read() as session:
-        draining = await store_withdrawals.read_draining(session, limit=SWEEP_BATCH_MAX)
-    for withdrawal in draining:
-        await look(database, withdrawal, limits)
+    """Look once at every withdrawal not drained: one that waits for long keeps none behind it waiting."""
+    last: Withdrawal | None = None
+    while True:
+        async with database.read() as session:
+            draining = await store_withdrawals.read_draining(session, last, limit=SWEEP_PAGE)
+        for withdrawal in draining:
+            await look(database, withdrawal, limits)
+        if len(draining) < SWEEP_PAGE:
+            return
+        last = draining[-1]
 
 
 async def _write_drained(database: Database, withdrawal: Withdrawal) -> None:

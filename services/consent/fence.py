@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from libs.common.database import ReadSession, WriteSession
+from libs.common.database import ReadSession, WriteSession, clock
 from libs.common.outbox import append
 from libs.common.permits import Permit, PermitItem, SettleItem
 from services.consent import fence_records, store_holders, store_permits, store_scopes, store_uses
@@ -75,8 +75,9 @@ async def acquire(
     ]
 
 
-async def preview(session: ReadSession, items: Sequence[PermitItem], *, now: datetime) -> list[UUID]:
+async def preview(session: ReadSession, items: Sequence[PermitItem]) -> list[UUID]:
     """Which of these would be granted now. An opinion: nothing is locked, written or permitted."""
+    now = await clock(session)
     snapshot = await load_snapshot(session, _persons(items))
     verdicts = (_verdict(item, snapshot, now, 1) for item in items)
     return [verdict.item.permit_id for verdict in verdicts if isinstance(verdict, Yes)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,10 @@ SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[])
 _SELECT = f"SELECT {_COLUMNS} FROM withdrawal WHERE"  # noqa: S608 - constants only
 _OF_OBJECT = f"{_SELECT} borger_id = $1 AND object_id = $2 AND act = $3"
 _READ = f"{_SELECT} borger_id = $1 AND withdrawal_id = $2"
-_DRAINING = f"{_SELECT} drained_at IS NULL ORDER BY registered_at LIMIT $1"
+_DRAINING = (
+    f"{_SELECT} drained_at IS NULL AND (registered_at, withdrawal_id) > ($1, $2)"
+    " ORDER BY registered_at, withdrawal_id LIMIT $3"
+)
 _DRAINED = """
 UPDATE withdrawal SET drained_at = clock_timestamp() WHERE withdrawal_id = $1 AND drained_at IS NULL
 RETURNING drained_at
@@ -88,9 +91,12 @@ async def mark_drained(session: WriteSession, withdrawal_id: UUID) -> datetime |
     return moment
 
 
-async def read_draining(session: ReadSession, *, limit: int) -> list[Withdrawal]:
-    """The oldest withdrawals that nobody has seen drained."""
-    return [_withdrawal(row) for row in await driver(session).fetch(_DRAINING, limit)]
+async def read_draining(session: ReadSession, after: Withdrawal | None, *, limit: int) -> list[Withdrawal]:
+    """Those that nobody has seen drained, oldest first, from the one `after` on."""
+    since = (
+        (datetime.min.replace(tzinfo=UTC), UUID(int=0)) if after is None else (after.registered_at, after.withdrawal_id)
+    )
+    return [_withdrawal(row) for row in await driver(session).fetch(_DRAINING, *since, limit)]
 
 
 def _withdrawal(row: Sequence[Any]) -> Withdrawal:

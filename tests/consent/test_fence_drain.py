@@ -14,6 +14,7 @@ from services.consent.store_idempotency import KeyReusedError
 from services.consent.store_permits import purge
 from services.consent.store_withdrawals import Withdrawal
 from services.consent.withdrawals import NoSuchConsentError
+from services.consent.worker_permits import forget
 from tests.consent.fence_world import LIMITS, PURPOSE, RECIPIENT, World, a_consent
 
 DAY = timedelta(days=1)
@@ -233,6 +234,17 @@ async def test_the_worker_drains_what_nobody_waits_for(world: World) -> None:
     assert await _drained_at(world, withdrawal) is not None
 
 
+async def test_one_that_waits_for_long_keeps_none_behind_it_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "SWEEP_PAGE", 1)
+    _, _, _, stuck = await _in_flight(world)
+    behind = [await world.withdraw(await world.grant(await world.citizen())) for _ in range(2)]
+    await drain.sweep(world.database, LIMITS)
+    assert await _drained_at(world, stuck) is None
+    assert all([await _drained_at(world, withdrawal) for withdrawal in behind])
+
+
 async def test_a_crash_between_commit_and_answer_is_harmless(world: World) -> None:
     """What was committed is found by whoever asks next, and waited for as it was."""
     _, holder_id, permit_id, withdrawal = await _in_flight(world)
@@ -247,9 +259,12 @@ async def test_a_crash_between_commit_and_answer_is_harmless(world: World) -> No
     await restarted.database.close()
 
 
-async def test_ended_permits_are_forgotten_after_a_day_and_not_before(world: World) -> None:
+async def test_ended_permits_are_forgotten_after_a_day_and_open_ones_never(world: World) -> None:
     _, holder_id, permit_id, _ = await _in_flight(world)
+    _, _, open_id, _ = await _in_flight(world)
     await world.settle(holder_id, permit_id)
-    assert await world.write(lambda s: purge(s, older_than=DAY, limit=100)) == 0
-    await world.execute("UPDATE permit SET ended_at = now() - interval '25 hours'")
-    assert await world.write(lambda s: purge(s, older_than=DAY, limit=100)) == 1
+    await forget(world.database)
+    assert await world.state(permit_id) == "settled"
+    await world.execute("UPDATE permit SET ended_at = now() - interval '25 hours' WHERE state = 'settled'")
+    await forget(world.database)
+    assert (await world.state(permit_id), await world.state(open_id)) == (None, "open")

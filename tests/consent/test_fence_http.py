@@ -1,5 +1,8 @@
 """The fence's HTTP door: who may knock with which credential, and what a batch may hold."""
 
+from pathlib import Path
+from uuid import uuid4
+
 import asyncpg
 import pytest
 from starlette.requests import Request
@@ -7,12 +10,13 @@ from starlette.requests import Request
 from libs.common.problems import UnavailableError
 from services.consent.api_transaction import DEADLOCK_TRIES_MAX, committed
 from tests.consent import issuer
-from tests.consent.door import Door
+from tests.consent.door import Door, opened
 from tests.consent.fence_door import (
     ADVIS,
     OPERATOR,
     SLOT,
     acquire,
+    event,
     granted,
     holder,
     in_flight,
@@ -176,3 +180,16 @@ async def test_a_deadlock_is_repeated_and_one_that_does_not_end_is_unavailable(d
     with pytest.raises(UnavailableError):
         await committed(request, lambda _: deadlocks(DEADLOCK_TRIES_MAX))
     assert len(tries) == DEADLOCK_TRIES_MAX
+
+
+async def test_with_the_database_away_nothing_is_disclosed_and_the_caller_is_to_ask_again(
+    secrets_folder: Path,
+) -> None:
+    async with opened("postgresql+asyncpg://nobody:none@127.0.0.1:1/none", secrets_folder) as away:
+        body = {"items": [event(uuid4())]}
+        for answer in (
+            await away.call("POST", "/v1/arrivals", ADVIS, json=body),
+            await away.call("POST", "/v1/permits:acquire", f"{uuid4()}.secret", json={"items": []}),
+            await away.call("POST", f"/v1/holders/{uuid4()}:dead", supervisor(), json=PROOF),
+        ):
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
