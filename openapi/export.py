@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from libs.common import messages, permits
 from openapi.applications import applications
+from openapi.states import diagrams
 
 HERE = Path(__file__).parent
 SCHEMAS: dict[str, type[BaseModel]] = {
@@ -33,6 +34,7 @@ def specifications() -> dict[Path, str]:
     for name, model in SCHEMAS.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:samtykkebro:schema:{name}"}
         texts[HERE / "schemas" / f"{name}.json"] = _stable(schema | model.model_json_schema())
+    texts[HERE.parent / "docs" / "states.md"] = diagrams()
     return texts
 
 

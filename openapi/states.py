@@ -1,0 +1,43 @@
+"""The state diagrams of the documentation, drawn from the tables that the code runs on (law 4)."""
+
+from collections.abc import Iterable, Iterator
+
+from services.advis.domain import delivery, notification
+from services.consent.domain.consent import TRANSITIONS
+from services.consent.domain.fence import PERMIT_TRANSITIONS
+
+HEAD = """# States
+
+Drawn from the transitions tables by `make specifications`; a test fails when they differ. Nothing else may change a status.
+"""
+
+
+def diagrams() -> str:
+    """The whole page in Markdown, one Mermaid diagram per thing that has a status."""
+    sections = {
+        "A consent (`services/consent/domain/consent.py`)": sorted(
+            (str(old), str(new), "") for old, news in TRANSITIONS.items() for new in news
+        ),
+        "A permit (`services/consent/domain/fence.py`)": sorted(
+            (str(old), str(new), "") for old, news in PERMIT_TRANSITIONS.items() for new in news
+        ),
+        "A notification (`services/advis/domain/notification.py`)": _acts(notification.TRANSITIONS.items()),
+        "A doorbell (`services/advis/domain/delivery.py`)": _acts(delivery.TRANSITIONS.items()),
+    }
+    return HEAD + "".join(f"\n## {title}\n\n{_mermaid(edges)}" for title, edges in sections.items())
+
+
+def _acts(table: Iterable[tuple[tuple[str, str], str]]) -> list[tuple[str, str, str]]:
+    """(state, act) → state as edges; an act that changes nothing is not drawn."""
+    return sorted((str(old), str(new), str(act)) for (old, act), new in table if old != new)
+
+
+def _mermaid(edges: list[tuple[str, str, str]]) -> str:
+    return "\n".join(["```mermaid", "stateDiagram-v2", *_lines(edges), "```", ""])
+
+
+def _lines(edges: list[tuple[str, str, str]]) -> Iterator[str]:
+    for old, new, act in edges:
+        yield f"    {old} --> {new}{f' : {act}' if act else ''}"
+    for final in sorted({new for _, new, _ in edges} - {old for old, _, _ in edges}):
+        yield f"    {final} --> [*]"
