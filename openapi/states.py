@@ -8,7 +8,8 @@ from services.consent.domain.fence import PERMIT_TRANSITIONS
 
 HEAD = """# States
 
-Drawn from the transitions tables by `make specifications`; a test fails when they differ. Nothing else may change a status.
+Drawn from the transitions tables by `make specifications`; a test fails when they differ.
+Nothing else may change a status.
 """
 
 
