@@ -25,6 +25,10 @@ from services.advis.reference import Reference
 
 Key = tuple[str, str]
 
+# Events between two rounds of statements. The server ends a transaction that is silent for half a second (fence.md §2),
+# and a busy machine must not need that long to think about one step.
+STEP = 50
+
 
 @dataclass(frozen=True, slots=True)
 class CaseEvent:
@@ -79,6 +83,13 @@ async def take_in(session: WriteSession, batch: Sequence[Arrived], reference: Re
 
     In the order of the batch: an event sees every case change before it. Raises CaseOwnerError.
     """
+    made = 0
+    for start in range(0, len(batch), STEP):
+        made += await _take_in_step(session, batch[start : start + STEP], reference, now)
+    return made
+
+
+async def _take_in_step(session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime) -> int:
     new = set(await first_seen_of(session, [arrived.case_event.key for arrived in batch]))
     fresh = []
     for arrived in batch:
