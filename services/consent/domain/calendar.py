@@ -4,12 +4,14 @@ A birthday, a validity date and an age change at Danish midnight, wherever the m
 """
 
 from datetime import date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 DENMARK = ZoneInfo("Europe/Copenhagen")
 MONTHS_IN_YEAR = 12
 
 
+@lru_cache(maxsize=256)  # one decision asks for the same moment's date a dozen times, a batch a thousand
 def danish_date(moment: datetime) -> date:
     """The calendar date in Denmark at an aware moment."""
     return moment.astimezone(DENMARK).date()
