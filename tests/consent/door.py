@@ -57,7 +57,7 @@ class Door:
     shown: dict[str, Any] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx2.Response:
-        """One call. A 503 is repeated with the same ids, as the answer asks: a starved machine loses its transaction."""
+        """One call; a 503 is repeated with the same ids, as it asks: a starved machine loses its transaction."""
         headers = dict(options.pop("headers", {}))
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

@@ -1,5 +1,6 @@
 """Who is who, what a citizen reads about themselves, and the keys they take elsewhere."""
 
+import asyncio
 import base64
 import json
 import time
@@ -30,6 +31,13 @@ async def test_a_number_has_one_pseudonym_for_source_system_and_citizen_alike(do
     me = await door.citizen(cpr)
     assert first.json()["borger_id"] == hyphened.json()["borger_id"] == str(me.borger_id)
     assert (await resolve(door, adult())).json() != first.json()
+
+
+async def test_of_many_who_ask_at_once_about_one_unknown_number_all_get_one_pseudonym(door: Door):
+    cpr = adult()
+    answers = await asyncio.gather(*(resolve(door, cpr) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == len(await door.rows("SELECT 1 FROM citizen")) == 1
 
 
 async def test_every_resolution_is_on_the_record_without_the_number(door: Door):

@@ -42,6 +42,14 @@ def test_an_act_is_possible_exactly_where_the_table_says_so(before: Status, afte
             ACTS[after](consent)
 
 
+def test_the_table_is_the_diagram_in_the_readme():
+    assert {before: sorted(after) for before, after in TRANSITIONS.items() if after} == {
+        "requested": ["active", "closed", "declined", "pending_signature"],
+        "pending_signature": ["active", "closed", "declined", "expired", "withdrawn"],
+        "active": ["closed", "expired", "withdrawn"],
+    }
+
+
 def test_what_has_ended_never_moves_again_and_everything_else_can_end():
     assert {status for status in Status if not TRANSITIONS[status]} == ENDED
     assert all(TRANSITIONS[status] & ENDED for status in set(Status) - ENDED)

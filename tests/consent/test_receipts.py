@@ -1,5 +1,6 @@
 """P5: receipts that anybody can verify offline, with somebody else's code (joserfc and rfc8785)."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -71,6 +72,19 @@ async def test_receipts_of_a_citizen_form_a_chain_and_each_citizen_has_their_own
     assert [item["previous_receipt_sha256"] for item in said] == previous
     [mortens] = await door.rows("SELECT sequence FROM receipt WHERE borger_id = $1", morten.borger_id)
     assert mortens["sequence"] == 1
+
+
+async def test_acts_at_once_in_different_scopes_make_one_chain_without_a_fork(door: Door):
+    peter = await door.citizen()
+    await door.text("KOORDINERING")
+    units = ("SOF-BCV", "SOF-BCH", "SOF-RUSMIDDEL", "SOF-PSYKIATRI", "SOF-HJEMLOESE", "SOF-BOLIG-BESK")
+    answers = await asyncio.gather(*(door.grant(peter, recipient_unit=unit) for unit in units))
+    assert {answer.status_code for answer in answers} == {201}
+    chain = [row["jws"] for row in await door.rows("SELECT jws FROM receipt ORDER BY sequence")]
+    said = [opened(receipt, await keys(door)) for receipt in chain]
+    assert [item["sequence"] for item in said] == [1, 2, 3, 4, 5, 6]
+    hashes = [hashlib.sha256(receipt.encode()).hexdigest() for receipt in chain]
+    assert [item["previous_receipt_sha256"] for item in said] == [None, *hashes[:-1]]
 
 
 async def test_a_renewal_and_a_withdrawal_have_receipts_of_their_own_kind(door: Door):
