@@ -35,7 +35,7 @@ TOKEN_BYTES_MAX = 8192
 KEYS_FRESH_S = 300  # a withdrawn key is forgotten within this
 KEYS_STALE_S = 3600  # and this long known keys serve while the issuer is away
 REFETCH_S = 10
-REFETCH_AFTER_FAILURE_S = 1
+REFETCH_AFTER_FAILURE_S = 1  # while there are no keys at all; else an issuer that hangs would hold every call
 VERIFIED_S_MAX = 60  # a verified token is believed this long without verifying its signature again
 VERIFIED_MAX = 4096  # tokens
 FETCH_TIMEOUT_S = 5.0
@@ -108,7 +108,7 @@ class _Keys:
             self._next_fetch = self._fetched + REFETCH_S
         except (httpx2.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
             _log.warning("issuer_keys_unavailable", error=type(error).__name__)
-            self._next_fetch = self._clock() + REFETCH_AFTER_FAILURE_S
+            self._next_fetch = self._clock() + (REFETCH_S if self._keys else REFETCH_AFTER_FAILURE_S)
 
     async def _fetch(self) -> dict[str, jwk.Key]:
         url = self.issuer.jwks_url or await self._discover()

@@ -158,7 +158,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(BodyLimit, bytes_max=body_bytes_max)  # innermost: Starlette's limit steers by an exception
     app.add_middleware(UnforeseenErrors)
-    app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
     app.add_middleware(Edge)  # added last, so it is the outermost
     return app

@@ -1,0 +1,159 @@
+"""The edge of every service: correlation, limits, headers, and an answer that is cut when it cannot be finished."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+
+from libs.common import log, web
+from libs.common.log import current_correlation
+from libs.common.web import BODY_BYTES_MAX, ResponseCutError, correlation_id, create_app
+
+router = APIRouter()
+
+
+@router.post("/size")
+async def size(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+@router.post("/wide", max_body_size=2 * BODY_BYTES_MAX)
+async def wide(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+@router.post("/model")
+async def model(body: dict[str, str]) -> dict[str, int]:
+    return {"items": len(body)}
+
+
+@router.post("/unread")
+async def unread() -> dict[str, bool]:
+    return {"done": True}
+
+
+@router.get("/correlation")
+async def correlation() -> dict[str, str | None]:
+    return {"correlation": current_correlation()}
+
+
+@router.get("/cached")
+async def cached() -> PlainTextResponse:
+    return PlainTextResponse("public", headers={"Cache-Control": "max-age=60"})
+
+
+@router.get("/cut")
+async def cut() -> StreamingResponse:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half of "
+        raise RuntimeError("the other half")
+
+    return StreamingResponse(half())
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    log.configure("door", "api")
+    app = create_app(title="Door", version="1", service="door", lifespan=_lifespan, routers=[router])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test") as client:
+        yield client
+
+
+def _chunks(total: int) -> Iterator[bytes]:
+    for start in range(0, total, 1000):
+        yield b"x" * min(1000, total - start)
+
+
+async def _chunked(total: int) -> AsyncIterator[bytes]:
+    for chunk in _chunks(total):
+        yield chunk
+
+
+async def test_a_body_of_exactly_the_limit_is_read(http) -> None:
+    answer = await http.post("/size", content=b"x" * BODY_BYTES_MAX)
+    assert answer.json() == {"bytes": BODY_BYTES_MAX}
+    assert (await http.post("/size", content=_chunked(BODY_BYTES_MAX))).json() == {"bytes": BODY_BYTES_MAX}
+
+
+@pytest.mark.parametrize("path", ["/size", "/model", "/unread"])
+async def test_a_body_beyond_the_limit_is_refused_as_a_problem_also_where_nobody_reads_it(http, path: str) -> None:
+    answer = await http.post(path, content=b"x" * (BODY_BYTES_MAX + 1))
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:samtykkebro:problem:too-large"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Connection"] == "close"
+    assert answer.headers["X-Correlation-ID"]
+
+
+@pytest.mark.parametrize("path", ["/size", "/model"])
+async def test_a_chunked_body_that_announces_no_length_meets_the_same_limit(http, path: str) -> None:
+    answer = await http.post(path, content=_chunked(BODY_BYTES_MAX + 1))
+    assert "Content-Length" not in answer.request.headers
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+
+
+async def test_a_length_that_lies_low_does_not_open_the_limit(http) -> None:
+    answer = await http.post("/size", content=_chunked(BODY_BYTES_MAX + 1), headers={"Content-Length": "10"})
+    assert answer.status_code == 413
+
+
+async def test_a_route_may_have_a_wider_limit_of_its_own_and_no_wider(http) -> None:
+    assert (await http.post("/wide", content=_chunked(2 * BODY_BYTES_MAX))).status_code == 200
+    assert (await http.post("/wide", content=_chunked(2 * BODY_BYTES_MAX + 1))).status_code == 413
+
+
+async def test_a_well_formed_correlation_id_is_passed_on(http) -> None:
+    answer = await http.get("/correlation", headers={"X-Correlation-ID": "abc-DEF-123"})
+    assert answer.json() == {"correlation": "abc-DEF-123"}
+    assert answer.headers["X-Correlation-ID"] == "abc-DEF-123"
+    assert current_correlation() is None  # nothing is left behind
+
+
+DASHED = "61" + "0158" + "-" + "5123"
+
+
+@pytest.mark.parametrize("given", ["", "short", "x" * 65, "with space", "new\tline", "semi;colon", "æøåæøåæø", DASHED])
+async def test_any_other_correlation_id_is_replaced_by_a_new_one(http, given: str) -> None:
+    answer = await http.get("/correlation", headers={"X-Correlation-ID": given.encode()})
+    assert UUID(answer.json()["correlation"]).version == 4
+    assert answer.headers["X-Correlation-ID"] == answer.json()["correlation"]
+
+
+def test_a_uuid_is_never_mistaken_for_a_cpr_number() -> None:
+    given = "12345678-9012-4345-8901-123456789012"
+    assert correlation_id(given) == given
+    assert correlation_id(f"case-{DASHED}") != f"case-{DASHED}"
+
+
+async def test_nothing_is_stored_framed_sniffed_or_referred_unless_a_route_says_so(http) -> None:
+    answer = await http.get("/correlation")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert (await http.get("/cached")).headers.get_list("Cache-Control") == ["max-age=60"]
+
+
+async def test_an_answer_that_breaks_after_its_first_byte_is_cut_and_never_made_to_look_whole(http, capfd) -> None:
+    with pytest.raises(ResponseCutError) as cut_off:
+        await http.get("/cut")
+    assert cut_off.value.__suppress_context__
+    assert "the other half" not in capfd.readouterr().out
+
+
+async def test_pages_that_load_scripts_from_elsewhere_are_off(http) -> None:
+    assert (await http.get("/docs")).status_code == (await http.get("/redoc")).status_code == 404
+    assert (await http.get("/openapi.json")).status_code == 200
+
+
+def test_no_layer_is_the_slow_kind() -> None:
+    assert not hasattr(web, "BaseHTTPMiddleware")
