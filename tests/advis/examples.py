@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy.exc import DBAPIError
+
 from libs.common import permits as wire
 from libs.common.bus import Delivery
 from libs.common.cloudevents import CloudEvent, to_headers
@@ -68,6 +70,17 @@ def consent_changed(borger_id: UUID, kind: str = "samtykke.tilbagekaldt", recipi
     return deliveries([told], topic=CONSENT_EVENTS)[0]
 
 
+async def in_transaction(database: Database, handler: Any, batch: Sequence[Delivery], prepared: Any) -> None:
+    """Handle a batch as the consumer does, which repeats what a busy machine or a lost connection has broken off."""
+    for left in (2, 1, 0):
+        try:
+            async with database.write() as session:
+                return await handler.handle(session, batch, prepared)
+        except DBAPIError:
+            if not left:
+                raise
+
+
 class Intake:
     """Takes case events in as the consumer does, without a bus."""
 
@@ -79,8 +92,7 @@ class Intake:
     async def take(self, *events: CloudEvent) -> None:
         batch = deliveries(events)
         prepared = await self.handler.prepare(batch)
-        async with self.database.write() as session:
-            await self.handler.handle(session, batch, prepared)
+        await in_transaction(self.database, self.handler, batch, prepared)
 
     async def advis(self, borger_id: UUID | None = None, **more: Any) -> CloudEvent:
         """One citizen with a case and one consented event about them: one notification."""

@@ -7,7 +7,16 @@ import pytest
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.messages import CONSENT_EVENTS
 from services.advis.consumer import ConsentEvents
-from tests.advis.examples import PURPOSE, RECIPIENT, case_opened, consent_changed, deliveries, event, opening
+from tests.advis.examples import (
+    PURPOSE,
+    RECIPIENT,
+    case_opened,
+    consent_changed,
+    deliveries,
+    event,
+    in_transaction,
+    opening,
+)
 from tests.advis.reading import audit_entries, rows, states, value
 
 PREVIEW = "/v1/permits:preview"
@@ -19,8 +28,7 @@ def hears(database, permits):
 
     async def hear(*batch) -> None:
         prepared = await handler.prepare(batch)
-        async with database.write() as session:
-            await handler.handle(session, batch, prepared)
+        await in_transaction(database, handler, batch, prepared)
 
     return hear
 
