@@ -75,7 +75,8 @@ async def in_transaction(database: Database, handler: Any, batch: Sequence[Deliv
     for left in (2, 1, 0):
         try:
             async with database.write() as session:
-                return await handler.handle(session, batch, prepared)
+                await handler.handle(session, batch, prepared)
+            break
         except DBAPIError:
             if not left:
                 raise
