@@ -3,16 +3,15 @@
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+Read = tuple[float, float, frozenset[str]]  # asked, answered, the citizens that it showed
+
 
 @dataclass
 class History:
-    """`closed[k]`: (from the `200` of a withdrawal, to the next grant being sent) of citizen k, in order of time.
-
-    `fetches`: (asked, answered, the citizens that it showed). `rings`: (sent, which citizens may have rung it).
-    """
+    """`closed[k]`: (from the `200` of a withdrawal, to the next grant being sent) of citizen k, in order of time."""
 
     closed: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    fetches: list[tuple[float, float, frozenset[str]]] = field(default_factory=list)
+    fetches: list[Read] = field(default_factory=list)
     grants: int = 0
     withdrawals: int = 0
     events: int = 0

@@ -9,15 +9,16 @@ import time
 import pytest
 from rich.console import Console
 
-from libs.cli.demo.actors import Citizen
+from libs.cli.demo.actors import Citizen, expect
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
 from libs.cli.demo.stage import Stage
 from tests.journeys.race import History
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
-SECONDS = 20.0
-OPERATIONS_MIN = 2_000
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+OPERATIONS = 2_500
+MOMENT_S_MAX = 1.5
+SECONDS_MAX = 150.0  # on a machine too slow for that many, the test fails rather than prove less
 CASES = {"morten": "BIF-26-3001", "hans": "BIF-26-3002", "peter": "BIF-26-3003"}
 
 
@@ -28,40 +29,63 @@ def test_the_checker_sees_a_disclosure_after_the_answer() -> None:
     assert history.inside_closed() == 1
 
 
-async def _toggle(name: str, citizen: Citizen, history: History, end: float) -> None:
+class Race:
+    """Goes on until enough has been done, or for so long."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self._end = time.monotonic() + SECONDS_MAX
+
+    @property
+    def on(self) -> bool:
+        return self.history.operations < OPERATIONS and time.monotonic() < self._end
+
+
+async def _toggle(name: str, citizen: Citizen, race: Race) -> None:
     """Consent, a moment, withdraw, a moment: each closed interval is written down."""
+    history, answered = race.history, None
     intervals = history.closed.setdefault(name, [])
-    answered = None
-    while time.monotonic() < end:
+    while race.on:
         asked = time.monotonic()
         if answered is not None:
             intervals.append((answered, asked))
         granted = await citizen.grant("KOORDINERING", "SOF-BCV", "BIF-JOBINDSATS", ["SOCIAL_STOETTE"])
         history.grants += 1
-        await asyncio.sleep(0.15)
+        await _read_after(time.monotonic(), race, showing=frozenset({name}))
         statuses = await citizen.withdraw(granted["consent"]["consent_id"])
         answered = time.monotonic()
         assert statuses[-1] == 200
         history.withdrawals += 1
-        await asyncio.sleep(0.1)
-    intervals.append((answered or end, float("inf")))
+        await _read_after(answered, race)
+    intervals.append((answered or float("inf"), float("inf")))
 
 
-async def _emit(stage: Stage, history: History, end: float) -> None:
+async def _read_after(since: float, race: Race, showing: frozenset[str] = frozenset()) -> None:
+    """Wait until an inbox read begun later has shown them, or a moment has passed: the pace is the machine's own."""
+    end = time.monotonic() + MOMENT_S_MAX
+    while race.on and time.monotonic() < end:
+        if any(asked > since and showing <= shown for asked, _, shown in race.history.fetches[-20:]):
+            return
+        await asyncio.sleep(0.01)
+
+
+async def _emit(stage: Stage, race: Race) -> None:
     domus = stage.sources["domus"]
-    while time.monotonic() < end:
-        for name in CASES:
-            await domus.emit(domus.event("sof.stoette.aendret", stage.citizens[name].borger_id, "SOF-BCV"))
-            history.events += 1
+    abouts = [stage.citizens[name].borger_id for name in CASES]
+    form = {"content-type": "application/cloudevents-batch+json"}
+    while race.on:
+        batch = [domus.event("sof.stoette.aendret", about, "SOF-BCV") for about in abouts]
+        expect(await domus.advis.patiently("POST", "/v1/case-events", batch, form), 202)
+        race.history.events += len(batch)
 
 
-async def _fetch(stage: Stage, history: History, end: float) -> None:
+async def _fetch(stage: Stage, race: Race) -> None:
     by_case = {case: name for name, case in CASES.items()}
-    while time.monotonic() < end:
+    while race.on:
         asked = time.monotonic()
         items = await stage.look("bif101")
         shown = frozenset(by_case[item["case_reference"]] for item in items)
-        history.fetches.append((asked, time.monotonic(), shown))
+        race.history.fetches.append((asked, time.monotonic(), shown))
 
 
 async def _open_cases(stage: Stage) -> None:
@@ -73,18 +97,18 @@ async def _open_cases(stage: Stage) -> None:
 
 
 async def test_nothing_is_disclosed_after_a_withdrawal_is_answered(http_client) -> None:
-    history = History()
     async with set_up(Console(quiet=True)) as (stage, system):
         await bring_on(stage, system, http_client)
         await _open_cases(stage)
-        end = time.monotonic() + SECONDS
+        race = Race()
         async with asyncio.TaskGroup() as group:
             for name in CASES:
-                group.create_task(_toggle(name, stage.citizens[name], history, end))
+                group.create_task(_toggle(name, stage.citizens[name], race))
             for _ in range(2):
-                group.create_task(_emit(stage, history, end))
+                group.create_task(_emit(stage, race))
             for _ in range(6):
-                group.create_task(_fetch(stage, history, end + 0.5))
+                group.create_task(_fetch(stage, race))
+    history = race.history
     shown = sum(len(items) for _, _, items in history.fetches)
     print(
         f"\n{history.grants} grants, {history.withdrawals} withdrawals, {history.events} events,"
@@ -92,6 +116,6 @@ async def test_nothing_is_disclosed_after_a_withdrawal_is_answered(http_client) 
         " inside a closed interval)"
     )
     assert not history.violations()
-    assert history.operations > OPERATIONS_MIN
+    assert history.operations >= OPERATIONS
     assert shown > 0, "nothing was ever disclosed: the race proved nothing"
     assert history.inside_closed() > 0

@@ -29,14 +29,14 @@ class Door:
     token: str
 
     async def call(
-        self, method: str, path: str, body: JSON | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, body: JSON | list[JSON] | None = None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:
         """Send one request, once. Raises httpx2.TransportError when the service cannot be reached."""
         sent = {"authorization": f"Bearer {self.token}", **(headers or {})}
         return await self.http.request(method, self.url + path, json=body, headers=sent)
 
     async def patiently(
-        self, method: str, path: str, body: JSON | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, body: JSON | list[JSON] | None = None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:
         """As `call`, but a service that is away is asked again: every call here may be repeated without harm."""
         end = time.monotonic() + PATIENCE_S
