@@ -11,6 +11,7 @@
 import hmac
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -189,11 +190,13 @@ def require_profile(value: Any, depth: int = 0) -> None:
 
 
 def _require_names(members: Mapping[Any, Any]) -> None:
-    try:
-        names = "".join(members)
-    except TypeError:
-        raise ProfileError("member_name") from None
-    if not names.isascii() or not names.isprintable():
+    for name in members:
+        _require_name(name)
+
+
+@lru_cache(maxsize=1024, typed=True)  # the same few names in every leaf; a refusal is not remembered
+def _require_name(name: Any) -> None:
+    if type(name) is not str or not name.isascii() or not name.isprintable():
         raise ProfileError("member_name")
 
 
