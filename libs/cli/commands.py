@@ -56,7 +56,7 @@ def _show(system: System) -> None:
     for heading in ("door", "address", "what it does"):
         doors.add_column(heading)
     for name, url in system.urls.items():
-        doors.add_row(name, f"{url}/docs" if name != "issuer" else url, _DOES[name])
+        doors.add_row(name, f"{url}/openapi.json" if name != "issuer" else url, _DOES[name])
     out.print(doors)
     who = Table(title="development people and systems", title_justify="left")
     for heading in ("sign in as", "role", "unit"):

@@ -158,6 +158,8 @@ def test_a_code_is_for_one_exchange_by_whoever_holds_the_verifier(issuer: str) -
     assert _exchange(issuer, code).status_code == 400
     assert _exchange(issuer, _code(issuer), code_verifier="w" * 64).status_code == 400
     assert _exchange(issuer, _code(issuer), redirect_uri=REDIRECT + "/elsewhere").status_code == 400
+    assert _exchange(issuer, _code(issuer), code_verifier="").status_code == 400
+    assert _exchange(issuer, _code(issuer), client_id="fasit").status_code == 401
 
 
 def test_the_page_says_what_it_is_and_shows_no_number(issuer: str) -> None:
