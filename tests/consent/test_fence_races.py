@@ -7,28 +7,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from libs.common.database import WriteSession
 from libs.common.permits import SettleItem
-from services.consent import drain, fence, fence_holders, store_holders, withdrawals
+from services.consent import drain, fence, fence_holders, store_holders, store_scopes, withdrawals
+from services.consent.domain.fence import ScopeKey
 from services.consent.fence import HolderDeadError
-from tests.consent.fence_world import LIMITS, World
+from tests.consent.fence_world import LIMITS, PURPOSE, RECIPIENT, World
 
 Work = Callable[[WriteSession], Awaitable[Any]]
 
 
 @asynccontextmanager
 async def uncommitted(world: World, work: Work) -> AsyncIterator[Any]:
-    """`work` done and its locks held; committed when the block ends."""
+    """`work` done and its locks held, for as long as the test takes; committed when the block ends."""
     async with world.database.write() as session:
+        await session.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '30s'")
         yield await work(session)
 
 
 async def until_waiting(world: World, task: "asyncio.Task[Any]") -> None:
-    """Until the task's transaction waits for a lock."""
-    await world.waits_for_a_lock()
-    assert not task.done()
+    """Until the task's transaction waits for a lock. Fails when it ends without."""
+    waiting = asyncio.create_task(world.waits_for_a_lock())
+    await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    assert not task.done(), f"it did not wait: {task}"
 
 
 async def test_an_acquire_that_waited_for_a_withdrawal_sees_what_it_did(world: World) -> None:
@@ -192,6 +197,22 @@ async def test_batches_in_opposite_orders_do_not_deadlock(world: World) -> None:
             await world.settle(holder_id, *(item.permit_id for item in batch[::step]), outcome="unknown")
 
     await asyncio.gather(*(work(step) for step in (1, -1, 1, -1)))
+
+
+async def test_scopes_are_locked_in_key_order_whatever_the_order_asked_for(world: World) -> None:
+    """It waits for the second key, so it must hold the first one already."""
+    low, high = sorted([await world.citizen(), await world.citizen()])
+    for borger_id in (low, high):
+        await world.grant(borger_id)
+    keys = [ScopeKey(borger_id, PURPOSE, RECIPIENT) for borger_id in (high, low)]
+    row = "SELECT 1 FROM scope WHERE borger_id = $1 FOR UPDATE"
+    async with world.raw() as session, session.transaction():
+        await session.execute(row, high)
+        locking = asyncio.create_task(world.write(lambda s: store_scopes.lock(s, keys)))
+        await until_waiting(world, locking)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await world.execute(f"{row} NOWAIT", low)
+    assert await locking == set(keys)
 
 
 async def test_a_drain_holds_no_connection_while_it_waits(world: World) -> None:
