@@ -15,7 +15,8 @@ from typing import Any, NewType, cast
 import asyncpg
 import orjson
 from sqlalchemy import event, func, make_url, select
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 ReadSession = NewType("ReadSession", AsyncConnection)
@@ -30,6 +31,7 @@ POOL_TIMEOUT_S = 5.0
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"  # one round trip; the timeout would cancel a standby's wait
+_AWAY = ("08", "53", "55P03", "57", "25P03")  # connection, resources, lock or statement timeout, ended as idle
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
@@ -85,6 +87,23 @@ class Database:
         """Close every pooled session."""
         await self._reader.dispose()
         await self._writer.dispose()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database gave no answer, or none that can be relied on: repeat the same ids, and disclose nothing.
+
+    Not a deadlock, and not what a statement did wrong.
+    """
+    if isinstance(error, CommitUncertainError | PoolTimeoutError | OSError | asyncpg.InterfaceError):
+        return True
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return lost or sqlstate(error).startswith(_AWAY)
+
+
+def sqlstate(error: BaseException) -> str:
+    """The server's five-character code (PostgreSQL, Appendix A); empty where there is none."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(original, "sqlstate", None) or "")
 
 
 async def clock(session: Session) -> datetime:

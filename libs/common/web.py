@@ -18,6 +18,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import health, problems
+from libs.common.database import is_away
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
 
 BODY_BYTES_MAX = 64 * 1024
@@ -104,13 +105,16 @@ class ResponseCutError(Exception):
 
 
 class UnforeseenErrors:
-    """ASGI layer: what no handler caught becomes a bare 500 and one log line without the exception's own text."""
+    """ASGI layer: what no handler caught becomes one log line without the exception's own text, and a bare answer.
+
+    503 where the database is away (P9: the caller repeats the same ids), 500 for everything else.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; on an unforeseen exception answer 500, or raise ResponseCutError when an answer has begun."""
+        """Pass on; on an unforeseen exception answer 503 or 500, or raise ResponseCutError when an answer has begun."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         started = False
@@ -122,11 +126,12 @@ class UnforeseenErrors:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception:  # noqa: BLE001 - this is the one place for what nobody foresaw
+        except Exception as error:  # noqa: BLE001 - this is the one place for what nobody foresaw
             _log.exception("request_failed", method=scope["method"])
             if started:
                 raise ResponseCutError from None
-            await problems.UnforeseenError().response()(scope, receive, send)
+            problem = problems.UnavailableError() if is_away(error) else problems.UnforeseenError()
+            await problem.response()(scope, receive, send)
 
 
 def create_app(

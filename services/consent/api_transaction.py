@@ -10,16 +10,13 @@ from typing import TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 
-from libs.common.database import CommitUncertainError, Database, ReadSession, WriteSession
+from libs.common.database import Database, ReadSession, WriteSession, is_away, sqlstate
 from libs.common.problems import UnavailableError
 
 DEADLOCK_TRIES_MAX = 5
 _DEADLOCK = "40P01"
-_AWAY = ("08", "53", "55P03", "57")  # connection, resources, lock timeout, operator intervention or statement timeout
-_IDLE = "25P03"  # the session was ended because this process paused in a transaction
 
 AnswerT = TypeVar("AnswerT")
 
@@ -33,7 +30,7 @@ async def committed(request: Request, work: Callable[[WriteSession], Awaitable[A
                 async with database.write() as session:
                     answer = await work(session)
         except (asyncpg.PostgresError, DBAPIError) as error:
-            if _sqlstate(error) == _DEADLOCK:
+            if sqlstate(error) == _DEADLOCK:
                 continue
             raise
         request.app.state.bell.ring()
@@ -54,15 +51,7 @@ def available() -> Iterator[None]:
     """What a database that is away, or gives no answer, is to the caller: UnavailableError."""
     try:
         yield
-    except (CommitUncertainError, PoolTimeoutError, OSError, asyncpg.InterfaceError) as error:
-        raise UnavailableError from error
-    except (asyncpg.PostgresError, DBAPIError) as error:
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or _sqlstate(error).startswith((*_AWAY, _IDLE)):
+    except Exception as error:
+        if is_away(error):
             raise UnavailableError from error
         raise
-
-
-def _sqlstate(error: Exception) -> str:
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(original, "sqlstate", None) or "")

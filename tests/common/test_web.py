@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from libs.common import log, web
+from libs.common.database import CommitUncertainError
 from libs.common.log import current_correlation
 from libs.common.web import BODY_BYTES_MAX, ResponseCutError, correlation_id, create_app
 
@@ -34,6 +35,11 @@ async def model(body: dict[str, str]) -> dict[str, int]:
 @router.post("/unread")
 async def unread() -> dict[str, bool]:
     return {"done": True}
+
+
+@router.get("/away")
+async def away() -> None:
+    raise CommitUncertainError
 
 
 @router.get("/correlation")
@@ -157,3 +163,10 @@ async def test_pages_that_load_scripts_from_elsewhere_are_off(http) -> None:
 
 def test_no_layer_is_the_slow_kind() -> None:
     assert not hasattr(web, "BaseHTTPMiddleware")
+
+
+async def test_a_database_that_is_away_is_a_503_to_be_repeated_and_says_nothing(http: httpx2.AsyncClient) -> None:
+    answer = await http.get("/away")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "Commit" not in answer.text
