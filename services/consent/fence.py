@@ -175,7 +175,7 @@ def _uses(yes: Yes, now: datetime) -> list[Use]:
     item = yes.item
     return [
         Use(
-            key=UseKey.of(item.notification_id, part.borger_id, item.actor, item.kind, now),
+            key=UseKey.of(item.notification_id, part.borger_id, item.actor, item.kind, acquired_at=now),
             purpose=item.purpose,
             recipient_unit=item.recipient_unit,
             holder_unit=item.holder_unit,

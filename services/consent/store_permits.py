@@ -182,7 +182,7 @@ async def end_by_death(session: WriteSession, holder_id: UUID) -> list[Ended]:
 
 async def _close_scopes(session: WriteSession, holder_id: UUID, permit_ids: Collection[UUID]) -> list[Ended]:
     rows = await driver(session).fetch(_CLOSE_SCOPES, holder_id, list(permit_ids))
-    return [Ended(row[6], UseKey.of(row[0], row[1], row[2], row[3], row[4]), row[5]) for row in rows]
+    return [Ended(row[6], UseKey.of(row[0], row[1], row[2], row[3], acquired_at=row[4]), row[5]) for row in rows]
 
 
 async def read_waiting(session: ReadSession, withdrawal_id: UUID) -> tuple[datetime, list[Waiting]]:

@@ -58,7 +58,7 @@ class UseKey(NamedTuple):
     day: date
 
     @classmethod
-    def of(cls, notification_id: UUID, borger_id: UUID, actor: str, kind: str, acquired_at: datetime) -> "UseKey":
+    def of(cls, notification_id: UUID, borger_id: UUID, actor: str, kind: str, *, acquired_at: datetime) -> "UseKey":
         """The row of a use that was permitted at a moment."""
         return cls(notification_id, borger_id, actor, kind, acquired_at.astimezone(UTC).date())
 
