@@ -119,7 +119,8 @@ async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitSta
     opened.push_async_callback(bell.close)
     fence = _fence(settings, opened)
     settlements = Settlements(fence, database, bell)
-    reference = load(settings.reference_dir, settings.endpoints_file)
+    tls_only = settings.profile == "production"
+    reference = load(settings.reference_dir, settings.endpoints_file, tls_only=tls_only)
     bus = connect(settings.bus_url, client_id=name)
     if {"consumer", "relay"} & set(roles):
         await bus.start()

@@ -110,11 +110,15 @@ class Reference:
         return code if entry is None else entry.label.da if in_ == "da" else entry.label.en
 
 
-def load(folder: Path, endpoints_file: Path | None = None) -> Reference:
+def load(folder: Path, endpoints_file: Path | None = None, *, tls_only: bool = False) -> Reference:
     """Read the folder. Raises ReferenceDataError naming the file and the field.
 
-    `endpoints_file` None: `endpoints.yaml` in the folder, and no doorbells where there is none.
+    `endpoints_file` None: `endpoints.yaml` in the folder, and no doorbells where there is none. `tls_only`: an
+    endpoint without TLS is refused, since that a bell rings at all is told to whoever listens.
     """
+    endpoints = _endpoints(endpoints_file or folder / "endpoints.yaml", required=endpoints_file is not None)
+    if tls_only and any(endpoint.url.startswith("http://") for endpoint in endpoints.values()):
+        raise ReferenceDataError("endpoints: url: must be https outside the development profile")
     units = _newest(folder / "units.yaml", Unit)
     event_types = _newest(folder / "event_types.yaml", EventType)
     rules = _newest(folder / "subscriptions.yaml", SubscriptionRule).values()
@@ -124,7 +128,7 @@ def load(folder: Path, endpoints_file: Path | None = None) -> Reference:
         categories=_newest(folder / "categories.yaml", Entry),
         event_types=event_types,
         subscriptions=_expand(rules, units, event_types),
-        endpoints=_endpoints(endpoints_file or folder / "endpoints.yaml", required=endpoints_file is not None),
+        endpoints=endpoints,
     )
 
 

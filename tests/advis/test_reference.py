@@ -47,6 +47,14 @@ def test_an_endpoint_that_cannot_be_right_is_refused_by_name(content, named, tmp
         load(REFERENCE_DIR, file)
 
 
+def test_outside_development_a_doorbell_rings_over_tls_or_not_at_all(tmp_path: Path):
+    file = tmp_path / "endpoints.yaml"
+    file.write_text("- {unit: BIF-KANTEN, url: 'http://x/', secret_file: s}", encoding="utf-8")
+    assert load(REFERENCE_DIR, file).endpoints
+    with pytest.raises(ReferenceDataError, match="https"):
+        load(REFERENCE_DIR, file, tls_only=True)
+
+
 def test_a_named_endpoints_file_must_be_there(tmp_path: Path):
     with pytest.raises(ReferenceDataError, match=r"nothing\.yaml"):
         load(REFERENCE_DIR, tmp_path / "nothing.yaml")
