@@ -52,9 +52,8 @@ async def _toggle(name: str, citizen: Citizen, race: Race) -> None:
         granted = await citizen.grant("KOORDINERING", "SOF-BCV", "BIF-JOBINDSATS", ["SOCIAL_STOETTE"])
         history.grants += 1
         await _read_after(time.monotonic(), race, showing=frozenset({name}))
-        statuses = await citizen.withdraw(granted["consent"]["consent_id"])
+        await citizen.withdraw(granted["consent"]["consent_id"])
         answered = time.monotonic()
-        assert statuses[-1] == 200
         history.withdrawals += 1
         await _read_after(answered, race)
     intervals.append((answered or float("inf"), float("inf")))

@@ -112,8 +112,8 @@ class Citizen:
             "affirmed_special": sorted(special & set(categories)),
         }
 
-    async def withdraw(self, consent_id: str) -> list[int]:
-        """Withdraw and wait for the `200`. Returns the statuses on the way, `202` among them if it waited."""
+    async def withdraw(self, consent_id: str) -> "Withdrawn":
+        """Withdraw and wait for the `200`. Raises UnexpectedAnswerError when it is answered otherwise."""
         path = f"/v1/citizens/{self.borger_id}/consents/{consent_id}:withdraw"
         response = await self.consent.patiently("POST", path, None, {"idempotency-key": secrets.token_hex(16)})
         statuses = [response.status_code]
@@ -123,7 +123,15 @@ class Citizen:
             await asyncio.sleep(0.05)
             response = await self.consent.patiently("GET", response.headers.get("location", path))
             statuses.append(response.status_code)
-        return statuses
+        return Withdrawn(tuple(statuses), expect(response, 200)["drained_at"])
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """How a withdrawal was answered: the statuses on the way, `202` among them if it waited, and when it drained."""
+
+    statuses: tuple[int, ...]
+    drained_at: str
 
 
 @dataclass(frozen=True)

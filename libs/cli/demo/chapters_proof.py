@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 from libs.cli.audit_verify import verify_log
-from libs.cli.demo.actors import JSON, Citizen
-from libs.cli.demo.chapters_bridge import MORTEN_SOF, in_the_log
+from libs.cli.demo.chapters_bridge import MORTEN_SOF, in_the_log, uses_of
 from libs.cli.demo.stage import GLANCE_S, Stage, eventually
 from libs.cli.receipt import ReceiptError, verify_receipt
 from libs.cli.up import System
@@ -82,7 +81,7 @@ async def the_record(stage: Stage, system: System) -> None:
     stage.check(
         "P4", "receipt_id" in str(withdrawn), "the withdrawal's receipt and the refusal after it are in the log"
     )
-    uses = {name: await _uses(citizen) for name, citizen in stage.citizens.items()}
+    uses = {name: await uses_of(citizen) for name, citizen in stage.citizens.items()}
     told = Counter(use["event_type"] for rows in uses.values() for use in rows if use["kind"] == "inbox")
     stage.check(
         "P4",
@@ -101,17 +100,6 @@ async def the_record(stage: Stage, system: System) -> None:
         "the DPO, whose own reading is itself logged; each citizen their own uses, without names of staff",
         "accountability (GDPR art. 5(2)); the log is tamper-evident, and nobody has to take our word for it",
     )
-
-
-async def _uses(citizen: Citizen) -> list[JSON]:
-    """Every use of the citizen's own consents, page by page."""
-    rows: list[JSON] = []
-    query: str | None = "?limit=100"
-    while query is not None:
-        page = await citizen.consent.get(f"/v1/citizens/{citizen.borger_id}/uses{query}")
-        rows += page["items"]
-        query = f"?limit=100&cursor={page['next']}" if page["next"] else None
-    return rows
 
 
 async def personal_numbers(stage: Stage, system: System) -> None:

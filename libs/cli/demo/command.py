@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 
 from libs.cli.demo import chapters_bridge, chapters_family, chapters_proof
+from libs.cli.demo.actors import UnexpectedAnswerError
 from libs.cli.demo.cast import bring_on, endpoints_file
 from libs.cli.demo.receiver import Receiver
 from libs.cli.demo.report import Report, print_promises, print_step
-from libs.cli.demo.stage import Stage
-from libs.cli.up import Profile, System, running_system
+from libs.cli.demo.stage import Stage, StoryError
+from libs.cli.local_parts import LocalPartError
+from libs.cli.up import Profile, StartError, System, running_system
 
 NOT_YET = [
     {
@@ -89,7 +91,11 @@ def demo(
 ) -> None:
     """Play the main job end to end on real parts, and check the promises on the way. Exit 1 if one is broken."""
     console = Console(stderr=json, highlight=False)
-    report = asyncio.run(run(console, "distributed" if distributed else "embedded"))
+    try:
+        report = asyncio.run(run(console, "distributed" if distributed else "embedded"))
+    except (StoryError, UnexpectedAnswerError, StartError, LocalPartError, httpx2.TransportError) as error:
+        console.print(f"[bold red]the story could not be told:[/] {type(error).__name__}: {error}", markup=True)
+        raise typer.Exit(1) from error
     if json:
         sys.stdout.write(orjson.dumps(report.document(), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:

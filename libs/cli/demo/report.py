@@ -71,8 +71,10 @@ def print_step(console: Console, number: int, step: Step) -> None:
 def print_promises(console: Console, report: Report) -> None:
     """The table of what this run checked, then what it did not."""
     table = Table(title="What this run checked", title_justify="left", show_lines=True)
-    for heading in ("", "promise", "kept", "how it was checked in this run"):
-        table.add_column(heading, no_wrap=heading in {"", "kept"})
+    table.add_column("", no_wrap=True)
+    table.add_column("promise", max_width=17)
+    table.add_column("kept", no_wrap=True)
+    table.add_column("how it was checked in this run", ratio=1)
     for row in report.promises:
         table.add_row(row.id, row.promise, "[green]yes[/]" if row.kept else "[bold red]NO[/]", row.how)
     console.print(table)
