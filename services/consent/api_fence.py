@@ -78,9 +78,11 @@ async def acquire(
 
 @router.post("/v1/permits:preview", response_model=PreviewAnswer, dependencies=[Depends(HolderOrAdvis())])
 async def preview(request: Request, body: AcquireRequest) -> Response:
-    """Which of these would be granted now. Permits nothing."""
+    """Which of these would be granted now. Permits nothing; a refusal is on the record as any other."""
     _check(body.items)
-    would = await looked_up(request, lambda session: fence.preview(session, body.items))
+    would, refused = await looked_up(request, lambda session: fence.preview(session, body.items))
+    if refused:
+        await committed(request, lambda session: fence.record_refused(session, refused))
     return _json(PreviewAnswer(would_grant=tuple(would)))
 
 

@@ -75,12 +75,18 @@ async def acquire(
     ]
 
 
-async def preview(session: ReadSession, items: Sequence[PermitItem]) -> list[UUID]:
-    """Which of these would be granted now. An opinion: nothing is locked, written or permitted."""
+async def preview(session: ReadSession, items: Sequence[PermitItem]) -> tuple[list[UUID], list[No]]:
+    """Which of these would be granted now, and what is refused. An opinion: nothing is locked and nothing permitted."""
     now = await clock(session)
     snapshot = await load_snapshot(session, _persons(items))
-    verdicts = (_verdict(item, snapshot, now, 1) for item in items)
-    return [verdict.item.permit_id for verdict in verdicts if isinstance(verdict, Yes)]
+    verdicts = [_verdict(item, snapshot, now, 1) for item in items]
+    refused = [verdict for verdict in verdicts if isinstance(verdict, No)]
+    return [verdict.item.permit_id for verdict in verdicts if isinstance(verdict, Yes)], refused
+
+
+async def record_refused(session: WriteSession, refused: Sequence[No]) -> None:
+    """Put refusals on the record: whoever asked first is told no, and will not ask again (R20)."""
+    await append(session, fence_records.of_acquire([], refused, await clock(session)))
 
 
 async def settle(session: WriteSession, holder_id: UUID, items: Sequence[SettleItem]) -> None:

@@ -1,5 +1,6 @@
 """The fence's HTTP door: who may knock with which credential, and what a batch may hold."""
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -82,9 +83,25 @@ async def test_advis_and_a_holder_may_preview_and_it_permits_nothing(door: Door)
         answer = await door.call("POST", "/v1/permits:preview", credential, json={"items": [item]})
         assert answer.json() == {"would_grant": [item["permit_id"]]}
     assert not await door.rows("SELECT 1 FROM permit")
+    assert not await door.rows("SELECT 1 FROM outbox WHERE type = 'disclosure.refused'")
     for credential, status in ((peter.token, 403), (None, 401), ("a.b", 401)):
         answer = await door.call("POST", "/v1/permits:preview", credential, json={"items": [item]})
         assert answer.status_code == status
+
+
+async def test_what_a_preview_refuses_is_on_the_record_with_its_reason_and_not_in_the_answer(door: Door) -> None:
+    peter = await door.citizen()
+    await granted(door, peter)
+    item = await item_for(door, peter.borger_id)
+    refused = item | {"recipient_unit": "SOF-PSYKIATRI"}
+    answer = await door.call("POST", "/v1/permits:preview", ADVIS, json={"items": [refused]})
+    assert answer.json() == {"would_grant": []}
+    (row,) = await door.rows(
+        "SELECT convert_from(payload, 'UTF8') AS entry FROM outbox WHERE type = 'disclosure.refused'"
+    )
+    entry = json.loads(row["entry"])
+    assert (entry["subject"], entry["outcome"]) == (str(peter.borger_id), "refused")
+    assert entry["reason"]
 
 
 async def test_arrivals_are_for_advis_alone(door: Door) -> None:

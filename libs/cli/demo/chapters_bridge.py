@@ -11,6 +11,7 @@ from libs.cli.demo.stage import GLANCE_S, Stage, eventually
 
 MORTEN_BIF, MORTEN_SOF = "BIF-26-1001", "SOF-26-2001"
 HANS_BIF, HANS_SOF = "BIF-26-1002", "SOF-26-2002"
+FLOW = 5  # advis in the inbox at a time, before Hans withdraws
 
 
 async def cases_open(stage: Stage) -> None:
@@ -77,28 +78,32 @@ async def _once_only(stage: Stage, event: JSON) -> None:
 
 @dataclass
 class Watch:
-    """What one caseworker's inbox showed, call by call, on one monotonic clock: (asked, answered, shown)."""
+    """What one caseworker's inbox showed, call by call, on one monotonic clock: (asked, answered, advis shown)."""
 
-    looks: list[tuple[float, float, int]] = field(default_factory=list)
+    looks: list[tuple[float, float, frozenset[str]]] = field(default_factory=list)
     emitted: list[float] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def in_full_flow(self) -> bool | None:
+        """True once several advis are shown at a time: then there is something to stop."""
+        return any(len(shown) > FLOW for _, _, shown in self.looks) or None
 
 
 async def hans(stage: Stage) -> None:
     """Hans (001:485-493): treatment for alcohol is offered; he consents, then withdraws in the middle of everything."""
     citizen, domus = stage.citizens["hans"], stage.sources["domus"]
-    granted = await citizen.grant("BEHANDLING_FASTHOLDELSE", "SOF-RUSMIDDEL", "BIF-KANTEN", ["RUSMIDDEL"])
+    granted = await citizen.grant("BEHANDLING_FASTHOLDELSE", "SOF-RUSMIDDEL", "BIF-KANTEN", ["RUSMIDDEL", "FREMMOEDE"])
     await domus.emit(domus.event("sof.rusmiddel.opstartet", citizen.borger_id, "SOF-RUSMIDDEL"))
     item = await stage.until_told("bif201", "sof.rusmiddel.opstartet", HANS_BIF)
     stage.tell(
         "Hans lets his job consultant know that treatment has begun",
         "Treatment is health information, so he affirmed it in a second step. The treatment centre reported the start.",
         "bif201, his job consultant; she sees that it began, not a word of what is said there",
-        "explicit consent for one special category to one unit (GDPR art. 9(2)(a))",
+        "explicit consent, for this special category and his attendance, to one unit (GDPR art. 9(2)(a))",
     )
     watch = Watch()
     tasks = [asyncio.create_task(_keep_looking(stage, watch)), asyncio.create_task(_keep_emitting(stage, watch))]
-    await asyncio.sleep(GLANCE_S)
+    await eventually(watch.in_full_flow, "several advis about Hans")
     asked = time.monotonic()
     withdrawn = await citizen.withdraw(granted["consent"]["consent_id"])
     answered = time.monotonic()
@@ -107,13 +112,16 @@ async def hans(stage: Stage) -> None:
     await asyncio.gather(*tasks)
     await _judge_withdrawal(stage, watch, answered, withdrawn)
     await _answers_alike(stage, item["notification_id"])
-    before = sum(shown for start, _, shown in watch.looks if start < asked)
+    before = frozenset().union(*(shown for start, _, shown in watch.looks if start < asked))
+    stage.check(
+        "P1", len(before) > 1, f"until then {len(before)} advis of his had come, so there was something to stop"
+    )
     stage.tell(
         "Hans withdraws while events keep coming",
         f"{len(watch.emitted)} more events were reported while his job consultant reloaded her inbox"
         f" {len(watch.looks)} times. The withdrawal was answered {withdrawn.statuses[-1]} after"
-        f" {(answered - asked) * 1000:.0f} ms. Before it the inbox had shown {before} items of his; after it, none:"
-        " the next advis does not appear and the unread ones are gone.",
+        f" {(answered - asked) * 1000:.0f} ms. Before it the inbox had shown {len(before)} advis of his; after it,"
+        " none: the next advis does not appear and the unread ones are gone.",
         "nobody from the moment of the answer on",
         "every look takes its own permit, and the answer waits until no older permit is open (P1)",
     )
@@ -123,7 +131,7 @@ async def _keep_looking(stage: Stage, watch: Watch) -> None:
     while not watch.stop.is_set():
         asked = time.monotonic()
         items = await stage.look("bif201")
-        shown = sum(item["case_reference"] == HANS_BIF for item in items)
+        shown = frozenset(item["notification_id"] for item in items if item["case_reference"] == HANS_BIF)
         watch.looks.append((asked, time.monotonic(), shown))
 
 
