@@ -1,6 +1,7 @@
 """Appending: one linear history whoever appends, each number once, and nothing half done."""
 
 import asyncio
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -98,8 +99,9 @@ async def test_sequencers_that_are_given_the_same_records_append_each_once(
         at = 0
         while at < len(records):
             step = rest.randint(1, 5)
-            await ingest(sequencer, database, records[at : at + step])
-            at += step
+            with suppress(handlers.HeadContendedError):  # bounded tries; the consumer delivers the same records again
+                await ingest(sequencer, database, records[at : at + step])
+                at += step
 
     await asyncio.gather(*(feed(sequencer, seed) for seed, sequencer in enumerate(sequencers)))
     assert numbers(await require_whole(database)) == list(range(1, 41))

@@ -31,7 +31,7 @@ def token(*roles: str, subject: str = "someone", **claims: Any) -> str:
         "client_id": "test-client",
         "roles": list(roles),
         "iat": now,
-        "exp": now + 300,
+        "exp": now + 6 * 3600,  # some are made when the run begins, and a whole run takes a while
         "jti": str(uuid4()),
         **claims,
     }
