@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from libs.cli.issuer.login import client_token
 
 from libs.cli.demo.actors import Door
+from libs.cli.issuer.login import client_token
 from libs.cli.up import System
 from libs.common.messages import DEAD_LETTER_SUFFIX, TOPICS
 
