@@ -5,7 +5,8 @@ A consumer starts where *its database* says (`StartPositions`), on every assignm
 group is for monitoring lag only. Both implementations pass one contract suite, tests/common/test_bus.py.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -139,6 +140,17 @@ def connect(bus_url: str, *, client_id: str) -> Bus:
 
         return PostgresBus(bus_url, client_id=client_id)
     raise ValueError(f"no bus for the scheme {scheme!r}")
+
+
+@asynccontextmanager
+async def opened(bus_url: str, *, client_id: str) -> AsyncIterator[Bus]:
+    """The bus at `bus_url`, started, until the block is left. Raises `BusUnavailableError`."""
+    bus = connect(bus_url, client_id=client_id)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
 
 
 def load_topics(path: Path) -> tuple[Topic, ...]:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from libs.common import process
 from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.bus import connect
+from libs.common.bus import opened
 from libs.common.consumer import Consumer
 from libs.common.database import Bell, Database
 from libs.common.messages import AUDIT_ENTRIES
@@ -131,24 +131,16 @@ async def _serve(parts: Parts) -> None:
 
 async def _consume(parts: Parts) -> None:
     handler = entry_handler(parts)
-    bus = connect(parts.settings.bus_url, client_id="audit-consumer")
-    await bus.start()
-    try:
+    async with opened(parts.settings.bus_url, client_id="audit-consumer") as bus:
         consumer = Consumer(
             bus, parts.database, GROUP, [AUDIT_ENTRIES], handler=handler, service="audit", bell=parts.bell
         )
         await consumer.run()
-    finally:
-        await bus.stop()
 
 
 async def _relay(parts: Parts) -> None:
-    bus = connect(parts.settings.bus_url, client_id="audit-relay")
-    await bus.start()
-    try:
+    async with opened(parts.settings.bus_url, client_id="audit-relay") as bus:
         await Relay(parts.database, bus, producer=PRODUCER, bell=parts.bell).run()
-    finally:
-        await bus.stop()
 
 
 async def _sign(parts: Parts) -> None:

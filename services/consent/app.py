@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from libs.common import process
 from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.bus import connect
+from libs.common.bus import opened
 from libs.common.consumer import Consumer
 from libs.common.database import Bell, Database
 from libs.common.messages import CASE_EVENTS
@@ -114,25 +114,17 @@ async def _serve(parts: Parts) -> None:
 
 
 async def _consume(parts: Parts) -> None:
-    bus = connect(parts.settings.bus_url, client_id="consent-consumer")
-    await bus.start()
-    try:
+    async with opened(parts.settings.bus_url, client_id="consent-consumer") as bus:
         handler = LifecycleHandler()
         consumer = Consumer(
             bus, parts.database, GROUP, [CASE_EVENTS], handler=handler, service=PRODUCER, bell=parts.bell
         )
         await consumer.run()
-    finally:
-        await bus.stop()
 
 
 async def _relay(parts: Parts) -> None:
-    bus = connect(parts.settings.bus_url, client_id="consent-relay")
-    await bus.start()
-    try:
+    async with opened(parts.settings.bus_url, client_id="consent-relay") as bus:
         await Relay(parts.database, bus, producer=PRODUCER, bell=parts.bell).run()
-    finally:
-        await bus.stop()
 
 
 async def _drain(parts: Parts) -> None:

@@ -31,6 +31,7 @@ class Stage:
     dpo: Door | None = None
     child: str = ""
     numbers: list[str] = field(default_factory=list)  # every CPR number in play: none may be found elsewhere
+    entries: int = 0  # in the audit log, when it was verified
     disclosed: dict[tuple[str, str], str] = field(default_factory=dict)  # (notification id, employee) → event type
     report: Report = field(default_factory=Report)
     on_step: Callable[[int, Step], None] = lambda _number, _step: None
