@@ -73,6 +73,17 @@ def supervise_role(service: str, role: str) -> None:
         raise commands.failed(str(error)) from error
 
 
+@app.command("token")
+def development_token(
+    username: Annotated[str, typer.Argument(help="a development user, e.g. morten, bif101, dpo1")],
+    service: Annotated[str, typer.Argument(help="consent, advis or audit")],
+    *,
+    issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
+) -> None:
+    """Sign in a development user and print an access token, to try the doors that `up` opened with."""
+    asyncio.run(commands.show_token(issuer, username, service))
+
+
 @app.command("holders")
 def list_holders(
     *,

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,8 +17,9 @@ from rich.table import Table
 from libs.cli.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
 from libs.cli.fence import SupervisedHereError, fence
 from libs.cli.holders import HolderCalls
+from libs.cli.issuer.login import SignInError, sign_in
 from libs.cli.local_parts import LocalPartError
-from libs.cli.people import CITIZENS, CLIENTS, STAFF
+from libs.cli.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
 from libs.cli.profiles import Ports, Profile
 from libs.cli.receipt import KeysError, ReceiptError, lines, read_jwks, verify_receipt
 from libs.cli.state import state_dir
@@ -68,7 +70,18 @@ def _show(system: System) -> None:
         who.add_row(client.client_id, f"{client.role} (system)", client.unit or "")
     out.print(who)
     out.print(f"systems' secrets: {system.state_dir}/secrets/clients   logs: {system.log_dir}")
+    me = f'curl -H "Authorization: Bearer $(samtykkebro token morten consent)" {system.urls["consent"]}/v1/me'
+    out.print(f"try: {me}", soft_wrap=True)
     out.print("[bold]Ctrl-C[/] stops everything")
+
+
+async def show_token(issuer_url: str, username: str, service: str) -> None:
+    """Prints the token alone, for a command line to take. Exit 1 when the issuer refuses or is away."""
+    try:
+        token = await sign_in(issuer_url, PAGES, REDIRECT_URI, username=username, resource=service)
+    except (SignInError, httpx2.TransportError) as error:
+        raise failed(f"no token for {username} at {issuer_url}: {error}") from error
+    out.print(token, soft_wrap=True)
 
 
 def access(issuer_url: str, client_id: str, secret_file: Path | None, *, url: str, audience: str) -> ServiceClient:

@@ -120,6 +120,13 @@ def test_an_issuer_that_is_away_is_a_reason_and_no_trace(tmp_path: Path) -> None
     assert "no access token" in refused.output
 
 
+def test_a_token_from_an_issuer_that_is_away_is_a_reason_and_no_trace() -> None:
+    refused = runner.invoke(app, ["token", "morten", "consent", "--issuer", "http://127.0.0.1:1"])
+    assert refused.exit_code == 1
+    assert "no token for morten" in refused.stderr
+    assert "Traceback" not in refused.output
+
+
 async def test_holders_are_listed_with_what_they_have_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     double = ConsentDouble(tmp_path)
     holder = uuid4()
