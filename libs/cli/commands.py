@@ -56,10 +56,11 @@ async def up(profile: Profile, folder: Path, ports: Ports) -> None:
 def _show(system: System) -> None:
     doors = Table(title="samtykkebro is up", title_justify="left")
     for heading in ("door", "address", "what it does"):
-        doors.add_column(heading)
+        doors.add_column(heading, overflow="fold", no_wrap=heading == "address")
     for name, url in system.urls.items():
-        doors.add_row(name, f"{url}/openapi.json" if name != "issuer" else url, _DOES[name])
+        doors.add_row(name, url, _DOES[name])
     out.print(doors)
+    out.print("each service describes itself at /openapi.json")
     who = Table(title="development people and systems", title_justify="left")
     for heading in ("sign in as", "role", "unit"):
         who.add_column(heading)
@@ -70,8 +71,8 @@ def _show(system: System) -> None:
         who.add_row(client.client_id, f"{client.role} (system)", client.unit or "")
     out.print(who)
     out.print(f"systems' secrets: {system.state_dir}/secrets/clients   logs: {system.log_dir}")
-    me = f'curl -H "Authorization: Bearer $(samtykkebro token morten consent)" {system.urls["consent"]}/v1/me'
-    out.print(f"try: {me}", soft_wrap=True)
+    token = f"$(samtykkebro token morten consent --issuer {system.urls['issuer']})"
+    out.print(f'try: curl -H "Authorization: Bearer {token}" {system.urls["consent"]}/v1/me', soft_wrap=True)
     out.print("[bold]Ctrl-C[/] stops everything")
 
 
@@ -104,7 +105,7 @@ async def show_holders(client: ServiceClient) -> None:
             raise failed(f"consent: {error}") from error
     table = Table()
     for heading in ("holder", "slot", "registered", "ordered to end", "open permits"):
-        table.add_column(heading, no_wrap=heading == "holder")
+        table.add_column(heading, no_wrap=heading == "holder", overflow="fold")
     for item in living:
         names = ("holder_id", "slot", "registered_at", "fence_ordered_at", "open_permits")
         table.add_row(*(str(item.get(name) or "") if name != "open_permits" else str(item[name]) for name in names))
@@ -134,6 +135,8 @@ def show_receipt(file: Path, jwks: str) -> None:
     except (KeysError, OSError, UnicodeDecodeError) as error:
         raise failed(str(error)) from error
     table = Table(title="the receipt holds", title_justify="left", show_header=False)
+    table.add_column("field")
+    table.add_column("value", overflow="fold")  # a hash that is cut cannot be compared
     for row in lines(content):
         table.add_row(*row)
     out.print(table)
@@ -153,6 +156,8 @@ async def show_verdict(client: ServiceClient, *, vkey: str | None, known: Path |
 
 def _print_verdict(verdict: Verdict) -> None:
     table = Table(title="the audit log", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("found", overflow="fold")
     table.add_row("log", verdict.origin)
     table.add_row("entries hashed again", str(verdict.leaves))
     table.add_row("of them signed", str(verdict.signed))

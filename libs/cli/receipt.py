@@ -61,15 +61,18 @@ def read_jwks(source: str) -> Mapping[str, Any]:
     return document
 
 
-def lines(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The content for a reader: one (field, value) a line, nested fields under their parent's name."""
-    for field, value in content.items():
-        if isinstance(value, Mapping):
-            yield from lines(value, f"{prefix}{field}.")
-        elif isinstance(value, list):
-            yield f"{prefix}{field}", ", ".join(str(item) for item in value)
-        else:
-            yield f"{prefix}{field}", "" if value is None else str(value)
+def lines(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The content for a reader: one (field, value) a line, what is nested under its parent's name or place."""
+    if isinstance(content, Mapping):
+        for field, value in content.items():
+            yield from lines(value, f"{name}.{field}" if name else field)
+    elif isinstance(content, list) and any(isinstance(item, Mapping | list) for item in content):
+        for place, item in enumerate(content, start=1):
+            yield from lines(item, f"{name}.{place}")
+    elif isinstance(content, list):
+        yield name, ", ".join(str(item) for item in content)
+    else:
+        yield name, "" if content is None else str(content)
 
 
 def _imported(jwks: Mapping[str, Any]) -> KeySet:
