@@ -22,10 +22,19 @@ def _plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
 
 
+MEMORY = Path("/dev/shm")
+MEMORY_FREE_BYTES_MIN = 4 * 2**30
+
+
+def _in_memory() -> Path | None:
+    """Where memory is plenty, test data lies in it: a thousand databases are made and dropped in one run."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_FREE_BYTES_MIN else None
+
+
 @pytest.fixture(scope="session")
 def server_directory() -> Iterator[Path]:
     """A folder outside pytest's own, which another user could not enter: as root, PostgreSQL runs as `nobody`."""
-    directory = Path(tempfile.mkdtemp(prefix="samtykkebro-test-"))
+    directory = Path(tempfile.mkdtemp(prefix="samtykkebro-test-", dir=_in_memory()))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)

@@ -82,7 +82,7 @@ class Postgres:
 
     def create(self, owner: str, *, template: str = "template1") -> str:
         name = f"t_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop(self, name: str) -> None:
