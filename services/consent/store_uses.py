@@ -11,16 +11,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case
-
 from libs.common.database import WriteSession, driver
-from services.consent.tables_fence import use_log
-
-OUTCOME = case(
-    (use_log.c.count > use_log.c.not_sent + use_log.c.unknown, "disclosed"),
-    (use_log.c.unknown > 0, "unknown"),
-    else_="not_sent",
-).label("outcome")
 
 _RECORD = """
 INSERT INTO use_log AS u (notification_id, borger_id, actor, kind, day, purpose, recipient_unit, holder_unit,

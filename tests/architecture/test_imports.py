@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import SERVICES, imports, parsed, python_files
+from tests.architecture.tree import ROOT, SERVICES, imports, parsed, python_files
 
 DOMAIN = [path for path in python_files("services") if "domain" in path.parts]
 SERVICE_FILES = [path for path in python_files("services") if len(path.parts) == 3]
@@ -102,3 +102,14 @@ def test_every_service_has_the_same_file_set() -> None:
     present = {service: {p.stem for p in python_files("services") if p.parts[1] == service} for service in SERVICES}
     missing = {service: required - stems for service, stems in present.items() if required - stems}
     assert not missing
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_migration_waits_long_for_a_lock(service: str) -> None:
+    """Law 10: in the session that migrates, or in every revision and in what the next one is made from."""
+    folder = ROOT / "services" / service / "migrations"
+    environment = (folder / "env.py").read_text(encoding="utf-8")
+    revisions = [folder / "script.py.mako", *sorted((folder / "versions").glob("*.py"))]
+    timed = ["lock_timeout" in path.read_text(encoding="utf-8") for path in revisions]
+    assert len(timed) > 1
+    assert "lock_timeout" in environment or all(timed)

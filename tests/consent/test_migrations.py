@@ -7,7 +7,9 @@ import asyncpg
 import pytest
 
 from services.consent.grants import GRANTS
+from services.consent.tables import consent
 from services.consent.tables_citizen import metadata
+from services.consent.tables_fence import scope
 from tests.servers import ROOT, Postgres, TestDatabase
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
@@ -71,3 +73,7 @@ async def test_the_runtime_role_may_not_rewrite_evidence_or_reference_data(
             await session.execute(statement)
     finally:
         await session.close()
+
+
+def test_every_table_is_known_by_its_own_import_and_not_by_chance() -> None:
+    assert consent.metadata is scope.metadata is metadata

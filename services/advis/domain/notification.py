@@ -47,7 +47,6 @@ TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
     }
 )
 
-SHOWABLE = frozenset({State.UNREAD, State.READ, State.HANDLED})  # a permit is asked for; the rest is never a candidate
 OPEN_ITEMS = frozenset({State.UNREAD, State.READ})  # what an inbox lists when nothing else is asked for
 
 
