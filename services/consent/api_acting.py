@@ -15,9 +15,9 @@ from libs.common.database import Database
 from libs.common.problems import ForbiddenError, NotFoundError
 from services.consent import handlers_citizens
 from services.consent.cpr_vault import Vault
+from services.consent.domain.acting import Giver, Role
 from services.consent.domain.cpr import Cpr, parse
 from services.consent.domain.errors import CprError
-from services.consent.handlers_consents import Giver
 from services.consent.records import Actor
 
 ASSURANCE = frozenset({"Substantial", "High"})  # NSIS; a citizen acts at Substantial at least (R39)
@@ -63,7 +63,8 @@ async def acting(request: Request, caller: LoggedIn, borger_id: Annotated[UUID, 
         own = await handlers_citizens.find_citizen(session, vault, number)
         if own is None or (own != borger_id and not await handlers_citizens.acts_for(session, own, borger_id)):
             raise NotFoundError
-    giver = Giver(own, assurance_of(caller))
+    role = Role.SELF if own == borger_id else Role.CUSTODY_HOLDER
+    giver = Giver(own, assurance_of(caller), role)
     return Acting(borger_id, giver, actor_of(request, "citizen", "citizen", giver=own))
 
 

@@ -51,7 +51,12 @@ def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentVie
 def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
     """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6)."""
     return DeclarationView(
-        role=item.role.value, by_you=item.giver == reader, method=item.method, assurance=item.assurance, at=item.at
+        role=item.role.value,
+        by_you=item.giver == reader,
+        method=item.method.value,
+        attested_unit=item.attested_unit,
+        assurance=item.assurance,
+        at=item.at,
     )
 
 

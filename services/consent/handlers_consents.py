@@ -16,8 +16,9 @@ from uuid import UUID
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import handlers_receipts, records, scopes, store_consents, store_idempotency, store_withdrawals
+from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.consent import ClosedReason, Consent, Declaration, Role, Status, close, declare, expire
+from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status, close, declare, expire
 from services.consent.domain.decision import is_special
 from services.consent.domain.errors import NotSpecificError, NotYourDeclarationError
 from services.consent.domain.events import ConsentClosed, ConsentDeclared, ConsentExpired, ConsentGranted, Event
@@ -33,16 +34,6 @@ from services.consent.store_idempotency import Answer
 from services.consent.store_receipts import StoredReceipt
 from services.consent.store_snapshot import load_snapshot
 from services.consent.store_withdrawals import Withdrawal
-
-METHOD = "system_evidence"  # a click in an authenticated system (`domain.md` §3.3, systembevis)
-
-
-@dataclass(frozen=True, slots=True)
-class Giver:
-    """The citizen who acts, and at which assurance level they logged in (R39)."""
-
-    borger_id: UUID
-    assurance: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,29 +168,23 @@ async def _end(session: WriteSession, ended: list[Consent], outcome: _Outcome, n
 
 
 def _declaration(grant: Grant, now: datetime) -> Declaration:
+    giver = grant.giver
     return Declaration(
         declaration_id=grant.new_id(),
-        giver=grant.giver.borger_id,
-        role=_role(grant),
-        method=METHOD,
-        assurance=grant.giver.assurance,
+        giver=giver.borger_id,
+        role=giver.role,
+        method=giver.method,
+        assurance=giver.assurance,
         at=now,
         text_sha256=grant.ask.text_sha256,
         affirmed_special=grant.ask.affirmed_special,
+        authority_id=giver.authority_id,
+        attested_by=giver.attested_by,
+        attested_unit=giver.attested_unit,
+        confirmed_by=giver.confirmed_by,
     )
-
-
-def _role(grant: Grant) -> Role:
-    return Role.SELF if grant.giver.borger_id == grant.ask.borger_id else Role.CUSTODY_HOLDER
 
 
 def _act(grant: Grant, consent: Consent, at: datetime, *, renewed: bool) -> Act:
     given = ReceiptEvent.RENEWED if renewed else ReceiptEvent.GIVEN
-    return Act(
-        event=given if consent.status is Status.ACTIVE else ReceiptEvent.DECLARED,
-        actor=grant.giver.borger_id,
-        role=_role(grant),
-        method=METHOD,
-        assurance=grant.giver.assurance,
-        at=at,
-    )
+    return Act(given if consent.status is Status.ACTIVE else ReceiptEvent.DECLARED, grant.giver, at)

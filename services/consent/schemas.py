@@ -63,9 +63,10 @@ class GrantRequest(Request):
 class DeclarationView(Answer):
     """One giver's yes. `by_you`: whether it is the reader's own; who else it is, is not said."""
 
-    role: Literal["self", "custody_holder"]
+    role: Literal["self", "custody_holder", "guardian", "attorney"]
     by_you: bool
-    method: str
+    method: Literal["system_evidence", "telephone_conversation", "personal_conversation"]
+    attested_unit: Code | None
     assurance: str
     at: AwareDatetime
 

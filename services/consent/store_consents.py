@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from libs.common.database import Session, WriteSession
-from services.consent.domain.consent import ClosedReason, Consent, Declaration, Role, Status
+from services.consent.domain.acting import Method, Role
+from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status
 from services.consent.domain.receipt import record
 from services.consent.tables import consent as consent_table
 from services.consent.tables import consent_history, declaration
@@ -175,11 +176,15 @@ def _declaration_row(consent_id: UUID, item: Declaration) -> dict[str, Any]:
         "consent_id": consent_id,
         "giver": item.giver,
         "role": str(item.role),
-        "method": item.method,
+        "method": str(item.method),
         "assurance": item.assurance,
         "at": item.at,
         "text_sha256": item.text_sha256,
         "affirmed_special": sorted(item.affirmed_special),
+        "authority_id": item.authority_id,
+        "attested_by": item.attested_by,
+        "attested_unit": item.attested_unit,
+        "confirmed_by": item.confirmed_by,
     }
 
 
@@ -215,11 +220,15 @@ def _declaration(item: Mapping[str, Any]) -> Declaration:
         declaration_id=identifier(item["declaration_id"]),
         giver=identifier(item["giver"]),
         role=Role(item["role"]),
-        method=item["method"],
+        method=Method(item["method"]),
         assurance=item["assurance"],
         at=moment(item["at"]),
         text_sha256=item["text_sha256"],
         affirmed_special=frozenset(item["affirmed_special"]),
+        authority_id=None if item["authority_id"] is None else identifier(item["authority_id"]),
+        attested_by=item["attested_by"],
+        attested_unit=item["attested_unit"],
+        confirmed_by=item["confirmed_by"],
     )
 
 

@@ -77,6 +77,10 @@ declaration = Table(
     moment("at"),
     word("text_sha256"),
     Column("affirmed_special", ARRAY(Text), nullable=False),
+    identifier("authority_id", optional=True),
+    word("attested_by", optional=True),
+    word("attested_unit", optional=True),
+    word("confirmed_by", optional=True),
     UniqueConstraint("consent_id", "giver"),
 )
 refusal = Table(

@@ -27,14 +27,14 @@ from services.consent import (
     store_withdrawals,
     withdrawal_records,
 )
+from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.consent import Role, withdraw
+from services.consent.domain.consent import withdraw
 from services.consent.domain.errors import NotSpecificError
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.receipt import Act as ReceiptAct
 from services.consent.domain.receipt import ReceiptEvent
 from services.consent.domain.snapshot import Refusal
-from services.consent.handlers_consents import METHOD, Giver
 from services.consent.receipts import Signer
 from services.consent.records import Actor, scope_of
 from services.consent.scopes import Changed
@@ -86,7 +86,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
         session,
         signer,
         ended,
-        act=_act(ReceiptEvent.WITHDRAWN, request, changed.at),
+        act=ReceiptAct(ReceiptEvent.WITHDRAWN, request.giver, changed.at),
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )
@@ -126,7 +126,7 @@ async def refuse(
         signer,
         Refusal(refusal_id, purpose, recipient_unit, changed.at, None),
         borger_id=request.borger_id,
-        act=_act(ReceiptEvent.REFUSED, request, changed.at),
+        act=ReceiptAct(ReceiptEvent.REFUSED, request.giver, changed.at),
         receipt_id=request.new_id(),
         catalogue=catalogue,
     )
@@ -156,7 +156,7 @@ async def lift_refusal(session: WriteSession, signer: Signer, request: Request, 
         signer,
         replace(standing, lifted_at=changed.at),
         borger_id=request.borger_id,
-        act=_act(ReceiptEvent.REFUSAL_LIFTED, request, changed.at),
+        act=ReceiptAct(ReceiptEvent.REFUSAL_LIFTED, request.giver, changed.at),
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )
@@ -212,16 +212,4 @@ def _withdrawal(request: Request, act: Act, object_id: UUID, *, changed: Changed
         registered_at=changed.at,
         drained_at=None,
         receipt_id=receipt.receipt_id,
-    )
-
-
-def _act(event: ReceiptEvent, request: Request, at: datetime) -> ReceiptAct:
-    own = request.giver.borger_id == request.borger_id
-    return ReceiptAct(
-        event=event,
-        actor=request.giver.borger_id,
-        role=Role.SELF if own else Role.CUSTODY_HOLDER,
-        method=METHOD,
-        assurance=request.giver.assurance,
-        at=at,
     )

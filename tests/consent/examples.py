@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from services.consent.catalogue_files import read
+from services.consent.domain.acting import Method, Role
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.consent import Consent, Declaration, Role, Status
+from services.consent.domain.consent import Consent, Declaration, Status
 from services.consent.domain.snapshot import Person, Question, Snapshot
 
 REFERENCE = Path(__file__).resolve().parents[2] / "deploy" / "reference"
@@ -33,7 +34,7 @@ def a_declaration(giver: UUID = PETER, *, affirmed: frozenset[str] = frozenset()
         declaration_id=UUID(int=giver.int + 1000),
         giver=giver,
         role=Role.SELF,
-        method="system_evidence",
+        method=Method.SYSTEM_EVIDENCE,
         assurance="Substantial",
         at=NOW,
         text_sha256="0" * 64,

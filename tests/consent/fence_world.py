@@ -23,10 +23,10 @@ from services.consent import (
     withdrawals,
 )
 from services.consent.catalogue_form import RawEntry, build
-from services.consent.domain.consent import Consent, Declaration, Role, Status, close
+from services.consent.domain.acting import Giver, Method, Role
+from services.consent.domain.consent import Consent, Declaration, Status, close
 from services.consent.domain.fence import ScopeKey
 from services.consent.drain import DrainLimits
-from services.consent.handlers_consents import Giver
 from services.consent.receipts import Signer
 from services.consent.records import Actor
 from services.consent.store_withdrawals import Withdrawal
@@ -142,7 +142,7 @@ class World:
         )
 
     def request(self, borger_id: UUID, key: str | None = None, body: str = "") -> Request:
-        return Request(borger_id, Giver(borger_id, "Substantial"), CITIZEN, key, body, uuid4)
+        return Request(borger_id, Giver(borger_id, "Substantial", Role.SELF), CITIZEN, key, body, uuid4)
 
     async def drained(self, withdrawal: Withdrawal, limits: DrainLimits = LIMITS) -> bool:
         """One whole drain, from the withdrawal as it stands."""
@@ -206,7 +206,7 @@ def a_consent(borger_id: UUID, now: datetime, **changes: Any) -> Consent:
     declarations = tuple(
         Declaration(
             *(uuid4(), giver, Role.SELF if giver == borger_id else Role.CUSTODY_HOLDER),
-            *("system_evidence", "Substantial", now, "0" * 64, categories),
+            *(Method.SYSTEM_EVIDENCE, "Substantial", now, "0" * 64, categories),
         )
         for giver in givers
     )

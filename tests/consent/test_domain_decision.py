@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from services.consent.domain.acting import Role
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.consent import Role, Status
+from services.consent.domain.consent import Status
 from services.consent.domain.decision import Reason, decide, decide_all
 from services.consent.domain.family import Custody
 from services.consent.domain.snapshot import CaseFact, OtherBasis, Question, Refusal, Snapshot

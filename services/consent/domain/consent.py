@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from services.consent.domain.acting import Method, Role
 from services.consent.domain.errors import AlreadyDeclaredError, IllegalTransitionError
 
 
@@ -53,16 +54,11 @@ class ClosedReason(StrEnum):
     CUSTODY_CHANGED = "custody_changed"
 
 
-class Role(StrEnum):
-    """In which capacity a declaration was made (national format: subject or representative with its authority)."""
-
-    SELF = "self"
-    CUSTODY_HOLDER = "custody_holder"
-
-
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One person's yes: who, in what capacity, how, at which assurance level, when, under which text (R10).
+
+    The fields up to `affirmed_special` are those of `acting.Giver`, and mean the same.
 
     `affirmed_special`: the special categories that were affirmed by their own act (R4).
     """
@@ -70,11 +66,15 @@ class Declaration:
     declaration_id: UUID
     giver: UUID
     role: Role
-    method: str
+    method: Method
     assurance: str
     at: datetime
     text_sha256: str
     affirmed_special: frozenset[str]
+    authority_id: UUID | None = None
+    attested_by: str | None = None
+    attested_unit: str | None = None
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

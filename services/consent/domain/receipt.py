@@ -2,7 +2,8 @@
 
 1. It names the record and its revision by hash, so the receipt proves which record it is about.
 2. Receipts of one citizen form a chain: a sequence number without gaps and the hash of the one before.
-3. It never holds a CPR number or a name of a person; the subject and the actor are pseudonyms.
+3. It never holds a CPR number or a name of a person; the subject and the actor are pseudonyms, and of an employee who
+   attested it only the unit is told (R25).
 4. Times are RFC 3339 in UTC with whole seconds; a text that is signed has one form only.
 
 Canonical form (RFC 8785) and signature are added outside: this is the plain value.
@@ -14,8 +15,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue, Entry, Language, Policy
-from services.consent.domain.consent import Consent, Role
+from services.consent.domain.consent import Consent
 from services.consent.domain.snapshot import Refusal
 
 PROFILE = "urn:samtykkebro:receipt:1"
@@ -34,13 +36,10 @@ class ReceiptEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was done, by whom, in what capacity, how, at which assurance level, when."""
+    """What was done, by whose word, when."""
 
     event: ReceiptEvent
-    actor: UUID
-    role: Role
-    method: str
-    assurance: str
+    giver: Giver
     at: datetime
 
 
@@ -94,6 +93,8 @@ def record(consent: Consent) -> dict[str, Any]:
                 "at": stamp(item.at),
                 "text_sha256": item.text_sha256,
                 "affirmed_special": sorted(item.affirmed_special),
+                "authority_id": None if item.authority_id is None else str(item.authority_id),
+                "attested_unit": item.attested_unit,
             }
             for item in consent.declarations
         ],
@@ -146,10 +147,12 @@ def _head(subject: UUID, act: Act, link: Link) -> dict[str, Any]:
         "previous_receipt_sha256": link.previous_sha256,
         "subject": str(subject),
         "act": {
-            "actor": str(act.actor),
-            "role": str(act.role),
-            "method": act.method,
-            "assurance": act.assurance,
+            "actor": str(act.giver.borger_id),
+            "role": str(act.giver.role),
+            "method": str(act.giver.method),
+            "assurance": act.giver.assurance,
+            "authority_id": None if act.giver.authority_id is None else str(act.giver.authority_id),
+            "attested_unit": act.giver.attested_unit,
             "at": stamp(act.at),
         },
     }
