@@ -24,6 +24,7 @@ from services.consent import (
     api_citizens,
     api_consents,
     api_fence,
+    api_notices,
     api_withdrawals,
     drain,
     store_catalogue,
@@ -44,6 +45,8 @@ ROUTERS = (
     api_consents.router,
     api_withdrawals.router,
     api_fence.router,
+    api_notices.router,
+    api_notices.citizen_router,
 )
 
 

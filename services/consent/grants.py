@@ -30,6 +30,7 @@ GRANTS = {
     "permit": "SELECT, INSERT, UPDATE, DELETE",
     "permit_scope": "SELECT, INSERT, DELETE",
     "use_log": "SELECT, INSERT, UPDATE",
+    "notice": "SELECT, INSERT, UPDATE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
 }

@@ -1,0 +1,106 @@
+"""What somebody must be told: the citizen's notices, and the data protection officer's. Codes and pseudonyms only."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+from starlette.requests import Request
+
+from libs.common.auth import Principal, require
+from libs.common.problems import NotFoundError
+from services.consent import handlers_notices
+from services.consent.api_acting import ActingCitizen, actor_of
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_transaction import committed
+from services.consent.schemas import Answer
+from services.consent.store_notices import Kept
+
+router = APIRouter(prefix="/v1/notices", tags=["notices"])
+citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}/notices", tags=["notices"])
+Officer = Annotated[Principal, Depends(require("dpo"))]
+Unseen = Annotated[bool, Query(description="only those not seen yet")]
+
+
+class NoticeView(Answer):
+    """One thing to be told. `kind` is a code; `object_id` is the id of what it is about; `at` is when that happened."""
+
+    notice_id: UUID
+    borger_id: UUID
+    kind: str
+    object_id: UUID
+    at: AwareDatetime
+    seen_at: AwareDatetime | None
+
+
+class NoticePage(Answer):
+    """Newest first. `next`: the cursor of the next page, null at the end."""
+
+    items: tuple[NoticeView, ...]
+    next: str | None
+
+
+@citizen_router.get("")
+async def list_notices(
+    request: Request, by: ActingCitizen, unseen: Unseen = False, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> NoticePage:
+    """What the citizen must be told: what others did in their name or about them, and what is about to end."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    found = await committed(
+        request,
+        lambda session: handlers_notices.list_of_citizen(
+            session, by.actor, by.borger_id, unseen=unseen, after=after, limit=limit + 1
+        ),
+    )
+    return _page(found, limit)
+
+
+@citizen_router.post("/{notice_id}:seen")
+async def see_notice(request: Request, by: ActingCitizen, notice_id: UUID) -> NoticeView:
+    """Seen. The first time stands, so repeating it answers the same."""
+    kept = await committed(request, lambda session: handlers_notices.see_of_citizen(session, by.borger_id, notice_id))
+    if kept is None:
+        raise NotFoundError
+    return _view(kept)
+
+
+@router.get("")
+async def list_officer_notices(
+    request: Request, caller: Officer, unseen: Unseen = False, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> NoticePage:
+    """What the data protection officer must be told, about anybody; each person read about is on the record."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
+    found = await committed(
+        request,
+        lambda session: handlers_notices.list_of_dpo(session, actor, unseen=unseen, after=after, limit=limit + 1),
+    )
+    return _page(found, limit)
+
+
+@router.post("/{notice_id}:seen")
+async def see_officer_notice(request: Request, caller: Officer, notice_id: UUID) -> NoticeView:
+    """Seen by the officer. The first time stands, so repeating it answers the same."""
+    actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
+    kept = await committed(request, lambda session: handlers_notices.see_of_dpo(session, actor, notice_id))
+    if kept is None:
+        raise NotFoundError
+    return _view(kept)
+
+
+def _page(found: tuple[Kept, ...], limit: int) -> NoticePage:
+    items = tuple(_view(kept) for kept in found[:limit])
+    more = len(found) > limit
+    return NoticePage(items=items, next=written(items[-1].at, items[-1].notice_id) if more else None)
+
+
+def _view(kept: Kept) -> NoticeView:
+    notice = kept.notice
+    return NoticeView(
+        notice_id=notice.notice_id,
+        borger_id=notice.borger_id,
+        kind=notice.kind,
+        object_id=notice.object_id,
+        at=notice.at,
+        seen_at=kept.seen_at,
+    )

@@ -1,0 +1,52 @@
+"""Reading notices, and saying that they were seen. Every read is on the record, the officer's too (R20)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.common.database import WriteSession, clock
+from libs.common.outbox import append
+from services.consent import records, store_notices
+from services.consent.records import Actor
+from services.consent.store_notices import Kept
+
+_LAST = UUID(int=2**128 - 1)
+After = tuple[datetime, UUID]
+
+
+async def list_of_citizen(
+    session: WriteSession, actor: Actor, borger_id: UUID, *, unseen: bool, after: After | None, limit: int
+) -> tuple[Kept, ...]:
+    """A page of what the citizen is to be told, newest first. Audited as `notices.listed`."""
+    now = await clock(session)
+    before = after or (now, _LAST)
+    found = await store_notices.page_of_citizen(session, borger_id, unseen=unseen, before=before, limit=limit)
+    await append(session, [records.of_read("notices.listed", actor, subject=borger_id, at=now)])
+    return found
+
+
+async def list_of_dpo(
+    session: WriteSession, actor: Actor, *, unseen: bool, after: After | None, limit: int
+) -> tuple[Kept, ...]:
+    """A page of what the officer is to be told, newest first. Audited as `notices.listed` for each person on it."""
+    now = await clock(session)
+    found = await store_notices.page_of_dpo(session, unseen=unseen, before=after or (now, _LAST), limit=limit)
+    persons: list[UUID | None] = [*sorted({kept.notice.borger_id for kept in found})] or [None]
+    await append(session, [records.of_read("notices.listed", actor, subject=person, at=now) for person in persons])
+    return found
+
+
+async def see_of_citizen(session: WriteSession, borger_id: UUID, notice_id: UUID) -> Kept | None:
+    """The citizen has seen it; repeating it changes nothing. None when it is not theirs."""
+    return await store_notices.mark_seen(session, notice_id, "citizen", borger_id=borger_id, at=await clock(session))
+
+
+async def see_of_dpo(session: WriteSession, actor: Actor, notice_id: UUID) -> Kept | None:
+    """The officer has seen it; repeating it changes nothing. None when there is no such notice. Audited."""
+    now = await clock(session)
+    kept = await store_notices.mark_seen(session, notice_id, "dpo", borger_id=None, at=now)
+    if kept is not None:
+        objects = {"notice_id": str(notice_id)}
+        subject = kept.notice.borger_id
+        entry = records.of_read("notice.seen", actor, subject=subject, at=now, action="U", objects=objects)
+        await append(session, [entry])
+    return kept
