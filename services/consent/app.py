@@ -70,11 +70,16 @@ def parts_of(settings: Settings) -> Parts:
     return Parts(settings, database, Bell(database))
 
 
+def signer_of(parts: Parts) -> Signer:
+    """What signs receipts: the door, the consumer and the worker each issue some. Raises ReceiptKeysError."""
+    return Signer.from_file(parts.settings.secrets_dir / "receipt-keys.json", parts.settings.issuer)
+
+
 def create(parts: Parts) -> FastAPI:
     """The HTTP door. Raises VaultError or ReceiptKeysError without whole keys."""
     secrets = parts.settings.secrets_dir
     vault = Vault.from_file(secrets / "cpr-keys.json")
-    signer = Signer.from_file(secrets / "receipt-keys.json", parts.settings.issuer)
+    signer = signer_of(parts)
     return create_app(
         title="Samtykkebro consent",
         version=VERSION,
@@ -117,8 +122,8 @@ async def _serve(parts: Parts) -> None:
 
 
 async def _consume(parts: Parts) -> None:
+    handler = LifecycleHandler(signer_of(parts))
     async with opened(parts.settings.bus_url, client_id="consent-consumer") as bus:
-        handler = LifecycleHandler()
         consumer = Consumer(
             bus, parts.database, GROUP, [CASE_EVENTS], handler=handler, service=PRODUCER, bell=parts.bell
         )
@@ -139,7 +144,7 @@ async def _forget(parts: Parts) -> None:
 
 
 async def _sweep(parts: Parts) -> None:
-    await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings)
+    await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
 Run = Callable[[Parts], Awaitable[None]]

@@ -16,6 +16,7 @@ from libs.common.database import WriteSession
 from libs.common.inbox import first_seen
 from libs.common.messages import CaseEventData
 from services.consent.handlers_lifecycle import HANDLERS, Fact
+from services.consent.receipts import Signer
 
 GROUP = "consent"
 
@@ -27,7 +28,13 @@ class _Heard:
 
 
 class LifecycleHandler:
-    """Applies life-cycle events, each once per (source, id), in the transaction that moves the position."""
+    """Applies life-cycle events, each once per (source, id), in the transaction that moves the position.
+
+    `signer`: what ends by a fact has a receipt as what ends by a word has.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[_Heard]:
         """The events that concern us. Raises PoisonRecordError for one that cannot be read."""
@@ -38,7 +45,7 @@ class LifecycleHandler:
         """Apply them, in order."""
         for heard in prepared:
             if await first_seen(session, heard.event.source, heard.event.id):
-                await HANDLERS[heard.event.type](session, heard.fact)
+                await HANDLERS[heard.event.type](session, self._signer, heard.fact)
 
 
 def _fact(event: CloudEvent) -> Fact:

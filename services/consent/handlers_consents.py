@@ -15,7 +15,15 @@ from uuid import UUID
 
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
-from services.consent import handlers_receipts, records, scopes, store_consents, store_idempotency, store_withdrawals
+from services.consent import (
+    handlers_endings,
+    handlers_receipts,
+    records,
+    scopes,
+    store_consents,
+    store_idempotency,
+    store_withdrawals,
+)
 from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status, close, declare, expire
@@ -26,9 +34,10 @@ from services.consent.domain.family import required_givers
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.grant import Ask, draft
 from services.consent.domain.receipt import Act, ReceiptEvent
+from services.consent.domain.receipt_about import about_consent
 from services.consent.domain.snapshot import Person
 from services.consent.receipts import Signer
-from services.consent.records import Actor
+from services.consent.records import Actor, scope_of
 from services.consent.scopes import Changed
 from services.consent.store_idempotency import Answer
 from services.consent.store_receipts import StoredReceipt
@@ -78,11 +87,13 @@ async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> 
     consent, catalogue = outcome.consent, outcome.catalogue
     assert consent is not None
     assert catalogue is not None
-    receipt = await handlers_receipts.issue_for_consent(
+    await handlers_endings.prove(session, signer, outcome.events, changed)
+    receipt = await handlers_receipts.issue(
         session,
         signer,
-        consent,
-        act=_act(grant, consent, changed.at, renewed=outcome.renewed),
+        subject=consent.borger_id,
+        act=_act(grant, outcome, changed),
+        about=lambda words: about_consent(consent, words, supersedes=_superseded(outcome)),
         receipt_id=grant.new_id(),
         catalogue=catalogue,
     )
@@ -185,6 +196,16 @@ def _declaration(grant: Grant, now: datetime) -> Declaration:
     )
 
 
-def _act(grant: Grant, consent: Consent, at: datetime, *, renewed: bool) -> Act:
-    given = ReceiptEvent.RENEWED if renewed else ReceiptEvent.GIVEN
-    return Act(given if consent.status is Status.ACTIVE else ReceiptEvent.DECLARED, grant.giver, at)
+def _act(grant: Grant, outcome: _Outcome, changed: Changed) -> Act:
+    consent = outcome.consent
+    assert consent is not None
+    event = ReceiptEvent.RENEWED if outcome.renewed else ReceiptEvent.GIVEN
+    if consent.status is not Status.ACTIVE:
+        event = ReceiptEvent.DECLARED
+    elif changed.ended:
+        event = ReceiptEvent.NARROWED
+    return Act(event, grant.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
+
+
+def _superseded(outcome: _Outcome) -> frozenset[UUID]:
+    return frozenset(item.consent.consent_id for item in outcome.events if isinstance(item, ConsentClosed))

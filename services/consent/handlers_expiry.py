@@ -5,17 +5,18 @@ from datetime import datetime
 from libs.common.database import WriteSession, clock
 from libs.common.inbox import first_seen
 from libs.common.outbox import append
-from services.consent import records, scopes, store_consents
+from services.consent import handlers_endings, records, scopes, store_consents
 from services.consent.domain.consent import Consent, Status, expire
 from services.consent.domain.events import ConsentExpired, Event
+from services.consent.receipts import Signer
 from services.consent.records import SERVICE, scope_of
 
 # Read by `store_consents.ending` too: one notice per consent is kept as an inbox key.
 NOTICE_SOURCE = store_consents.NOTICE_SOURCE
 
 
-async def expire_consent(session: WriteSession, found: Consent) -> None:
-    """Write down that a consent's time has passed, unless something else has ended it meanwhile."""
+async def expire_consent(session: WriteSession, signer: Signer, found: Consent) -> None:
+    """Write down that a consent's time has passed, with a receipt, unless something else has ended it meanwhile."""
     events: list[Event] = []
 
     async def act(now: datetime) -> None:
@@ -27,6 +28,7 @@ async def expire_consent(session: WriteSession, found: Consent) -> None:
         events.append(ConsentExpired(expired))
 
     changed = await scopes.change(session, [scope_of(found)], act)
+    await handlers_endings.prove(session, signer, events, changed)
     await append(session, records.of_events(events, SERVICE, at=changed.at, epochs=changed.epochs))
 
 

@@ -3,7 +3,8 @@
 1. The fact is written first; the decision reads it from then on (P6). Closing consents on it is for the citizen to see.
 2. All the person's scopes that it may change are locked and bumped in one change, so open permits of older epochs drain
    like any other, and whoever asks again gets the new answer.
-3. A fact about somebody unknown here is nothing to us: they have no consents.
+3. What ends has a receipt, issued by the service itself (P5): nobody's word ended it.
+4. A fact about somebody unknown here is nothing to us: they have no consents.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,13 +14,14 @@ from uuid import UUID
 
 from libs.common.database import WriteSession
 from libs.common.outbox import append
-from services.consent import records, scopes, store_citizens, store_consents, store_scopes
+from services.consent import handlers_endings, records, scopes, store_citizens, store_consents, store_scopes
 from services.consent.domain.calendar import danish_date
 from services.consent.domain.consent import ClosedReason, Consent, Status, close, expire
 from services.consent.domain.decision import is_special
 from services.consent.domain.events import ConsentClosed, ConsentExpired, CustodyChanged, Event
 from services.consent.domain.family import required_givers
 from services.consent.domain.snapshot import Person, Snapshot
+from services.consent.receipts import Signer
 from services.consent.records import Actor
 from services.consent.store_snapshot import load_snapshot
 
@@ -70,39 +72,42 @@ class _Change:
 Act = Callable[[WriteSession, _Change, datetime], Awaitable[None]]
 
 
-async def _change(session: WriteSession, fact: Fact, act: Act, *, recipient_unit: str | None = None) -> None:
-    """Lock and bump the person's scopes (only those of one recipient, when given), act, and tell."""
+async def _change(
+    session: WriteSession, signer: Signer, fact: Fact, act: Act, *, recipient_unit: str | None = None
+) -> None:
+    """Lock and bump the person's scopes (only those of one recipient, when given), act, prove it, and tell."""
     if await store_citizens.born(session, fact.borger_id) is None:
         return
     keys = await store_scopes.keys_of(session, [fact.borger_id])
     concerned = [key for key in keys if recipient_unit in {None, key.recipient_unit}]
     change = _Change(fact)
     changed = await scopes.change(session, concerned, lambda now: act(session, change, now))
+    await handlers_endings.prove(session, signer, change.events, changed)
     actor = Actor("consent", "service", correlation_id=fact.correlation_id)
     await append(session, records.of_events(change.events, actor, at=changed.at, epochs=changed.epochs))
 
 
-async def record_death(session: WriteSession, fact: Fact) -> None:
+async def record_death(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """Nobody is told anything about the dead on a consent of theirs: everything closes."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
         await store_citizens.set_died(session, fact.borger_id, danish_date(fact.at))
         await change.close_where(session, lambda _: True, ClosedReason.DEATH, now)
 
-    await _change(session, fact, act)
+    await _change(session, signer, fact, act)
 
 
-async def record_move_out(session: WriteSession, fact: Fact) -> None:
+async def record_move_out(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """Another municipality is another authority: everything closes."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
         await store_citizens.set_moved_out(session, fact.borger_id, danish_date(fact.at))
         await change.close_where(session, lambda _: True, ClosedReason.MOVED_OUT, now)
 
-    await _change(session, fact, act)
+    await _change(session, signer, fact, act)
 
 
-async def record_custody(session: WriteSession, fact: Fact) -> None:
+async def record_custody(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """Exactly these hold custody from now on. What lacks a declaration of today's closes; it may be given anew."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
@@ -110,16 +115,16 @@ async def record_custody(session: WriteSession, fact: Fact) -> None:
         change.events.append(CustodyChanged(fact.borger_id, now))
         await _close_undeclared(session, change, ClosedReason.CUSTODY_CHANGED, now)
 
-    await _change(session, fact, act)
+    await _change(session, signer, fact, act)
 
 
-async def record_birthday(session: WriteSession, fact: Fact) -> None:
+async def record_birthday(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """At 15 the young person is asked, at 18 a parent's declaration has lapsed (U14): what lacks theirs closes."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
         await _close_undeclared(session, change, ClosedReason.AGE_CHANGED, now)
 
-    await _change(session, fact, act)
+    await _change(session, signer, fact, act)
 
 
 async def _close_undeclared(session: WriteSession, change: _Change, reason: ClosedReason, now: datetime) -> None:
@@ -140,16 +145,16 @@ def _is_declared(consent: Consent, person: Person, snapshot: Snapshot, now: date
     return bool(required) and required <= {item.giver for item in consent.declarations}
 
 
-async def record_case_opened(session: WriteSession, fact: Fact) -> None:
+async def record_case_opened(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """The unit has a case. It revives nothing: what closed with an earlier case stays closed."""
 
     async def act(session: WriteSession, _change: _Change, _now: datetime) -> None:
         await store_citizens.open_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
 
-    await _change(session, fact, act, recipient_unit=fact.unit)
+    await _change(session, signer, fact, act, recipient_unit=fact.unit)
 
 
-async def record_case_closed(session: WriteSession, fact: Fact) -> None:
+async def record_case_closed(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """With the recipient's last case its need ends, and with that every consent to tell it (R9)."""
 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
@@ -159,14 +164,14 @@ async def record_case_closed(session: WriteSession, fact: Fact) -> None:
                 session, lambda item: item.recipient_unit == fact.unit, ClosedReason.CASE_CLOSED, now
             )
 
-    await _change(session, fact, act, recipient_unit=fact.unit)
+    await _change(session, signer, fact, act, recipient_unit=fact.unit)
 
 
-async def ignore(_session: WriteSession, _fact: Fact) -> None:
+async def ignore(_session: WriteSession, _signer: Signer, _fact: Fact) -> None:
     """At 10 a child is involved (`domain.md` 1.6): nothing here changes by it."""
 
 
-HANDLERS: dict[str, Callable[[WriteSession, Fact], Awaitable[None]]] = {
+HANDLERS: dict[str, Callable[[WriteSession, Signer, Fact], Awaitable[None]]] = {
     "cpr.doedsfald": record_death,
     "cpr.flytning_ud": record_move_out,
     _CUSTODY: record_custody,

@@ -1,28 +1,87 @@
-"""Issues receipts in the transaction of the act that they prove (P5). Call it last: its lock comes after all others."""
+"""Issues receipts in the transaction of the act that they prove (P5). Call it last: its lock comes after all others.
 
-from datetime import datetime
-from uuid import UUID
+A new kind of record needs one function from it to `About`, and a call of `issue`:
+
+    await issue(session, signer, subject=borger_id, act=Act(ReceiptEvent.RESTRICTED, giver, changed.at),
+                about=lambda words: about_restriction(borger_id, restriction, words))
+
+Not in it is the head of the audit log (`consent-field.md` §2.3, item 10): consent neither reads audit nor waits for it,
+and a head that it has only heard of proves nothing about the act.
+"""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
 
 from libs.common.database import WriteSession
-from services.consent import store_receipts
+from services.consent import store_catalogue, store_receipts
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent
-from services.consent.domain.receipt import Act, Link, consent_payload, record, refusal_payload
+from services.consent.domain.receipt import About, Act, Link, Words, payload
+from services.consent.domain.receipt_about import about_consent, about_refusal
 from services.consent.domain.snapshot import Refusal
 from services.consent.receipts import Signer, canonical, fingerprint
 from services.consent.store_receipts import StoredReceipt
 
 
-async def issue_for_consent(
-    session: WriteSession, signer: Signer, consent: Consent, *, act: Act, receipt_id: UUID, catalogue: Catalogue
+async def issue(
+    session: WriteSession,
+    signer: Signer,
+    *,
+    subject: UUID,
+    act: Act,
+    about: Callable[[Words], About],
+    receipt_id: UUID | None = None,
+    catalogue: Catalogue | None = None,
 ) -> StoredReceipt:
-    """The next receipt of the citizen's chain, about a consent at the revision given, stored and signed."""
-    link = await _link(session, signer, consent.borger_id, receipt_id=receipt_id, issued_at=act.at)
-    payload = consent_payload(
-        consent, act, link=link, record_sha256=fingerprint(canonical(record(consent))), catalogue=catalogue
+    """The next receipt of the citizen's chain, stored and signed. `act.by`: a Giver, an Office, or SERVICE.
+
+    `receipt_id`, `catalogue`: where the act has them at hand; else a new id, and the catalogue of today.
+    """
+    words = Words(catalogue or await store_catalogue.current(session), act.at)
+    link, told = await _link(session, signer, subject, act=act, receipt_id=receipt_id or uuid4()), about(words)
+    content = payload(
+        subject,
+        act,
+        told,
+        link=link,
+        record_sha256=fingerprint(canonical(told.record)),
+        policy=words.catalogue.policy(act.at),
     )
-    jws = signer.receipt(payload)
-    return await _store(session, link, act, borger_id=consent.borger_id, consent_id=consent.consent_id, jws=jws)
+    stored = StoredReceipt(
+        receipt_id=link.receipt_id,
+        borger_id=subject,
+        sequence=link.sequence,
+        previous_sha256=link.previous_sha256,
+        event=str(act.event),
+        consent_id=told.object_id if told.kind == "consent" else None,
+        object_kind=told.kind,
+        object_id=told.object_id,
+        issued_at=link.issued_at,
+        jws=signer.receipt(content),
+    )
+    await store_receipts.add(session, stored)
+    return stored
+
+
+async def issue_for_consent(
+    session: WriteSession,
+    signer: Signer,
+    consent: Consent,
+    *,
+    act: Act,
+    receipt_id: UUID | None = None,
+    catalogue: Catalogue | None = None,
+) -> StoredReceipt:
+    """The receipt about a consent at the revision given."""
+    return await issue(
+        session,
+        signer,
+        subject=consent.borger_id,
+        act=act,
+        about=lambda words: about_consent(consent, words),
+        receipt_id=receipt_id,
+        catalogue=catalogue,
+    )
 
 
 async def issue_for_refusal(
@@ -32,41 +91,28 @@ async def issue_for_refusal(
     *,
     borger_id: UUID,
     act: Act,
-    receipt_id: UUID,
-    catalogue: Catalogue,
+    receipt_id: UUID | None = None,
+    catalogue: Catalogue | None = None,
 ) -> StoredReceipt:
-    """The next receipt of the citizen's chain, about a refusal or its lifting, stored and signed."""
-    link = await _link(session, signer, borger_id, receipt_id=receipt_id, issued_at=act.at)
-    jws = signer.receipt(refusal_payload(borger_id, refusal, act, link=link, catalogue=catalogue))
-    return await _store(session, link, act, borger_id=borger_id, consent_id=None, jws=jws)
+    """The receipt about a refusal or its lifting."""
+    return await issue(
+        session,
+        signer,
+        subject=borger_id,
+        act=act,
+        about=lambda words: about_refusal(borger_id, refusal, words),
+        receipt_id=receipt_id,
+        catalogue=catalogue,
+    )
 
 
-async def _link(
-    session: WriteSession, signer: Signer, borger_id: UUID, *, receipt_id: UUID, issued_at: datetime
-) -> Link:
+async def _link(session: WriteSession, signer: Signer, borger_id: UUID, *, act: Act, receipt_id: UUID) -> Link:
     await store_receipts.lock_chain(session, borger_id)
     last = await store_receipts.last(session, borger_id)
     return Link(
         receipt_id=receipt_id,
         sequence=1 if last is None else last.sequence + 1,
         previous_sha256=None if last is None else fingerprint(last.jws.encode()),
-        issued_at=issued_at,
+        issued_at=act.at,
         issuer=signer.issuer,
     )
-
-
-async def _store(
-    session: WriteSession, link: Link, act: Act, *, borger_id: UUID, consent_id: UUID | None, jws: str
-) -> StoredReceipt:
-    stored = StoredReceipt(
-        receipt_id=link.receipt_id,
-        borger_id=borger_id,
-        sequence=link.sequence,
-        previous_sha256=link.previous_sha256,
-        event=str(act.event),
-        consent_id=consent_id,
-        issued_at=link.issued_at,
-        jws=jws,
-    )
-    await store_receipts.add(session, stored)
-    return stored

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from libs.common.database import Session, WriteSession
 from services.consent.domain.acting import Method, Role
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status
-from services.consent.domain.receipt import record
+from services.consent.domain.receipt_about import record
 from services.consent.tables import consent as consent_table
 from services.consent.tables import consent_history, declaration
 

@@ -15,7 +15,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('receipt:' || $1::text, 0
 
 @dataclass(frozen=True, slots=True)
 class StoredReceipt:
-    """One receipt as it was issued. `jws`: compact."""
+    """One receipt as it was issued. `jws`: compact. `object_kind`, `object_id`: the record that it is about."""
 
     receipt_id: UUID
     borger_id: UUID
@@ -23,6 +23,8 @@ class StoredReceipt:
     previous_sha256: str | None
     event: str
     consent_id: UUID | None
+    object_kind: str | None
+    object_id: UUID | None
     issued_at: datetime
     jws: str
 
@@ -49,6 +51,8 @@ async def add(session: WriteSession, stored: StoredReceipt) -> None:
             previous_sha256=stored.previous_sha256,
             event=stored.event,
             consent_id=stored.consent_id,
+            object_kind=stored.object_kind,
+            object_id=stored.object_id,
             issued_at=stored.issued_at,
             jws=stored.jws,
         )

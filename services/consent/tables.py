@@ -117,6 +117,9 @@ receipt = Table(
     word("previous_sha256", optional=True),
     word("event"),
     identifier("consent_id", optional=True),
+    # What it is about, of whatever kind; empty in those of the first release.
+    word("object_kind", optional=True),
+    identifier("object_id", optional=True),
     moment("issued_at"),
     word("jws"),
     UniqueConstraint("borger_id", "sequence"),

@@ -86,7 +86,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
         session,
         signer,
         ended,
-        act=ReceiptAct(ReceiptEvent.WITHDRAWN, request.giver, changed.at),
+        act=ReceiptAct(ReceiptEvent.WITHDRAWN, request.giver, changed.at, epoch=changed.epochs[scope_of(old)]),
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )
@@ -126,7 +126,7 @@ async def refuse(
         signer,
         Refusal(refusal_id, purpose, recipient_unit, changed.at, None),
         borger_id=request.borger_id,
-        act=ReceiptAct(ReceiptEvent.REFUSED, request.giver, changed.at),
+        act=ReceiptAct(ReceiptEvent.REFUSED, request.giver, changed.at, epoch=changed.epochs[key]),
         receipt_id=request.new_id(),
         catalogue=catalogue,
     )
@@ -156,7 +156,7 @@ async def lift_refusal(session: WriteSession, signer: Signer, request: Request, 
         signer,
         replace(standing, lifted_at=changed.at),
         borger_id=request.borger_id,
-        act=ReceiptAct(ReceiptEvent.REFUSAL_LIFTED, request.giver, changed.at),
+        act=ReceiptAct(ReceiptEvent.REFUSAL_LIFTED, request.giver, changed.at, epoch=changed.epochs[key]),
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )

@@ -7,23 +7,24 @@ from typing import NoReturn
 from libs.common.database import Bell, Database, clock
 from libs.common.log import get_logger
 from services.consent import handlers_expiry, store_catalogue, store_consents, store_idempotency
+from services.consent.receipts import Signer
 from services.consent.settings import Settings
 
 _log = get_logger()
 
 
-async def keep_sweeping(database: Database, bell: Bell, settings: Settings) -> NoReturn:
+async def keep_sweeping(database: Database, bell: Bell, settings: Settings, signer: Signer) -> NoReturn:
     """For ever; survives a database that is away."""
     while True:
         try:
-            await sweep(database, settings)
+            await sweep(database, settings, signer)
             bell.ring()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next round tries again
             _log.warning("expiry_sweep_failed", error=type(error).__name__)
         await asyncio.sleep(settings.expiry_sweep_seconds)
 
 
-async def sweep(database: Database, settings: Settings) -> int:
+async def sweep(database: Database, settings: Settings, signer: Signer) -> int:
     """One round; how many expired. One transaction each: a citizen's scope is locked for one change only."""
     async with database.read() as session:
         now = await clock(session)
@@ -33,7 +34,7 @@ async def sweep(database: Database, settings: Settings) -> int:
         ending = await store_consents.ending(session, now, now + notice, settings.expiry_batch)
     for consent in expired:
         async with database.write() as session:
-            await handlers_expiry.expire_consent(session, consent)
+            await handlers_expiry.expire_consent(session, signer, consent)
     for consent in ending:
         async with database.write() as session:
             await handlers_expiry.announce_expiry(session, consent)

@@ -114,7 +114,7 @@ class Door:
             custody_holders=data.pop("custody_holders", None),
         )
         async with self.app.state.database.write() as session:
-            await HANDLERS[kind](session, fact)
+            await HANDLERS[kind](session, self.app.state.signer, fact)
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         session = await asyncpg.connect(self.dsn)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from joserfc.jwk import OKPKey
+
 from services.consent.catalogue_files import read
 from services.consent.domain.acting import Method, Role
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Declaration, Status
 from services.consent.domain.snapshot import Person, Question, Snapshot
+from services.consent.receipts import Signer
 
 REFERENCE = Path(__file__).resolve().parents[2] / "deploy" / "reference"
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -21,6 +24,12 @@ FATHER = UUID("00000000-0000-4000-8000-00000000000c")
 CHILD = UUID("00000000-0000-4000-8000-00000000000d")
 GROWN = date(1880, 5, 17)
 QUESTION = Question(PETER, "BIF-JOBINDSATS", "SOF-BCV", "KOORDINERING", "FREMMOEDE")
+
+
+@cache
+def a_signer() -> Signer:
+    """Signs with a key that nobody else has."""
+    return Signer((OKPKey.generate_key("Ed25519", {"kid": "receipts-1"}),), "https://consent.test")
 
 
 @cache

@@ -16,6 +16,7 @@ from services.consent.domain.snapshot import Question
 from services.consent.store_snapshot import load_snapshot
 from services.consent.worker_expiry import sweep
 from tests.consent.door import Citizen, Door
+from tests.consent.examples import a_signer
 from tests.consent.people import number
 
 
@@ -137,7 +138,7 @@ def delivery(kind: str, subject: str, data: dict, event_id: str | None = None, o
 
 
 async def consumed(door: Door, *deliveries: Delivery) -> None:
-    handler = LifecycleHandler()
+    handler = LifecycleHandler(door.app.state.signer)
     prepared = await handler.prepare(deliveries)
     async with door.app.state.database.write() as session:
         await handler.handle(session, deliveries, prepared)
@@ -177,7 +178,7 @@ async def test_what_concerns_only_others_is_passed_over(door: Door):
 )
 async def test_what_cannot_be_read_is_parked_with_its_reason(kind: str, subject: str, data: dict, reason: str):
     with pytest.raises(PoisonRecordError) as poison:
-        await LifecycleHandler().prepare([delivery(kind, subject, data)])
+        await LifecycleHandler(a_signer()).prepare([delivery(kind, subject, data)])
     assert poison.value.reason == reason
 
 
@@ -189,7 +190,7 @@ async def test_an_expired_consent_is_written_down_once_and_told(door: Door):
     async with door.app.state.database.write() as session:
         await session.exec_driver_sql("UPDATE consent SET valid_until = now() WHERE recipient_unit = 'SOF-BCV'")
     state = door.app.state
-    assert [await sweep(state.database, state.settings) for _ in range(2)] == [1, 0]
+    assert [await sweep(state.database, state.settings, state.signer) for _ in range(2)] == [1, 0]
     assert await statuses(door) == [("expired", None), ("active", None)]
     assert [kind for kind, _ in await door.told("consent.events")].count("samtykke.udloebet") == 1
 
@@ -200,7 +201,7 @@ async def test_a_notice_goes_out_once_for_what_is_about_to_end_and_for_nothing_e
     ending = (await door.grant(peter, valid_until=soon)).json()["consent"]["consent_id"]
     await door.grant(peter, recipient_unit="SOF-BCH")
     for _ in range(2):
-        await sweep(door.app.state.database, door.app.state.settings)
+        await sweep(door.app.state.database, door.app.state.settings, door.app.state.signer)
     told = [data["consent_id"] for kind, data in await door.told("consent.events") if kind == "samtykke.snart_udloeber"]
     assert told == [ending]
     assert await statuses(door) == [("active", None)] * 2

@@ -11,7 +11,8 @@ from joserfc import jws
 from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet, OKPKey
 
-from services.consent.domain.receipt import record, stamp
+from services.consent.domain.receipt import stamp
+from services.consent.domain.receipt_about import record
 from services.consent.receipts import ReceiptKeysError, Signer
 from tests.consent.door import Door
 from tests.consent.examples import NOW, a_consent

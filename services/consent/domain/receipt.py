@@ -1,15 +1,18 @@
-"""What a receipt says (P5; `consent-field.md` §2.3): one shape for a grant, a declaration, a renewal and a withdrawal.
+"""What a receipt says (P5; `consent-field.md` §2.3): one shape for every act and every ending, whatever it is about.
 
-1. It names the record and its revision by hash, so the receipt proves which record it is about.
-2. Receipts of one citizen form a chain: a sequence number without gaps and the hash of the one before.
-3. It never holds a CPR number or a name of a person; the subject and the actor are pseudonyms, and of an employee who
-   attested it only the unit is told (R25).
+1. It names the record by the hash of its content at that moment, so the receipt proves which record it is about.
+2. Receipts of one citizen form a chain: a sequence number without gaps and the hash of the one before, so that one that
+   is missing shows.
+3. It never holds a CPR number or a name of a person; the subject and the actor are pseudonyms, and of an employee only
+   the unit is told (R25).
 4. Times are RFC 3339 in UTC with whole seconds; a text that is signed has one form only.
 
-Canonical form (RFC 8785) and signature are added outside: this is the plain value.
+Canonical form (RFC 8785) and signature are added outside: this is the plain value. What a kind of record puts into it
+is one function from the record to `About`; `receipt_about` has those of consents and refusals.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -17,8 +20,6 @@ from uuid import UUID
 
 from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue, Entry, Language, Policy
-from services.consent.domain.consent import Consent
-from services.consent.domain.snapshot import Refusal
 
 PROFILE = "urn:samtykkebro:receipt:1"
 
@@ -29,18 +30,48 @@ class ReceiptEvent(StrEnum):
     GIVEN = "given"
     DECLARED = "declared"
     RENEWED = "renewed"
+    NARROWED = "narrowed"
+    DECLINED = "declined"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    CLOSED = "closed"
     REFUSED = "refused"
     REFUSAL_LIFTED = "refusal_lifted"
+    RESTRICTED = "restricted"
+    RESTRICTION_LIFTED = "restriction_lifted"
+    OTHER_BASIS_RECORDED = "other_basis_recorded"
+    OTHER_BASIS_ENDED = "other_basis_ended"
+    EMERGENCY = "emergency_disclosure"
+    AUTHORITY_RECORDED = "authority_recorded"
+    AUTHORITY_ENDED = "authority_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The municipality acts, not the citizen: an employee of `unit`, whom a receipt never names (R25), or no one.
+
+    `unit` None: the service itself, because the clock or a fact ended something. `assurance`: of the employee's login.
+    """
+
+    unit: str | None = None
+    assurance: str | None = None
+
+
+SERVICE = Office()
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What was done, by whose word, when."""
+    """What was done, by whom, when. `reason`: a code, of what ended without the citizen ending it.
+
+    `epoch`: the scope's, that the act began (`fence.md` §1): no permit of that epoch or a later one is older than it.
+    """
 
     event: ReceiptEvent
-    giver: Giver
+    by: Giver | Office
     at: datetime
+    reason: str | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,89 +85,70 @@ class Link:
     issuer: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """The record that a receipt is about, ready to be told.
+
+    `kind` and `object_id` name it, `identity` does so in the receipt; `record` is its whole content as a JSON value, of
+    which the receipt holds the hash; `says` is what the receipt tells in the open, with the catalogue's words; `path`
+    is where a citizen ends or lifts it, when they can.
+    """
+
+    kind: str
+    object_id: UUID
+    identity: Mapping[str, Any]
+    record: Mapping[str, Any]
+    says: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+
+
 def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds and `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def record(consent: Consent) -> dict[str, Any]:
-    """The consent at its revision as a JSON value: what the history keeps and the receipt's hash is over."""
-    return {
-        "consent_id": str(consent.consent_id),
-        "revision": consent.revision,
-        "borger_id": str(consent.borger_id),
-        "purpose": {"code": consent.purpose, "version": consent.purpose_version},
-        "holder_unit": consent.holder_unit,
-        "recipient_unit": consent.recipient_unit,
-        "categories": sorted(consent.categories),
-        "legal_basis": consent.legal_basis,
-        "text": {
-            "code": consent.text_code,
-            "version": consent.text_version,
-            "language": consent.language,
-            "sha256": consent.text_sha256,
-        },
-        "status": str(consent.status),
-        "closed_reason": None if consent.closed_reason is None else str(consent.closed_reason),
-        "requested_at": stamp(consent.requested_at),
-        "given_at": _optional(consent.given_at),
-        "valid_from": _optional(consent.valid_from),
-        "valid_until": stamp(consent.valid_until),
-        "ceiling_until": stamp(consent.ceiling_until),
-        "declarations": [
-            {
-                "declaration_id": str(item.declaration_id),
-                "giver": str(item.giver),
-                "role": str(item.role),
-                "method": item.method,
-                "assurance": item.assurance,
-                "at": stamp(item.at),
-                "text_sha256": item.text_sha256,
-                "affirmed_special": sorted(item.affirmed_special),
-                "authority_id": None if item.authority_id is None else str(item.authority_id),
-                "attested_unit": item.attested_unit,
-            }
-            for item in consent.declarations
-        ],
-    }
+def optional_stamp(moment: datetime | None) -> str | None:
+    """As `stamp`, None for None."""
+    return None if moment is None else stamp(moment)
 
 
-def consent_payload(
-    consent: Consent, act: Act, *, link: Link, record_sha256: str, catalogue: Catalogue
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The catalogue's own words for codes, as they stood at `at`, in the language that the citizen is told in."""
+
+    catalogue: Catalogue
+    at: datetime
+    language: Language = "da"
+
+    def purpose(self, code: str) -> dict[str, Any]:
+        """Code and label."""
+        return self._named(code, self.catalogue.purpose(code, self.at))
+
+    def unit(self, code: str) -> dict[str, Any]:
+        """Code and label."""
+        return self._named(code, self.catalogue.unit(code, self.at))
+
+    def categories(self, codes: Iterable[str]) -> list[dict[str, Any]]:
+        """Code, label and whether it is special (R4); what is unknown counts as special."""
+        entries = [(code, self.catalogue.category(code, self.at)) for code in sorted(codes)]
+        return [
+            {**self._named(code, entry), "special": entry is None or entry.special is not None}
+            for code, entry in entries
+        ]
+
+    def legal_basis(self, code: str) -> dict[str, Any]:
+        """Code and provision."""
+        law = self.catalogue.legal_basis(code, self.at)
+        return {"code": code, "provision": "" if law is None else law.provision}
+
+    def _named(self, code: str, entry: Entry | None) -> dict[str, Any]:
+        return {"code": code} if entry is None else {"code": code, "label": entry.label.get(self.language)}
+
+
+def payload(
+    subject: UUID, act: Act, about: About, *, link: Link, record_sha256: str, policy: Policy | None
 ) -> dict[str, Any]:
-    """The receipt about a consent, as a JSON value. Labels are in the language that the citizen consented in."""
-    words = _Words(catalogue, "en" if consent.language == "en" else "da", act.at)
-    withdraw = f"/v1/citizens/{consent.borger_id}/consents/{consent.consent_id}:withdraw"
-    return {
-        **_head(consent.borger_id, act, link),
-        "record": {"consent_id": str(consent.consent_id), "revision": consent.revision, "sha256": record_sha256},
-        **_scope(consent, words),
-        "validity": {
-            "from": _optional(consent.valid_from),
-            "until": stamp(consent.ends_at),
-            "ceiling": stamp(consent.ceiling_until),
-            "ceiling_rule": consent.legal_basis,
-        },
-        "status": str(consent.status),
-        **_controller(catalogue.policy(act.at), withdraw),
-    }
-
-
-def refusal_payload(borger_id: UUID, refusal: Refusal, act: Act, *, link: Link, catalogue: Catalogue) -> dict[str, Any]:
-    """The receipt about a refusal (R50) or its lifting, as a JSON value. Labels are in Danish."""
-    words = _Words(catalogue, "da", act.at)
-    lift = f"/v1/citizens/{borger_id}/refusals/{refusal.refusal_id}:lift"
-    return {
-        **_head(borger_id, act, link),
-        "record": {"refusal_id": str(refusal.refusal_id)},
-        "purpose": words.named(refusal.purpose, catalogue.purpose(refusal.purpose, act.at)),
-        "recipient": words.named(refusal.recipient_unit, catalogue.unit(refusal.recipient_unit, act.at)),
-        "validity": {"from": stamp(refusal.recorded_at), "until": _optional(refusal.lifted_at)},
-        **_controller(catalogue.policy(act.at), lift),
-    }
-
-
-def _head(subject: UUID, act: Act, link: Link) -> dict[str, Any]:
+    """The whole receipt as a JSON value. `record_sha256`: of the canonical form of `about.record`."""
     return {
         "conformsTo": PROFILE,
         "receipt_id": str(link.receipt_id),
@@ -146,63 +158,44 @@ def _head(subject: UUID, act: Act, link: Link) -> dict[str, Any]:
         "sequence": link.sequence,
         "previous_receipt_sha256": link.previous_sha256,
         "subject": str(subject),
-        "act": {
-            "actor": str(act.giver.borger_id),
-            "role": str(act.giver.role),
-            "method": str(act.giver.method),
-            "assurance": act.giver.assurance,
-            "authority_id": None if act.giver.authority_id is None else str(act.giver.authority_id),
-            "attested_unit": act.giver.attested_unit,
-            "at": stamp(act.at),
-        },
+        "act": _act(act),
+        "record": {**about.identity, "sha256": record_sha256},
+        **about.says,
+        **_controller(policy, about.path),
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    catalogue: Catalogue
-    language: Language
-    at: datetime
-
-    def named(self, code: str, entry: Entry | None) -> dict[str, Any]:
-        return {"code": code} if entry is None else {"code": code, "label": entry.label.get(self.language)}
-
-
-def _scope(consent: Consent, words: _Words) -> dict[str, Any]:
-    catalogue, at = words.catalogue, words.at
-    law = catalogue.legal_basis(consent.legal_basis, at)
-    categories = []
-    for code in sorted(consent.categories):
-        entry = catalogue.category(code, at)
-        categories.append({**words.named(code, entry), "special": entry is None or entry.special is not None})
+def _act(act: Act) -> dict[str, Any]:
+    said: dict[str, Any] = {"at": stamp(act.at), "reason": act.reason, "epoch": act.epoch}
+    if isinstance(act.by, Office):
+        service = act.by.unit is None
+        return {
+            "actor": None,
+            "role": "service" if service else "employee",
+            "method": "automatic" if service else "recorded",
+            "assurance": act.by.assurance,
+            "authority_id": None,
+            "attested_unit": act.by.unit,
+            **said,
+        }
     return {
-        "purpose": {
-            **words.named(consent.purpose, catalogue.purpose(consent.purpose, at)),
-            "version": consent.purpose_version,
-        },
-        "holder": words.named(consent.holder_unit, catalogue.unit(consent.holder_unit, at)),
-        "recipient": words.named(consent.recipient_unit, catalogue.unit(consent.recipient_unit, at)),
-        "categories": categories,
-        "legal_basis": {"code": consent.legal_basis, "provision": "" if law is None else law.provision},
-        "notice": {
-            "code": consent.text_code,
-            "version": consent.text_version,
-            "language": consent.language,
-            "sha256": consent.text_sha256,
-        },
+        "actor": str(act.by.borger_id),
+        "role": str(act.by.role),
+        "method": str(act.by.method),
+        "assurance": act.by.assurance,
+        "authority_id": None if act.by.authority_id is None else str(act.by.authority_id),
+        "attested_unit": act.by.attested_unit,
+        **said,
     }
 
 
-def _controller(policy: Policy | None, path: str) -> dict[str, Any]:
+def _controller(policy: Policy | None, path: str | None) -> dict[str, Any]:
+    undo = {} if path is None else {"path": path}
     if policy is None:
-        return {"withdrawal": {"path": path}}
+        return {"withdrawal": undo}
     return {
         "controller": {"name": policy.controller, "cvr": policy.controller_cvr},
-        "withdrawal": {"path": path, "contact": policy.contact},
+        "withdrawal": {**undo, "contact": policy.contact},
         "supervisory_authority": policy.supervisory_authority,
         "storage": {"place": policy.storage_place, "retention": policy.retention_rule},
     }
-
-
-def _optional(moment: datetime | None) -> str | None:
-    return None if moment is None else stamp(moment)
