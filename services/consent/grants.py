@@ -8,6 +8,8 @@ from libs.common.outbox import OUTBOX_GRANTS
 
 RUNTIME_ROLE = "consent"
 GRANTS = {
+    "authority": "SELECT, INSERT, UPDATE",
+    "attestation": "SELECT, INSERT, UPDATE",
     "citizen": "SELECT, INSERT, UPDATE",
     "custody": "SELECT, INSERT, UPDATE",
     "case_fact": "SELECT, INSERT, UPDATE",

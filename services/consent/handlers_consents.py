@@ -27,7 +27,7 @@ from services.consent import (
 from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status, close, declare, expire
-from services.consent.domain.decision import is_special
+from services.consent.domain.decision import is_special, represented
 from services.consent.domain.errors import NotSpecificError, NotYourDeclarationError
 from services.consent.domain.events import ConsentClosed, ConsentDeclared, ConsentExpired, ConsentGranted, Event
 from services.consent.domain.family import required_givers
@@ -136,9 +136,7 @@ async def _declare(session: WriteSession, grant: Grant, outcome: _Outcome, now: 
         raise NotYourDeclarationError("nobody is known by that id")
     catalogue = outcome.catalogue = snapshot.catalogue
     asked = draft(ask, catalogue, born=person.birth_date, consent_id=grant.new_id(), now=now)
-    required = _required(ask, person, catalogue, now)
-    if grant.giver.borger_id not in required:
-        raise NotYourDeclarationError("this person's declaration is not asked for")
+    required = _required(grant, person, catalogue, now)
     running = await store_consents.open_for(session, ask.borger_id, ask.purpose, (ask.holder_unit, ask.recipient_unit))
     waiting = _waiting(running, asked, now)
     declared = declare(waiting or asked, _declaration(grant, now), required=required, until=asked.valid_until, now=now)
@@ -155,12 +153,19 @@ async def _declare(session: WriteSession, grant: Grant, outcome: _Outcome, now: 
     outcome.events.append(granted)
 
 
-def _required(ask: Ask, person: Person, catalogue: Catalogue, now: datetime) -> frozenset[UUID]:
-    policy = catalogue.policy(now)
+def _required(grant: Grant, person: Person, catalogue: Catalogue, now: datetime) -> frozenset[UUID]:
+    """Whose declarations are asked for, where the giver's stands for the citizen's when they speak for them."""
+    ask, giver, policy = grant.ask, grant.giver, catalogue.policy(now)
     if policy is None:
         raise NotSpecificError("no policy is in force", field="purpose")
     special = is_special(ask.categories, catalogue, now)
-    return required_givers(person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now)
+    required = required_givers(
+        person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now
+    )
+    whose = represented(person, policy, now).counts_as(giver.borger_id, giver.authority_id, ask.purpose)
+    if whose is None or whose not in required:
+        raise NotYourDeclarationError("this person's declaration is not asked for")
+    return required - {whose} | {giver.borger_id}
 
 
 def _waiting(running: tuple[Consent, ...], asked: Consent, now: datetime) -> Consent | None:

@@ -8,12 +8,15 @@ from libs.common.database import Session
 from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
 from services.consent.domain.snapshot import CaseFact, OtherBasis, Person, Refusal, ScopeState, Snapshot
+from services.consent.store_authorities import authority_from
 from services.consent.store_catalogue import EMPTY, catalogue_of
 from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
 
 _PERSONS = f"""
 SELECT r.revision, g.generation, c.borger_id, c.birth_date, c.died_on, c.moved_out_on,
   (SELECT jsonb_agg(to_jsonb(u)) FROM custody u WHERE u.child = c.borger_id) AS custody,
+  (SELECT jsonb_agg(to_jsonb(y)) FROM authority y
+     WHERE y.borger_id = c.borger_id AND y.status = 'active') AS authorities,
   (SELECT jsonb_agg({CONSENT_DOCUMENT} ORDER BY k.consent_id)
      FROM consent k WHERE k.borger_id = c.borger_id AND k.status = 'active') AS consents,
   (SELECT jsonb_agg(to_jsonb(f)) FROM refusal f
@@ -52,6 +55,7 @@ def _person(row: Any) -> Person:
         died_on=row.died_on,
         moved_out_on=row.moved_out_on,
         custody=tuple(_custody(item) for item in _list(row.custody)),
+        authorities=tuple(authority_from(item) for item in _list(row.authorities)),
         consents=_consents(row.consents),
         refusals=tuple(_refusal(item) for item in _list(row.refusals)),
         other_bases=tuple(_other_basis(item) for item in _list(row.other_bases)),

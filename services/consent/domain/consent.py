@@ -52,6 +52,7 @@ class ClosedReason(StrEnum):
     CASE_CLOSED = "case_closed"
     AGE_CHANGED = "age_changed"
     CUSTODY_CHANGED = "custody_changed"
+    AUTHORITY_CHANGED = "authority_changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from services.consent.domain.authority import Represented, next_turn
 from services.consent.domain.calendar import add_months, danish_date, danish_midnight
 from services.consent.domain.catalogue import Catalogue, Category, Entry, LegalBasis, Policy
 from services.consent.domain.consent import Consent, Status
@@ -201,6 +202,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
         consent.ends_at,
         _ceiling(consent, law),
         next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
+        next_turn(person.authorities, now),
     ]
     return Decision(
         permitted=True,
@@ -237,13 +239,18 @@ def _undeclared(consent: Consent, person: Person, rules: _Rules, now: datetime) 
         policy=rules.policy,
         now=now,
     )
-    declared = {item.giver: item for item in consent.declarations}
+    declared = represented(person, rules.policy, now).counted(consent.declarations, consent.purpose)
     if not required or not required <= declared.keys():
         return Reason.DECLARATION_MISSING
     if rules.category.special is None:
         return None
     affirmed = all(rules.category.code in declared[giver].affirmed_special for giver in required)
     return None if affirmed else Reason.NOT_AFFIRMED
+
+
+def represented(person: Person, policy: Policy, now: datetime) -> Represented:
+    """Who may speak for a person today, besides custody holders."""
+    return Represented.on(person.borger_id, person.birth_date, person.authorities, policy=policy, now=now)
 
 
 def is_special(categories: Iterable[str], catalogue: Catalogue, now: datetime) -> bool:

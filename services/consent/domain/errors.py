@@ -19,6 +19,10 @@ class NotYourDeclarationError(ConsentError):
     """This person's declaration is not among those that the age and custody rules ask for (R11)."""
 
 
+class SecondEmployeeError(ConsentError):
+    """Four eyes are asked for, and these are the same two (U4)."""
+
+
 class AlreadyDeclaredError(ConsentError):
     """The same person has already declared on this consent."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from services.consent.domain.authority import Authority
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
@@ -65,13 +66,17 @@ class ScopeState:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """All that decisions about one person need. `consents` are the active ones; `scopes` by (purpose, recipient)."""
+    """All that decisions about one person need. `scopes` by (purpose, recipient).
+
+    `consents` and `authorities` are those written down as in force; whether they are, the clock says too.
+    """
 
     borger_id: UUID
     birth_date: date
     died_on: date | None = None
     moved_out_on: date | None = None
     custody: tuple[Custody, ...] = ()
+    authorities: tuple[Authority, ...] = ()
     consents: tuple[Consent, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     other_bases: tuple[OtherBasis, ...] = ()

@@ -6,7 +6,7 @@ this revision. The fence's generation begins at 1; only an operator raises it (`
 
 from alembic import op
 
-from services.consent import tables, tables_fence, tables_notices
+from services.consent import tables, tables_authority, tables_fence, tables_notices
 from services.consent.grants import GRANTS, RUNTIME_ROLE
 from services.consent.tables_citizen import metadata
 
@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 assert tables.consent.metadata is tables_fence.scope.metadata is metadata  # importing them filled it
-assert tables_notices.notice.metadata is metadata
+assert tables_notices.notice.metadata is tables_authority.authority.metadata is metadata
 
 
 def upgrade() -> None:
