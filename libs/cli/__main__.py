@@ -120,9 +120,14 @@ def fence_holder(
 def verify_receipt(
     file: Annotated[Path, typer.Argument(help="the receipt, or the whole answer that it came in")],
     jwks: Annotated[str, typer.Option(help="the published keys: a file, or an address")],
+    *,
+    chain: Annotated[bool, typer.Option("--chain", help="the file is a citizen's whole chain of receipts")] = False,
 ) -> None:
-    """Verify a receipt offline and print what its signature covers. Exit 2 when it does not hold."""
-    commands.show_receipt(file, jwks)
+    """Verify a receipt, or a whole chain, offline and print what is signed. Exit 2 when it does not hold."""
+    if chain:
+        commands.show_chain(file, jwks)
+    else:
+        commands.show_receipt(file, jwks)
 
 
 @audit_app.command("verify")

@@ -5,7 +5,8 @@ A command ends by raising typer.Exit with its code; what went wrong is said on t
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from libs.cli.local_parts import LocalPartError
 from libs.cli.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
 from libs.cli.profiles import Ports, Profile
 from libs.cli.receipt import KeysError, ReceiptError, lines, read_jwks, verify_receipt
+from libs.cli.receipt_chain import verify_chain
 from libs.cli.state import state_dir
 from libs.cli.up import StartError, System, keep_up, running_system
 from libs.common.client import ClientCredentials, RefusedError, ServiceClient, UnreachableError
@@ -127,19 +129,39 @@ async def fence_holder(client: ServiceClient, holder_id: UUID) -> None:
 
 def show_receipt(file: Path, jwks: str) -> None:
     """Verifies, then prints what the signature covers."""
-    try:
+    with _verifying("receipt"):
         content = verify_receipt(file.read_text(encoding="utf-8"), read_jwks(jwks))
-    except ReceiptError as error:
-        err.print(f"[bold red]the receipt does not hold:[/] {error}")
-        raise typer.Exit(DOES_NOT_HOLD) from error
-    except (KeysError, OSError, UnicodeDecodeError) as error:
-        raise failed(str(error)) from error
     table = Table(title="the receipt holds", title_justify="left", show_header=False)
     table.add_column("field")
     table.add_column("value", overflow="fold")  # a hash that is cut cannot be compared
     for row in lines(content):
         table.add_row(*row)
     out.print(table)
+
+
+def show_chain(file: Path, jwks: str) -> None:
+    """Verifies every receipt and that none is missing between them, then prints one line each."""
+    with _verifying("chain"):
+        chain = verify_chain(file.read_text(encoding="utf-8"), read_jwks(jwks))
+    table = Table(title=f"the chain holds: {len(chain)} receipts", title_justify="left")
+    for heading in ("number", "issued", "event", "SHA-256"):
+        table.add_column(heading, overflow="fold")
+    for held in chain:
+        table.add_row(
+            str(held.sequence), str(held.content.get("issued_at")), str(held.content.get("event")), held.sha256
+        )
+    out.print(table)
+
+
+@contextmanager
+def _verifying(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ReceiptError as error:
+        err.print(f"[bold red]the {what} does not hold:[/] {error}")
+        raise typer.Exit(DOES_NOT_HOLD) from error
+    except (KeysError, OSError, UnicodeDecodeError) as error:
+        raise failed(str(error)) from error
 
 
 async def show_verdict(client: ServiceClient, *, vkey: str | None, known: Path | None) -> None:

@@ -109,10 +109,14 @@ class Consent:
         """The stored end: the earlier of what the citizen chose and what the legal basis allowed then."""
         return min(self.valid_until, self.ceiling_until)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing has been written that ended it."""
+        return bool(TRANSITIONS[self.status])
+
     def status_at(self, now: datetime) -> Status:
         """The status as it is read at `now`: an open consent past its end is expired, whatever the row says."""
-        running = self.status in {Status.ACTIVE, Status.PENDING_SIGNATURE, Status.REQUESTED}
-        return Status.EXPIRED if running and self.ends_at <= now else self.status
+        return Status.EXPIRED if self.is_open and self.ends_at <= now else self.status
 
     def declared_by(self, giver: UUID) -> Declaration | None:
         """The giver's declaration, when there is one."""

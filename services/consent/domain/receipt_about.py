@@ -78,7 +78,7 @@ def about_consent(consent: Consent, words: Words, *, supersedes: Collection[UUID
             },
             "status": str(consent.status),
         },
-        path=f"/v1/citizens/{consent.borger_id}/consents/{consent.consent_id}:withdraw",
+        path=f"/v1/citizens/{consent.borger_id}/consents/{consent.consent_id}:withdraw" if consent.is_open else None,
     )
 
 
@@ -109,7 +109,7 @@ def about_refusal(borger_id: UUID, refusal: Refusal, words: Words) -> About:
         identity=identity,
         record={**identity, "borger_id": str(borger_id), **codes},
         says=told,
-        path=f"/v1/citizens/{borger_id}/refusals/{refusal.refusal_id}:lift",
+        path=f"/v1/citizens/{borger_id}/refusals/{refusal.refusal_id}:lift" if refusal.lifted_at is None else None,
     )
 
 
