@@ -76,9 +76,10 @@ STAFF = (
 )
 CLIENTS = (
     *(Client(name, "source_system", ("consent", "advis")) for name in ("fasit", "domus", "dubu", "cpr")),
-    Client("jobindsats-system", "recipient_system", ("advis",), "BIF-JOBINDSATS"),
-    Client("kanten-system", "recipient_system", ("advis",), "BIF-KANTEN"),
-    Client("bcv-system", "recipient_system", ("advis",), "SOF-BCV"),
+    Client("jobindsats-system", "recipient_system", ("consent", "advis"), "BIF-JOBINDSATS"),
+    Client("kanten-system", "recipient_system", ("consent", "advis"), "BIF-KANTEN"),
+    Client("bcv-system", "recipient_system", ("consent", "advis"), "SOF-BCV"),
+    Client("gateway", "gateway", ("consent",)),
     Client("advis", "advis", ("consent",)),
     Client(SUPERVISOR, "supervisor", ("consent",)),
     Client("operator", "operator", ("consent",)),

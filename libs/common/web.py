@@ -23,6 +23,7 @@ from libs.common.log import bind_correlation, get_logger, unbind_correlation
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
+REQUEST_ID_HEADER = "X-Request-ID"  # the caller's own, any text: given back as it came, never logged, never stored
 _CORRELATION = re.compile(r"^[A-Za-z0-9-]{8,64}$")
 # The caller's id is logged and put on the bus, so it must not be able to be a CPR number in disguise.
 _CPR_SHAPED = re.compile(r"(?<![0-9A-Fa-f])[0-9]{6}-?[0-9]{4}(?![0-9A-Fa-f])")
@@ -55,20 +56,23 @@ class Edge:
         """Pass on with the correlation id bound to the logs and in `scope["state"]["correlation_id"]`."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        correlation = correlation_id(Headers(scope=scope).get(CORRELATION_HEADER))
+        headers = Headers(scope=scope)
+        correlation = correlation_id(headers.get(CORRELATION_HEADER))
         scope.setdefault("state", {})["correlation_id"] = correlation
         bound = bind_correlation(correlation)
         try:
-            await self.app(scope, receive, _dressed(send, correlation))
+            await self.app(scope, receive, _dressed(send, correlation, headers.get(REQUEST_ID_HEADER)))
         finally:
             unbind_correlation(bound)
 
 
-def _dressed(send: Send, correlation: str) -> Send:
+def _dressed(send: Send, correlation: str, request_id: str | None) -> Send:
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers[CORRELATION_HEADER] = correlation
+            if request_id is not None:
+                headers[REQUEST_ID_HEADER] = request_id
             for name, value in _HEADERS:
                 headers.setdefault(name, value)
         await send(message)

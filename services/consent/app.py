@@ -20,6 +20,8 @@ from libs.common.messages import CASE_EVENTS
 from libs.common.relay import Relay
 from libs.common.web import create_app
 from services.consent import (
+    api_access,
+    api_access_search,
     api_catalogue,
     api_citizens,
     api_consents,
@@ -47,6 +49,8 @@ ROUTERS = (
     api_fence.router,
     api_notices.router,
     api_notices.citizen_router,
+    api_access.router,
+    api_access_search.router,
 )
 
 

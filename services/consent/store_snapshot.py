@@ -1,10 +1,11 @@
 """Reads all that decisions about some persons need, in one statement, so that it is one state of the database."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.database import Session
+from libs.common.database import Session, clock
 from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
 from services.consent.domain.snapshot import CaseFact, OtherBasis, Person, Refusal, ScopeState, Snapshot
@@ -13,7 +14,7 @@ from services.consent.store_catalogue import EMPTY, catalogue_of
 from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
 
 _PERSONS = f"""
-SELECT r.revision, g.generation, c.borger_id, c.birth_date, c.died_on, c.moved_out_on,
+SELECT clock_timestamp() AS now, r.revision, g.generation, c.borger_id, c.birth_date, c.died_on, c.moved_out_on,
   (SELECT jsonb_agg(to_jsonb(u)) FROM custody u WHERE u.child = c.borger_id) AS custody,
   (SELECT jsonb_agg(to_jsonb(y)) FROM authority y
      WHERE y.borger_id = c.borger_id AND y.status = 'active') AS authorities,
@@ -40,12 +41,22 @@ async def load_snapshot(session: Session, persons: Collection[UUID], *, with_hol
     Who is not among the answer's persons is unknown. Includes each person's scopes with epochs and coverage.
     Only active consents are read. Without any reference data loaded, the catalogue is empty and every answer no.
     """
-    rows = (await session.exec_driver_sql(_WITH_HOLDERS if with_holders else _GIVEN, (sorted(set(persons)),))).all()
+    return (await _load(session, _WITH_HOLDERS if with_holders else _GIVEN, persons))[0]
+
+
+async def load_now(session: Session, persons: Collection[UUID]) -> tuple[Snapshot, datetime]:
+    """The same, and the database's clock as it was read: what an opinion about now needs, where nothing is locked."""
+    snapshot, now = await _load(session, _GIVEN, persons)
+    return snapshot, now or await clock(session)
+
+
+async def _load(session: Session, query: str, persons: Collection[UUID]) -> tuple[Snapshot, datetime | None]:
+    rows = (await session.exec_driver_sql(query, (sorted(set(persons)),))).all()
     if not rows:
-        return Snapshot(catalogue=EMPTY, persons={})
+        return Snapshot(catalogue=EMPTY, persons={}), None
     catalogue = await catalogue_of(session, rows[0].revision)
     found = {person.borger_id: person for row in rows if row.borger_id is not None for person in [_person(row)]}
-    return Snapshot(catalogue=catalogue, persons=found, generation=rows[0].generation)
+    return Snapshot(catalogue=catalogue, persons=found, generation=rows[0].generation), rows[0].now
 
 
 def _person(row: Any) -> Person:

@@ -62,7 +62,7 @@ def test_a_consent_that_names_exactly_the_question_is_a_yes_that_says_what_it_re
     ],
 )
 def test_any_other_question_is_a_no(change: dict[str, str], expected: Reason):
-    answer = decide(replace(QUESTION, **change), a_snapshot(a_person()), NOW)
+    answer = decide(QUESTION._replace(**change), a_snapshot(a_person()), NOW)
     assert (answer.permitted, answer.reason, answer.rests_on) == (False, expected, None)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from services.consent.domain.authority import Authority
@@ -11,8 +12,7 @@ from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One question about one person. All but the person are catalogue codes."""
 
     borger_id: UUID

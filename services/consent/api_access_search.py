@@ -1,0 +1,143 @@
+"""The standard's three searches: the entities of which an evaluation would answer yes, and no others.
+
+No search enumerates citizens: each is about one, named by the caller. For somebody unknown it finds nothing, as for
+somebody who has consented to nothing. A page token holds no state: it carries the last result's key, the limit and a
+digest of what was asked, which must stay the same from page to page.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.consent.access_requests import Document, MalformedError, context, document, entity
+from services.consent.api_access import BAD_REQUEST, AskedBy
+from services.consent.api_transaction import committed
+from services.consent.domain import access
+from services.consent.domain.access import ACTION_NAME, SUBJECT_TYPE, resource_of
+from services.consent.domain.snapshot import Question
+from services.consent.handlers_access import Caller, Search, search
+from services.consent.schemas_access import ActionSearch, Found, ResourceSearch, SubjectSearch, body_of
+
+LIMIT_MAX = 1_000  # results in a page; more are never sent, whatever is asked for
+
+router = APIRouter(prefix="/access/v1/search", tags=["access"], responses=BAD_REQUEST)
+_TOKEN: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How a found question is shown as an entity, and the key by which the results are sorted."""
+
+    key: Callable[[Question], str]
+    entity: Callable[[Question], dict[str, Any]]
+
+
+_SUBJECT = _Shape(lambda q: q.recipient_unit, lambda q: {"type": SUBJECT_TYPE, "id": q.recipient_unit})
+_ACTION = _Shape(lambda q: q.purpose, lambda q: {"name": ACTION_NAME, "properties": {"purpose": q.purpose}})
+_RESOURCE = _Shape(lambda q: f"{q.holder_unit}/{q.category}", resource_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Which part of the results: those after a key, at most `limit` of them."""
+
+    digest: str
+    limit: int
+    after: str
+
+
+@router.post("/subject", response_model=Found, openapi_extra=body_of(SubjectSearch))
+async def subjects(request: Request, caller: AskedBy) -> Response:
+    """Which units may receive this about this citizen, for this purpose, now?"""
+    body = await document(request)
+    kind = entity(body, "subject", "type")["type"]
+    purpose = access.purpose_of(entity(body, "action", "name"))
+    about = access.information_of(entity(body, "resource", "type", "id"))
+    asked = None
+    if kind == SUBJECT_TYPE and purpose is not None and about is not None:
+        asked = Question(about.borger_id, about.holder_unit, "", purpose, about.category)
+    return await _found(request, caller, body, Search("subject", asked, access.recipients_of), _SUBJECT)
+
+
+@router.post("/action", response_model=Found, openapi_extra=body_of(ActionSearch))
+async def actions(request: Request, caller: AskedBy) -> Response:
+    """For which purposes may this unit receive this about this citizen, now?"""
+    body = await document(request)
+    unit = access.unit_of(entity(body, "subject", "type", "id"))
+    about = access.information_of(entity(body, "resource", "type", "id"))
+    asked = None
+    if unit is not None and about is not None:
+        asked = Question(about.borger_id, about.holder_unit, unit, "", about.category)
+    return await _found(request, caller, body, Search("action", asked, access.purposes_of), _ACTION)
+
+
+@router.post("/resource", response_model=Found, openapi_extra=body_of(ResourceSearch))
+async def resources(request: Request, caller: AskedBy) -> Response:
+    """What may this unit receive about the citizen in `resource.properties.borger_id`, for this purpose, now?"""
+    body = await document(request)
+    unit = access.unit_of(entity(body, "subject", "type", "id"))
+    purpose = access.purpose_of(entity(body, "action", "name"))
+    sought = access.sought_of(entity(body, "resource", "type"))
+    asked = None
+    if unit is not None and purpose is not None and sought is not None:
+        asked = Question(sought.borger_id, sought.holder_unit, unit, purpose, sought.category)
+    return await _found(request, caller, body, Search("resource", asked, access.information_for), _RESOURCE)
+
+
+async def _found(request: Request, caller: Caller, body: Document, wanted: Search, shape: _Shape) -> Response:
+    context(body)
+    page = _page(body, wanted.sought)
+    answers = await committed(request, lambda session: search(session, caller, wanted))
+    rows = sorted((shape.key(answer), shape.entity(answer)) for answer in answers)
+    rest = [row for row in rows if row[0] > page.after]
+    shown = rest[: page.limit]
+    answer: dict[str, Any] = {"results": [entity for _, entity in shown]}
+    if "page" in body or len(shown) < len(rows):
+        more = len(rest) > len(shown)
+        after = shown[-1][0] if shown else page.after
+        token = _written(page, after) if more else ""
+        answer = {"page": {"next_token": token, "count": len(shown), "total": len(rows)}, **answer}
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _page(body: Document, sought: str) -> _Page:
+    """The page that is asked for. Raises MalformedError for a token that is not of this very search."""
+    asked = body.get("page", {})
+    if not isinstance(asked, dict):
+        raise MalformedError("page", "must be an object")
+    digest = _digest(body, sought)
+    limit = asked.get("limit")
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise MalformedError("page.limit", "must be a whole number, 0 or more")
+    if asked.get("token", "") == "":
+        return _Page(digest, LIMIT_MAX if limit is None else min(limit, LIMIT_MAX), "")
+    page = _Page(*_read(asked["token"]))
+    if page.digest != digest or limit not in {None, page.limit}:
+        raise MalformedError("page.token", "belongs to another search")
+    return page
+
+
+def _digest(body: Document, sought: str) -> str:
+    same = [sought, *(body.get(name) for name in ("subject", "action", "resource", "context"))]
+    return blake2b(orjson.dumps(same, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+
+
+def _written(page: _Page, after: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([page.digest, page.limit, after])).decode().rstrip("=")
+
+
+def _read(token: object) -> tuple[str, int, str]:
+    try:
+        text = token if isinstance(token, str) else ""
+        return _TOKEN.validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), strict=True)
+    except (ValidationError, ValueError, binascii.Error):
+        raise MalformedError("page.token", "is not one that was given out") from None
