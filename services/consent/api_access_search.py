@@ -65,7 +65,7 @@ async def subjects(request: Request, caller: AskedBy) -> Response:
     asked = None
     if kind == SUBJECT_TYPE and purpose is not None and about is not None:
         asked = Question(about.borger_id, about.holder_unit, "", purpose, about.category)
-    return await _found(request, caller, body, Search("subject", asked, access.recipients_of), _SUBJECT)
+    return await _found(request, caller, Search("subject", asked, access.recipients_of), body=body, shape=_SUBJECT)
 
 
 @router.post("/action", response_model=Found, openapi_extra=body_of(ActionSearch))
@@ -77,7 +77,7 @@ async def actions(request: Request, caller: AskedBy) -> Response:
     asked = None
     if unit is not None and about is not None:
         asked = Question(about.borger_id, about.holder_unit, unit, "", about.category)
-    return await _found(request, caller, body, Search("action", asked, access.purposes_of), _ACTION)
+    return await _found(request, caller, Search("action", asked, access.purposes_of), body=body, shape=_ACTION)
 
 
 @router.post("/resource", response_model=Found, openapi_extra=body_of(ResourceSearch))
@@ -90,10 +90,10 @@ async def resources(request: Request, caller: AskedBy) -> Response:
     asked = None
     if unit is not None and purpose is not None and sought is not None:
         asked = Question(sought.borger_id, sought.holder_unit, unit, purpose, sought.category)
-    return await _found(request, caller, body, Search("resource", asked, access.information_for), _RESOURCE)
+    return await _found(request, caller, Search("resource", asked, access.information_for), body=body, shape=_RESOURCE)
 
 
-async def _found(request: Request, caller: Caller, body: Document, wanted: Search, shape: _Shape) -> Response:
+async def _found(request: Request, caller: Caller, wanted: Search, *, body: Document, shape: _Shape) -> Response:
     context(body)
     page = _page(body, wanted.sought)
     answers = await committed(request, lambda session: search(session, caller, wanted))
