@@ -12,6 +12,7 @@ A file is what the service answers (`GET …/receipts`, the export), newest or o
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ _CHAIN_CHARACTERS_MAX = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One receipt of a chain that holds: its place in the citizen's order, its content, the hash that the next names."""
+    """One receipt of a chain that holds: its number, its content, and the hash that the next one names."""
 
     sequence: int
     content: Mapping[str, Any]
@@ -44,7 +45,7 @@ def verify_chain(text: str, jwks: Mapping[str, Any]) -> list[Held]:
     if chain[0].sequence > chain[-1].sequence:
         chain.reverse()
     _check_first(chain[0])
-    for before, here in zip(chain, chain[1:], strict=False):
+    for before, here in pairwise(chain):
         _check_next(before, here)
     return chain
 
