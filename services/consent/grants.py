@@ -18,6 +18,8 @@ GRANTS = {
     "consent": "SELECT, INSERT, UPDATE",
     "consent_history": "SELECT, INSERT",
     "declaration": "SELECT, INSERT",
+    "consent_request": "SELECT, INSERT, UPDATE",
+    "request_item": "SELECT, INSERT, UPDATE",
     "refusal": "SELECT, INSERT, UPDATE",
     "other_basis": "SELECT, INSERT, UPDATE",
     "receipt": "SELECT, INSERT",

@@ -4,7 +4,8 @@
 2. `scopes.change` locks before anything is read, and gives each (holder, category) its new epoch where it must.
 3. At most one consent is in force per (citizen, purpose, holder, recipient): a new one supersedes it when it is itself
    *in force*, so that a renewal that waits for a second signature is no gap.
-4. The receipt comes last; its lock is the last one taken.
+4. What was requested for the same question is answered by it when they have a category in common; else it still waits.
+5. The receipt comes last; its lock is the last one taken.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from services.consent import (
     scopes,
     store_consents,
     store_idempotency,
+    store_requests,
     store_withdrawals,
 )
 from services.consent.domain.acting import Giver
@@ -35,6 +37,7 @@ from services.consent.domain.fence import ScopeKey
 from services.consent.domain.grant import Ask, draft
 from services.consent.domain.receipt import Act, ReceiptEvent
 from services.consent.domain.receipt_about import about_consent
+from services.consent.domain.request import answered, continued, in_place_of, is_replaced
 from services.consent.domain.snapshot import Person
 from services.consent.receipts import Signer
 from services.consent.records import Actor, scope_of
@@ -46,20 +49,26 @@ from services.consent.store_withdrawals import Withdrawal
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """One request to grant. `new_id` gives the ids that the act needs; `shape` the answer as it is kept and sent."""
+class Yes:
+    """One giver's yes to one question. `new_id` gives the ids that the act needs."""
 
     ask: Ask
     giver: Giver
     actor: Actor
+    new_id: Callable[[], UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(Yes):
+    """A yes that nobody asked for through us. `shape`: the answer as it is kept and sent."""
+
     key: str
     request_sha256: str
-    new_id: Callable[[], UUID]
     shape: Callable[[Consent, str], dict[str, Any]]
 
 
 @dataclass
-class _Outcome:
+class Outcome:
     """What the change left behind for the receipt and the outbox."""
 
     consent: Consent | None = None
@@ -81,9 +90,23 @@ async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> 
     )
     if first is not None:
         return first
-    outcome = _Outcome()
+    outcome = Outcome()
     key = ScopeKey(grant.ask.borger_id, grant.ask.purpose, grant.ask.recipient_unit)
-    changed = await scopes.change(session, [key], lambda now: _declare(session, grant, outcome, now))
+    changed = await scopes.change(session, [key], lambda now: give(session, grant, outcome, now))
+    receipt = await prove(session, signer, grant, outcome, changed=changed)
+    consent = outcome.consent
+    assert consent is not None
+    if changed.ended:
+        await narrowed(session, grant.new_id(), changed, consent=consent, receipt=receipt)
+    answer = Answer(202 if changed.ended else 201, grant.shape(consent, receipt.jws))
+    await store_idempotency.complete(session, actor, grant.key, status=answer.status, response=answer.response)
+    return answer
+
+
+async def prove(
+    session: WriteSession, signer: Signer, yes: Yes, outcome: Outcome, *, changed: Changed
+) -> StoredReceipt:
+    """The receipt of a yes, and what it ended; and what the bus and the trail are told of both."""
     consent, catalogue = outcome.consent, outcome.catalogue
     assert consent is not None
     assert catalogue is not None
@@ -92,30 +115,26 @@ async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> 
         session,
         signer,
         subject=consent.borger_id,
-        act=_act(grant, outcome, changed),
+        act=_act(yes, outcome, changed),
         about=lambda words: about_consent(consent, words, supersedes=_superseded(outcome)),
-        receipt_id=grant.new_id(),
+        receipt_id=yes.new_id(),
         catalogue=catalogue,
     )
     await append(
         session,
         records.of_events(
-            outcome.events, grant.actor, at=changed.at, epochs=changed.epochs, receipt_id=receipt.receipt_id
+            outcome.events, yes.actor, at=changed.at, epochs=changed.epochs, receipt_id=receipt.receipt_id
         ),
     )
-    if changed.ended:
-        await _narrowed(session, grant, changed, consent=consent, receipt=receipt)
-    answer = Answer(202 if changed.ended else 201, grant.shape(consent, receipt.jws))
-    await store_idempotency.complete(session, actor, grant.key, status=answer.status, response=answer.response)
-    return answer
+    return receipt
 
 
-async def _narrowed(
-    session: WriteSession, grant: Grant, changed: Changed, *, consent: Consent, receipt: StoredReceipt
+async def narrowed(
+    session: WriteSession, withdrawal_id: UUID, changed: Changed, *, consent: Consent, receipt: StoredReceipt
 ) -> None:
     """What the new consent leaves out is withdrawn: its answer waits for a drain, as any withdrawal's (fence.md §2)."""
     withdrawal = Withdrawal(
-        withdrawal_id=grant.new_id(),
+        withdrawal_id=withdrawal_id,
         borger_id=consent.borger_id,
         act=store_withdrawals.Act.NARROWING,
         object_id=consent.consent_id,
@@ -127,54 +146,62 @@ async def _narrowed(
     await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, changed.epochs)
 
 
-async def _declare(session: WriteSession, grant: Grant, outcome: _Outcome, now: datetime) -> None:
-    """The change itself, under the scope's lock."""
-    ask = grant.ask
+async def give(session: WriteSession, yes: Yes, outcome: Outcome, now: datetime) -> None:
+    """The change itself, under the scope's lock. Raises as `grant_consent` does."""
+    ask = yes.ask
     snapshot = await load_snapshot(session, [ask.borger_id])
     person = snapshot.persons.get(ask.borger_id)
     if person is None:
         raise NotYourDeclarationError("nobody is known by that id")
     catalogue = outcome.catalogue = snapshot.catalogue
-    asked = draft(ask, catalogue, born=person.birth_date, consent_id=grant.new_id(), now=now)
-    required = _required(grant, person, catalogue, now)
+    asked = draft(ask, catalogue, born=person.birth_date, consent_id=yes.new_id(), now=now)
+    required = required_for(yes.giver, ask.purpose, ask.categories, person=person, catalogue=catalogue, now=now)
     running = await store_consents.open_for(session, ask.borger_id, ask.purpose, (ask.holder_unit, ask.recipient_unit))
-    waiting = _waiting(running, asked, now)
-    declared = declare(waiting or asked, _declaration(grant, now), required=required, until=asked.valid_until, now=now)
+    waiting = continued(running, asked, now)
+    begun = asked if waiting is None else answered(waiting, asked)
+    declared = declare(begun, _declaration(yes, now), required=required, until=asked.valid_until, now=now)
     active = declared.status is Status.ACTIVE
     outcome.renewed = any(item.status_at(now) is Status.ACTIVE for item in running)
-    ended = [item for item in running if item is not waiting and (active or item.status is not Status.ACTIVE)]
+    ended = [item for item in running if item is not waiting and is_replaced(item, declared, now)]
+    declared = in_place_of(declared, ended, now)
     await _end(session, ended, outcome, now)
     if waiting is None:
-        await store_consents.add(session, declared, at=now, actor_kind=grant.actor.role)
+        await store_consents.add(session, declared, at=now, actor_kind=yes.actor.role)
     else:
-        await store_consents.replace(session, waiting, declared, at=now, actor_kind=grant.actor.role)
+        await store_consents.replace(session, waiting, declared, at=now, actor_kind=yes.actor.role)
+    await store_requests.hand_over(session, [item.consent_id for item in ended], declared)
     outcome.consent = declared
     granted = ConsentGranted(declared, renewed=outcome.renewed) if active else ConsentDeclared(declared)
     outcome.events.append(granted)
 
 
-def _required(grant: Grant, person: Person, catalogue: Catalogue, now: datetime) -> frozenset[UUID]:
-    """Whose declarations are asked for, where the giver's stands for the citizen's when they speak for them."""
-    ask, giver, policy = grant.ask, grant.giver, catalogue.policy(now)
+def required_for(
+    giver: Giver, purpose: str, categories: frozenset[str], *, person: Person, catalogue: Catalogue, now: datetime
+) -> frozenset[UUID]:
+    """Whose declarations are asked for, where the giver's stands for the citizen's when they speak for them.
+
+    Raises NotYourDeclarationError, and NotSpecificError without a policy in force.
+    """
+    policy = catalogue.policy(now)
+    required = asked_of(person, categories, catalogue, now)
     if policy is None:
         raise NotSpecificError("no policy is in force", field="purpose")
-    special = is_special(ask.categories, catalogue, now)
-    required = required_givers(
-        person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now
-    )
-    whose = represented(person, policy, now).counts_as(giver.borger_id, giver.authority_id, ask.purpose)
+    whose = represented(person, policy, now).counts_as(giver.borger_id, giver.authority_id, purpose)
     if whose is None or whose not in required:
         raise NotYourDeclarationError("this person's declaration is not asked for")
     return required - {whose} | {giver.borger_id}
 
 
-def _waiting(running: tuple[Consent, ...], asked: Consent, now: datetime) -> Consent | None:
-    """The consent to the very same that waits for this giver's declaration."""
-    pending = (item for item in running if item.status_at(now) is Status.PENDING_SIGNATURE)
-    return next((item for item in pending if item.same_content(asked)), None)
+def asked_of(person: Person, categories: frozenset[str], catalogue: Catalogue, now: datetime) -> frozenset[UUID]:
+    """Everyone whose word these categories need today, by age and custody; nobody without a policy in force."""
+    policy = catalogue.policy(now)
+    if policy is None:
+        return frozenset()
+    special = is_special(categories, catalogue, now)
+    return required_givers(person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now)
 
 
-async def _end(session: WriteSession, ended: list[Consent], outcome: _Outcome, now: datetime) -> None:
+async def _end(session: WriteSession, ended: list[Consent], outcome: Outcome, now: datetime) -> None:
     """Close what the new one replaces, or write down that it had expired."""
     for old in ended:
         expired = old.status_at(now) is Status.EXPIRED
@@ -183,17 +210,17 @@ async def _end(session: WriteSession, ended: list[Consent], outcome: _Outcome, n
         outcome.events.append(ConsentExpired(new) if expired else ConsentClosed(new))
 
 
-def _declaration(grant: Grant, now: datetime) -> Declaration:
-    giver = grant.giver
+def _declaration(yes: Yes, now: datetime) -> Declaration:
+    giver = yes.giver
     return Declaration(
-        declaration_id=grant.new_id(),
+        declaration_id=yes.new_id(),
         giver=giver.borger_id,
         role=giver.role,
         method=giver.method,
         assurance=giver.assurance,
         at=now,
-        text_sha256=grant.ask.text_sha256,
-        affirmed_special=grant.ask.affirmed_special,
+        text_sha256=yes.ask.text_sha256,
+        affirmed_special=yes.ask.affirmed_special,
         authority_id=giver.authority_id,
         attested_by=giver.attested_by,
         attested_unit=giver.attested_unit,
@@ -201,7 +228,7 @@ def _declaration(grant: Grant, now: datetime) -> Declaration:
     )
 
 
-def _act(grant: Grant, outcome: _Outcome, changed: Changed) -> Act:
+def _act(yes: Yes, outcome: Outcome, changed: Changed) -> Act:
     consent = outcome.consent
     assert consent is not None
     event = ReceiptEvent.RENEWED if outcome.renewed else ReceiptEvent.GIVEN
@@ -209,8 +236,8 @@ def _act(grant: Grant, outcome: _Outcome, changed: Changed) -> Act:
         event = ReceiptEvent.DECLARED
     elif changed.ended:
         event = ReceiptEvent.NARROWED
-    return Act(event, grant.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
+    return Act(event, yes.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
 
 
-def _superseded(outcome: _Outcome) -> frozenset[UUID]:
+def _superseded(outcome: Outcome) -> frozenset[UUID]:
     return frozenset(item.consent.consent_id for item in outcome.events if isinstance(item, ConsentClosed))

@@ -63,7 +63,7 @@ class _Change:
         for old in await store_consents.open_of(session, self.fact.borger_id):
             if not ends(old):
                 continue
-            expired = old.status_at(now) is Status.EXPIRED and old.status is not Status.REQUESTED
+            expired = old.status_at(now) is Status.EXPIRED
             new = expire(old) if expired else close(old, reason)
             await store_consents.replace(session, old, new, at=now, actor_kind="service")
             self.events.append(ConsentExpired(new) if expired else ConsentClosed(new))

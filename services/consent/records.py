@@ -17,6 +17,7 @@ from services.consent.domain.consent import Consent
 from services.consent.domain.events import (
     ConsentClosed,
     ConsentDeclared,
+    ConsentDeclined,
     ConsentExpired,
     ConsentGranted,
     CustodyChanged,
@@ -70,12 +71,14 @@ def of_events(
 
 _CHANGES: dict[type, ConsentChange] = {
     ConsentGranted: "samtykke.afgivet",
+    ConsentDeclined: "samtykke.afvist",
     ConsentClosed: "samtykke.lukket",
     ConsentExpired: "samtykke.udloebet",
 }
 _ENTRY_TYPES: dict[type, str] = {
     ConsentGranted: "consent.granted",
     ConsentDeclared: "consent.declared",
+    ConsentDeclined: "consent.declined",
     ConsentClosed: "consent.closed",
     ConsentExpired: "consent.expired",
 }
@@ -104,7 +107,7 @@ def of_notice(consent: Consent, actor: Actor, *, at: datetime) -> Message:
 
 
 def _entry(
-    event: ConsentGranted | ConsentDeclared | ConsentClosed | ConsentExpired,
+    event: ConsentGranted | ConsentDeclared | ConsentDeclined | ConsentClosed | ConsentExpired,
     actor: Actor,
     at: datetime,
     *,
@@ -112,7 +115,9 @@ def _entry(
 ) -> Message:
     consent = event.consent
     objects = {"consent_id": str(consent.consent_id), "holder_unit": consent.holder_unit}
-    if receipt_id is not None and isinstance(event, ConsentGranted | ConsentDeclared):
+    if consent.request_id is not None:
+        objects["request_id"] = str(consent.request_id)
+    if receipt_id is not None and isinstance(event, ConsentGranted | ConsentDeclared | ConsentDeclined):
         objects["receipt_id"] = str(receipt_id)
     if actor.giver is not None and actor.giver != consent.borger_id:
         objects["giver"] = str(actor.giver)

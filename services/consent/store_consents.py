@@ -31,8 +31,9 @@ _OPEN_OF = _SELECT + (
 )
 _PAGE = (
     _SELECT + "k.borger_id = $1 AND ($2::text IS NULL OR $2::text = CASE"
-    " WHEN k.status IN ('requested', 'pending_signature', 'active') AND least(k.valid_until, k.ceiling_until) <= $3"
-    " THEN 'expired' ELSE k.status END) AND (k.requested_at, k.consent_id) < ($4::timestamptz, $5::uuid)"
+    " WHEN k.status IN ('requested', 'pending_signature', 'active') AND least(k.valid_until, k.ceiling_until,"
+    " CASE WHEN k.status <> 'active' THEN k.answer_by END) <= $3 THEN 'expired' ELSE k.status END)"
+    " AND (k.requested_at, k.consent_id) < ($4::timestamptz, $5::uuid)"
     " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $6"
 )
 _DUE = _SELECT + (
@@ -49,7 +50,7 @@ _ENDING = _SELECT + (  # noqa: S608 - constants only
 _FIELDS = (
     *("borger_id", "purpose", "purpose_version", "holder_unit", "recipient_unit", "legal_basis", "text_code"),
     *("text_version", "text_sha256", "language", "requested_at", "given_at", "valid_from", "valid_until"),
-    *("ceiling_until", "revision"),
+    *("ceiling_until", "revision", "request_id", "answer_by"),
 )
 
 
@@ -212,6 +213,8 @@ def consent_from(document: Mapping[str, Any]) -> Consent:
         revision=document["revision"],
         closed_reason=None if document["closed_reason"] is None else ClosedReason(document["closed_reason"]),
         declarations=tuple(_declaration(item) for item in document["declarations"] or ()),
+        request_id=None if document["request_id"] is None else identifier(document["request_id"]),
+        answer_by=optional_moment(document["answer_by"]),
     )
 
 

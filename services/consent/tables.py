@@ -43,7 +43,10 @@ consent = Table(
     moment("ceiling_until"),
     Column("revision", Integer, nullable=False),
     word("closed_reason", optional=True),
+    identifier("request_id", optional=True),
+    moment("answer_by", optional=True),
     Index(None, "borger_id", "requested_at", "consent_id"),
+    Index("consent_unanswered_ix", "answer_by", postgresql_where=text("status IN ('requested', 'pending_signature')")),
     # One consent in force, and one waiting, per question the citizen was asked: a renewal supersedes.
     Index(
         "consent_open_uq",

@@ -44,7 +44,7 @@ def test_an_act_is_possible_exactly_where_the_table_says_so(before: Status, afte
 
 def test_the_table_is_the_diagram_in_the_readme():
     assert {before: sorted(after) for before, after in TRANSITIONS.items() if after} == {
-        "requested": ["active", "closed", "declined", "pending_signature"],
+        "requested": ["active", "closed", "declined", "expired", "pending_signature"],
         "pending_signature": ["active", "closed", "declined", "expired", "withdrawn"],
         "active": ["closed", "expired", "withdrawn"],
     }

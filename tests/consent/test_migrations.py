@@ -11,6 +11,7 @@ from services.consent.tables import consent
 from services.consent.tables_citizen import metadata
 from services.consent.tables_fence import scope
 from services.consent.tables_notices import notice
+from services.consent.tables_requests import consent_request
 from tests.servers import ROOT, Postgres, TestDatabase
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
@@ -78,3 +79,4 @@ async def test_the_runtime_role_may_not_rewrite_evidence_or_reference_data(
 
 def test_every_table_is_known_by_its_own_import_and_not_by_chance() -> None:
     assert consent.metadata is scope.metadata is notice.metadata is metadata
+    assert consent_request.metadata is metadata

@@ -7,6 +7,7 @@ Rules first:
    §3.3): oprettet, afventer signering, gaeldende, tilbagekaldt, udloebet, lukket, afvist.
 3. A declaration belongs to one giver. What is declared twice by the same giver counts once.
 4. Expiry is read from the clock, so an active consent past its end *is* expired whether or not a job has said so.
+   What was asked for and not answered in time is expired too: silence is never a yes (R9).
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +32,9 @@ class Status(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.REQUESTED: frozenset({Status.PENDING_SIGNATURE, Status.ACTIVE, Status.DECLINED, Status.CLOSED}),
+    Status.REQUESTED: frozenset(
+        {Status.PENDING_SIGNATURE, Status.ACTIVE, Status.DECLINED, Status.EXPIRED, Status.CLOSED}
+    ),
     Status.PENDING_SIGNATURE: frozenset(
         {Status.ACTIVE, Status.WITHDRAWN, Status.DECLINED, Status.EXPIRED, Status.CLOSED}
     ),
@@ -53,6 +56,7 @@ class ClosedReason(StrEnum):
     AGE_CHANGED = "age_changed"
     CUSTODY_CHANGED = "custody_changed"
     AUTHORITY_CHANGED = "authority_changed"
+    REQUEST_CANCELLED = "request_cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,10 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One consent at one revision. Times are aware; `categories` are catalogue codes."""
+    """One consent at one revision. Times are aware; `categories` are catalogue codes.
+
+    `request_id`: the request that it answers, or waits to answer; `answer_by`: until when that waits.
+    """
 
     consent_id: UUID
     borger_id: UUID
@@ -103,6 +110,8 @@ class Consent:
     revision: int = 1
     closed_reason: ClosedReason | None = None
     declarations: tuple[Declaration, ...] = ()
+    request_id: UUID | None = None
+    answer_by: datetime | None = None
 
     @property
     def ends_at(self) -> datetime:
@@ -116,7 +125,10 @@ class Consent:
 
     def status_at(self, now: datetime) -> Status:
         """The status as it is read at `now`: an open consent past its end is expired, whatever the row says."""
-        return Status.EXPIRED if self.is_open and self.ends_at <= now else self.status
+        until = self.ends_at
+        if self.answer_by is not None and self.status is not Status.ACTIVE:
+            until = min(until, self.answer_by)
+        return Status.EXPIRED if self.is_open and until <= now else self.status
 
     def declared_by(self, giver: UUID) -> Declaration | None:
         """The giver's declaration, when there is one."""

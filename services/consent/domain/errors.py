@@ -1,5 +1,7 @@
 """Refusals in the words of the domain; the edge translates them once, to a status code and a field."""
 
+from datetime import datetime
+
 
 class ConsentError(Exception):
     """Base of every refusal here. `field` names what in the request was wrong; empty when it is the act itself."""
@@ -25,6 +27,26 @@ class SecondEmployeeError(ConsentError):
 
 class AlreadyDeclaredError(ConsentError):
     """The same person has already declared on this consent."""
+
+
+class NotOpenError(ConsentError):
+    """The request has been answered, has lapsed or was taken back."""
+
+
+class AlreadyAskedError(ConsentError):
+    """The same question waits for the citizen's answer already."""
+
+
+class AlreadyRemindedError(ConsentError):
+    """The citizen has been reminded of the request once; that is all (U8)."""
+
+
+class TooSoonError(ConsentError):
+    """It may be done again, or at all, from `not_before` on; None: for as long as the citizen's refusal stands (R5)."""
+
+    def __init__(self, message: str, *, not_before: datetime | None) -> None:
+        super().__init__(message)
+        self.not_before = not_before
 
 
 class IllegalTransitionError(ConsentError):

@@ -23,6 +23,13 @@ class ConsentDeclared:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentDeclined:
+    """A no to what was asked, or to what waited for another's signature (R5)."""
+
+    consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentClosed:
     """A fact or a successor ended it; `consent.closed_reason` says which."""
 
@@ -44,4 +51,4 @@ class CustodyChanged:
     at: datetime
 
 
-Event = ConsentGranted | ConsentDeclared | ConsentClosed | ConsentExpired | CustodyChanged
+Event = ConsentGranted | ConsentDeclared | ConsentDeclined | ConsentClosed | ConsentExpired | CustodyChanged

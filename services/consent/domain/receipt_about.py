@@ -89,7 +89,8 @@ def end_rule(consent: Consent, words: Words) -> EndRule:
     """
     policy = words.catalogue.policy(consent.requested_at)
     months = () if policy is None else (policy.consent_months_default, policy.consent_months_max)
-    if consent.ends_at in {add_months(consent.requested_at, number) for number in months}:
+    begun = {consent.requested_at, *(item.at for item in consent.declarations)}  # what was asked is answered later
+    if consent.ends_at in {add_months(moment, number) for moment in begun for number in months}:
         return "municipal_policy"
     return "legal_ceiling" if consent.ends_at == consent.ceiling_until else "citizens_choice"
 

@@ -9,6 +9,7 @@ from alembic import op
 from services.consent import tables, tables_authority, tables_fence, tables_notices
 from services.consent.grants import GRANTS, RUNTIME_ROLE
 from services.consent.tables_citizen import metadata
+from services.consent.tables_requests import consent_request
 
 revision = "0001"
 down_revision = None
@@ -17,6 +18,7 @@ depends_on = None
 
 assert tables.consent.metadata is tables_fence.scope.metadata is metadata  # importing them filled it
 assert tables_notices.notice.metadata is tables_authority.authority.metadata is metadata
+assert consent_request.metadata is metadata
 
 
 def upgrade() -> None:
