@@ -120,6 +120,12 @@ class PreconditionError(Problem):
     status, kind, title = 412, "precondition-failed", "Precondition failed"
 
 
+class PreconditionRequiredError(Problem):
+    """428: the change must name, in `If-Match`, the revision that it was made from (RFC 6585 §3)."""
+
+    status, kind, title = 428, "precondition-required", "Precondition required"
+
+
 class TooLargeError(Problem):
     """413: the body exceeds the limit of the address."""
 
@@ -241,7 +247,7 @@ async def _on_http(_request: Request, error: Exception) -> Response:
 
 _KINDS: tuple[type[Problem], ...] = (
     *(UnauthenticatedError, ForbiddenError, NotFoundError, ConflictError, PreconditionError),
-    *(TooLargeError, InvalidError, UnforeseenError, UnavailableError),
+    *(PreconditionRequiredError, TooLargeError, InvalidError, UnforeseenError, UnavailableError),
 )
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     kind.status: {

@@ -1,0 +1,25 @@
+"""Changes to what somebody else may change meanwhile: `If-Match` with the `ETag` it was made from (RFC 9110 §13.1.1)."""
+
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Header
+from pydantic import BaseModel
+
+from libs.common.problems import PreconditionError, PreconditionRequiredError
+
+IfMatch = Annotated[str | None, Header(max_length=200, description="the `ETag` of what is to be changed, or `*`")]
+
+
+def etag_of(view: BaseModel) -> str:
+    """A strong tag of exactly what the reader sees: what is hidden from them does not change it."""
+    return f'"{sha256(view.model_dump_json().encode()).hexdigest()[:32]}"'
+
+
+def check_match(if_match: str | None, etag: str) -> None:
+    """Raises PreconditionRequiredError without the header, PreconditionError when it names another state."""
+    if if_match is None:
+        raise PreconditionRequiredError("Send If-Match with the ETag of what you have read.")
+    tags = {tag.strip() for tag in if_match.split(",")}
+    if not tags & {etag, "*"}:
+        raise PreconditionError
