@@ -27,7 +27,7 @@ from libs.common.permits import (
     Slot,
 )
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from services.consent import fence, fence_arrivals, fence_holders, store_holders
+from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
 from services.consent.api_transaction import committed, looked_up
 from services.consent.settings import Settings
@@ -56,8 +56,11 @@ class OpenHolders(BaseModel):
 @router.post("/v1/arrivals", response_model=ArrivalsAnswer, dependencies=[Depends(require("advis"))])
 async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
     """Which openings these case events have now, in order; `not_yet` where consent is behind the bus."""
-    items = await looked_up(request, lambda session: fence_arrivals.answer_arrivals(session, body.items))
-    return _json(ArrivalsAnswer(items=tuple(items)))
+    found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
+    if lapsed := found.lapsed:  # once per scope after a gap in the catalogue, or a mapping
+        await committed(request, lambda session: scopes.renew(session, lapsed))
+        found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
+    return _json(ArrivalsAnswer(items=tuple(found.answers)))
 
 
 @router.post("/v1/permits:acquire", response_model=AcquireAnswer)

@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from services.consent.catalogue_form import KINDS, RawEntry, build
+from services.consent.catalogue_form import FILE_KINDS, RawEntry, build
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.errors import CatalogueError
 
 
 def read(folder: Path) -> tuple[list[RawEntry], Catalogue]:
     """The entries and the catalogue they make. Raises CatalogueError naming file, entry and field."""
-    raw = [RawEntry(kind, body) for kind in KINDS for body in _entries(folder / f"{kind}.yaml")]
+    raw = [RawEntry(kind, body) for kind in FILE_KINDS for body in _entries(folder / f"{kind}.yaml")]
     return raw, build(raw)
 
 

@@ -22,9 +22,11 @@ from services.consent.domain.catalogue import (
     Purpose,
     Text,
     Unit,
+    UnitMapping,
     index,
 )
 from services.consent.domain.catalogue_checks import check
+from services.consent.domain.coverage import turning_days
 from services.consent.domain.errors import CatalogueError
 
 KINDS: dict[str, type[Entry]] = {
@@ -35,8 +37,12 @@ KINDS: dict[str, type[Entry]] = {
     "texts": Text,
     "event_types": EventType,
     "policies": Policy,
+    "unit_mappings": UnitMapping,
 }
-"""Kind → its entry. The file of a kind is `<kind>.yaml`."""
+"""Kind → its entry. The file of a kind is `<kind>.yaml`; unit mappings are recorded through the API alone (R36)."""
+FILE_KINDS = tuple(kind for kind in KINDS if kind != "unit_mappings")
+DECIDING = ("units", "unit_mappings", "categories", "legal_bases", "purposes", "policies")
+"""The kinds that a decision reads; what else changes never breaks a coverage."""
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(entry) for kind, entry in KINDS.items()}
 
 
@@ -59,10 +65,9 @@ def build(raw: Sequence[RawEntry]) -> Catalogue:
     parsed: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     for position, entry in enumerate(raw, start=1):
         parsed[entry.kind].append(_parse(entry, position))
-    catalogue = Catalogue(
-        revision=revision_of(raw),
-        **{kind: index(found) for kind, found in parsed.items()},
-    )
+    kinds: dict[str, Any] = {kind: index(found) for kind, found in parsed.items()}
+    turns = turning_days(entry for kind in DECIDING for entry in parsed[kind])
+    catalogue = Catalogue(revision=revision_of(raw), turns=turns, **kinds)
     check(catalogue)
     return catalogue
 

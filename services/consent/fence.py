@@ -20,8 +20,9 @@ from uuid import UUID
 from libs.common.database import ReadSession, WriteSession, clock
 from libs.common.outbox import append
 from libs.common.permits import Permit, PermitItem, SettleItem
-from services.consent import fence_records, store_holders, store_permits, store_scopes, store_uses
+from services.consent import fence_records, scopes, store_holders, store_permits, store_scopes, store_uses
 from services.consent.domain.fence import PermitState, ScopeKey, lease_ms
+from services.consent.domain.merging import together
 from services.consent.domain.permitting import Asked, Judgement, Refused, Told, judge
 from services.consent.domain.snapshot import Snapshot
 from services.consent.store_permits import Known, NewPermit, NewPermitScope
@@ -62,9 +63,7 @@ async def acquire(
         raise HolderDeadError
     if not items:
         return []
-    await store_scopes.lock(session, _keys(items))
-    now, known = await store_permits.read_known(session, [item.permit_id for item in items])
-    snapshot = await load_snapshot(session, _persons(items))
+    now, known, snapshot = await _locked(session, items)
     fresh = [item for item in items if item.permit_id not in known]
     verdicts = [_verdict(item, snapshot, now, longest_ms) for item in fresh]
     opened, refused = await _open(session, holder_id, verdicts, now)
@@ -73,6 +72,23 @@ async def acquire(
     return [permit for permit in repeated if permit is not None] + [
         Permit(permit_id=yes.item.permit_id, lease_ms=yes.lease_ms, consents=yes.judgement.consents) for yes in opened
     ]
+
+
+async def _locked(session: WriteSession, items: Sequence[PermitItem]) -> tuple[datetime, dict[UUID, Known], Snapshot]:
+    """Lock the scopes of all items in one statement, and read clock, ids and state in further ones.
+
+    A unit mapping newer than what this process knows ties more scopes together: then those too, and read again (R36).
+    """
+    keys = _keys(items)
+    held = await scopes.tied(session, keys)
+    while True:
+        await store_scopes.lock(session, sorted(held))
+        now, known = await store_permits.read_known(session, [item.permit_id for item in items])
+        snapshot = await load_snapshot(session, _persons(items))
+        tied = together(keys, snapshot.catalogue, now)
+        if tied <= held:
+            return now, known, snapshot
+        held |= tied
 
 
 async def preview(session: ReadSession, items: Sequence[PermitItem]) -> tuple[list[UUID], list[No]]:

@@ -7,30 +7,55 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.database import ReadSession, clock
 from libs.common.inbox import positions
 from libs.common.permits import Arrival, ArrivalAnswer, Opening, Revealed
-from services.consent.domain.openings import Possible, openings
+from services.consent.domain import openings
+from services.consent.domain.fence import ScopeKey
+from services.consent.domain.openings import Possible
 from services.consent.domain.snapshot import Snapshot
 from services.consent.store_snapshot import load_snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer per event, in order; and the scopes whose coverage must begin anew before the answers are whole."""
+
+    answers: list[ArrivalAnswer]
+    lapsed: set[ScopeKey]
+
+
 async def answer_arrivals(session: ReadSession, items: Sequence[Arrival]) -> list[ArrivalAnswer]:
     """One answer per event, in order."""
+    return (await examine(session, items)).answers
+
+
+async def examine(session: ReadSession, items: Sequence[Arrival]) -> Answered:
+    """The answers; where `lapsed` is not empty, `scopes.renew` it and ask again: it is so after a catalogue's gap."""
     topics = sorted({item.position.topic for item in items})
     consumed = {topic: await positions(session, topic) for topic in topics}
     now = await clock(session)
     snapshot = await load_snapshot(session, {item.borger_id for item in items}, with_holders=True)
-    return [_answer(item, consumed[item.position.topic], snapshot, now) for item in items]
+    found = [_examined(item, consumed[item.position.topic], snapshot, now) for item in items]
+    answers = [_answer(item, examined) for item, examined in zip(items, found, strict=True)]
+    return Answered(answers, {key for examined in found if examined is not None for key in examined.lapsed})
 
 
-def _answer(item: Arrival, consumed: dict[int, int], snapshot: Snapshot, now: datetime) -> ArrivalAnswer:
+def _examined(item: Arrival, consumed: dict[int, int], snapshot: Snapshot, now: datetime) -> openings.Examined | None:
+    """None: not yet."""
     if consumed.get(item.position.partition, 0) < item.position.offset:
+        return None
+    return openings.examine(item.type, item.borger_id, item.holder_unit, snapshot=snapshot, now=now)
+
+
+def _answer(item: Arrival, examined: openings.Examined | None) -> ArrivalAnswer:
+    if examined is None:
         return ArrivalAnswer(event_id=item.event_id, not_yet=True)
-    found = openings(item.type, item.borger_id, item.holder_unit, snapshot=snapshot, now=now)
-    return ArrivalAnswer(event_id=item.event_id, openings=tuple(_opening(possible) for possible in found))
+    found = tuple(_opening(possible) for possible in examined.openings)
+    return ArrivalAnswer(event_id=item.event_id, openings=found)
 
 
 def _opening(possible: Possible) -> Opening:

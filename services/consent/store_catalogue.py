@@ -32,6 +32,11 @@ async def catalogue_of(session: Session, revision: int) -> Catalogue:
     return loaded
 
 
+def latest() -> Catalogue:
+    """The catalogue that this process read last: for an order of locks, never for an answer."""
+    return next(reversed(_memo.values()), EMPTY)
+
+
 async def current(session: Session) -> Catalogue:
     """Today's catalogue; empty when none has been loaded."""
     revision = (await session.execute(select(catalogue_revision.c.revision))).scalar_one_or_none()

@@ -5,6 +5,7 @@ statement that locks and reads returns the new epoch with the old state.
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.database import Session, WriteSession, driver
@@ -29,10 +30,11 @@ UPDATE scope s SET epoch = k.e FROM unnest($1::uuid[], $2::text[], $3::text[], $
 WHERE s.borger_id = k.b AND s.purpose = k.p AND s.recipient_unit = k.r
 """
 _RESTART = """
-INSERT INTO coverage (borger_id, purpose, recipient_unit, holder_unit, category, since_epoch)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) ORDER BY 1, 2, 3, 4, 5
+INSERT INTO coverage (borger_id, purpose, recipient_unit, holder_unit, category, since_epoch, since_at)
+SELECT k.*, $7 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS k
+ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (borger_id, purpose, recipient_unit, holder_unit, category)
-DO UPDATE SET since_epoch = excluded.since_epoch
+DO UPDATE SET since_epoch = excluded.since_epoch, since_at = excluded.since_at
 """
 _KEYS_OF = """
 SELECT borger_id, purpose, recipient_unit FROM scope WHERE borger_id = ANY($1::uuid[]) ORDER BY 1, 2, 3
@@ -73,11 +75,11 @@ async def bump(session: WriteSession, epochs: Mapping[ScopeKey, int]) -> None:
     await driver(session).execute(_BUMP, *_columns(epochs), list(epochs.values()))
 
 
-async def restart_coverage(session: WriteSession, since: Mapping[tuple[ScopeKey, Pair], int]) -> None:
-    """Let the coverage of these pairs begin at these epochs."""
+async def restart_coverage(session: WriteSession, since: Mapping[tuple[ScopeKey, Pair], int], now: datetime) -> None:
+    """Let the coverage of these pairs begin at these epochs, and at `now`."""
     if since:
         rows = [(*key, *pair, epoch) for (key, pair), epoch in since.items()]
-        await driver(session).execute(_RESTART, *(list(column) for column in zip(*rows, strict=True)))
+        await driver(session).execute(_RESTART, *(list(column) for column in zip(*rows, strict=True)), now)
 
 
 async def keys_of(session: Session, persons: Collection[UUID]) -> list[ScopeKey]:

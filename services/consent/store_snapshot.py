@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.common.database import Session, clock
 from services.consent.domain.consent import Consent
 from services.consent.domain.family import Custody
-from services.consent.domain.snapshot import CaseFact, OtherBasis, Person, Refusal, ScopeState, Snapshot
+from services.consent.domain.snapshot import CaseFact, Coverage, OtherBasis, Person, Refusal, ScopeState, Snapshot
 from services.consent.store_authorities import authority_from
 from services.consent.store_catalogue import EMPTY, catalogue_of
 from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
@@ -25,7 +25,7 @@ SELECT clock_timestamp() AS now, r.revision, g.generation, c.borger_id, c.birth_
   (SELECT jsonb_agg(to_jsonb(b)) FROM other_basis b WHERE b.borger_id = c.borger_id) AS other_bases,
   (SELECT jsonb_agg(to_jsonb(a)) FROM case_fact a WHERE a.borger_id = c.borger_id) AS cases,
   (SELECT jsonb_agg(to_jsonb(s) || jsonb_build_object('covered', (
-       SELECT jsonb_agg(jsonb_build_array(v.holder_unit, v.category, v.since_epoch)) FROM coverage v
+       SELECT jsonb_agg(jsonb_build_array(v.holder_unit, v.category, v.since_epoch, v.since_at)) FROM coverage v
         WHERE v.borger_id = s.borger_id AND v.purpose = s.purpose AND v.recipient_unit = s.recipient_unit)))
      FROM scope s WHERE s.borger_id = c.borger_id) AS scopes
 FROM catalogue_revision r CROSS JOIN fence_generation g
@@ -121,5 +121,5 @@ def _case(item: Mapping[str, Any]) -> CaseFact:
 
 
 def _scope(item: Mapping[str, Any]) -> ScopeState:
-    covered = {(holder, category): since for holder, category, since in item["covered"] or ()}
+    covered = {(holder, category): Coverage(epoch, moment(at)) for holder, category, epoch, at in item["covered"] or ()}
     return ScopeState(epoch=item["epoch"], covered_since=covered)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Date,
+    DateTime,
     Index,
     Integer,
     LargeBinary,
@@ -41,6 +42,8 @@ coverage = Table(
     word("holder_unit"),
     word("category"),
     Column("since_epoch", BigInteger, nullable=False),
+    # When it was recorded: what of the catalogue has ended since breaks it (`domain/coverage.py`).
+    Column("since_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     PrimaryKeyConstraint("borger_id", "purpose", "recipient_unit", "holder_unit", "category"),
 )
 fence_generation = Table(

@@ -70,7 +70,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
     found = await store_consents.find(session, consent_id, request.borger_id)
     if found is None:
         raise NoSuchConsentError
-    await store_scopes.lock(session, [scope_of(found)])
+    await scopes.lock(session, [scope_of(found)])
     earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWAL, consent_id)
     if earlier is not None:
         return await _answered(session, request, earlier)
@@ -109,7 +109,7 @@ async def refuse(
     _check_known(catalogue, purpose, recipient_unit, await clock(session))
     key = ScopeKey(request.borger_id, purpose, recipient_unit)
     await store_scopes.create_missing(session, [key])
-    await store_scopes.lock(session, [key])
+    await scopes.lock(session, [key])
     standing = await store_refusals.active_in(session, key)
     if standing is not None:
         earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.REFUSAL, standing.refusal_id)
@@ -144,7 +144,7 @@ async def lift_refusal(session: WriteSession, signer: Signer, request: Request, 
     if found is None:
         raise NoSuchRefusalError
     key = ScopeKey(request.borger_id, found.purpose, found.recipient_unit)
-    await store_scopes.lock(session, [key])
+    await scopes.lock(session, [key])
     standing = await store_refusals.find(session, request.borger_id, refusal_id)
     assert standing is not None
     if standing.lifted_at is not None:

@@ -59,6 +59,16 @@ class Entry:
         """Whether the entry is in force on a Danish calendar day."""
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it ended before it began: taken back, and never in force."""
+        return self.valid_from == self.valid_to
+
+    def meets(self, other: "Entry") -> bool:
+        """Whether there is a day on which both are in force."""
+        begins = max(self.valid_from, other.valid_from)
+        return self.valid_on(begins) and other.valid_on(begins)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit(Entry):
@@ -66,6 +76,15 @@ class Unit(Entry):
 
     administration: Literal["BIF", "SOF"]
     contact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitMapping(Entry):
+    """A recorded decision: what names the closed unit `code` counts for `to_unit` (R36). `source`: its reference."""
+
+    to_unit: str
+    decided_on: date
+    decided_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,14 +219,12 @@ def index(entries: Iterable[EntryT]) -> dict[str, tuple[EntryT, ...]]:
     return by_code
 
 
-def _at(versions: Versions[EntryT], code: str, moment: datetime) -> EntryT | None:
-    day = danish_date(moment)
-    return next((entry for entry in reversed(versions.get(code, ())) if entry.valid_on(day)), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All reference data. `revision` is derived from the content: the same number means the same catalogue."""
+    """All reference data. `revision` is derived from the content: the same number means the same catalogue.
+
+    `turns`: the days on which anything that a decision reads begins or ends, ascending. `day`: answer as on that day.
+    """
 
     revision: int
     units: Versions[Unit] = field(default_factory=dict)
@@ -217,34 +234,52 @@ class Catalogue:
     texts: Versions[Text] = field(default_factory=dict)
     event_types: Versions[EventType] = field(default_factory=dict)
     policies: Versions[Policy] = field(default_factory=dict)
+    unit_mappings: Versions[UnitMapping] = field(default_factory=dict)
+    turns: tuple[date, ...] = ()
+    day: date | None = None
+
+    def _at(self, versions: Versions[EntryT], code: str, moment: datetime) -> EntryT | None:
+        day = self.day or danish_date(moment)
+        return next((entry for entry in reversed(versions.get(code, ())) if entry.valid_on(day)), None)
 
     def unit(self, code: str, at: datetime) -> Unit | None:
         """The unit in force at a moment, or None when it is unknown or closed."""
-        return _at(self.units, code, at)
+        return self._at(self.units, code, at)
 
     def purpose(self, code: str, at: datetime) -> Purpose | None:
         """The purpose in force at a moment."""
-        return _at(self.purposes, code, at)
+        return self._at(self.purposes, code, at)
 
     def category(self, code: str, at: datetime) -> Category | None:
         """The category in force at a moment."""
-        return _at(self.categories, code, at)
+        return self._at(self.categories, code, at)
 
     def legal_basis(self, code: str, at: datetime) -> LegalBasis | None:
         """The legal basis in force at a moment."""
-        return _at(self.legal_bases, code, at)
+        return self._at(self.legal_bases, code, at)
 
     def text(self, code: str, at: datetime) -> Text | None:
         """The text in force at a moment."""
-        return _at(self.texts, code, at)
+        return self._at(self.texts, code, at)
 
     def event_type(self, code: str, at: datetime) -> EventType | None:
         """The event type in force at a moment."""
-        return _at(self.event_types, code, at)
+        return self._at(self.event_types, code, at)
+
+    def counts_as(self, unit: str, at: datetime) -> str | None:
+        """The unit that what names `unit` counts for: itself while in force, else the one it is mapped to (R36)."""
+        if self.unit(unit, at) is not None:
+            return unit
+        mapping = self._at(self.unit_mappings, unit, at)
+        return None if mapping is None else mapping.to_unit
+
+    def stands_for(self, named: str, asked: str, at: datetime) -> bool:
+        """Whether what names `named` is about `asked`, a unit in force. The one place where a mapping counts."""
+        return named == asked or (bool(self.unit_mappings) and self.counts_as(named, at) == asked)
 
     def policy(self, at: datetime) -> Policy | None:
         """The municipality's policy in force at a moment."""
-        return _at(self.policies, POLICY, at)
+        return self._at(self.policies, POLICY, at)
 
 
 def body(text: Text, consequence: Bilingual, language: Language) -> str:

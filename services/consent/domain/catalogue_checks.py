@@ -6,6 +6,7 @@
 4. A text is under the legal basis of every purpose that uses it, and its words are those that its hash names (R10).
 5. KRISECENTER is never selectable (R34); RAADIGHEDSVURDERING is standalone (R33); no basis is called SSD (R32).
 6. A lifecycle event reveals nothing; any other reveals at least its own category, to purposes that ask for it.
+7. A unit is mapped only while it is closed, to one other unit of the same administration (R36).
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from services.consent.domain.catalogue import (
     Policy,
     Purpose,
     Text,
+    UnitMapping,
     Versions,
     body,
     digest,
@@ -47,6 +49,8 @@ def check(catalogue: Catalogue) -> None:
         _check_purpose(purpose, catalogue)
     for event in _all(catalogue.event_types):
         _check_event_type(event, catalogue)
+    for mapping in _all(catalogue.unit_mappings):
+        _check_mapping(mapping, catalogue)
     _check_policy(catalogue)
 
 
@@ -68,13 +72,14 @@ def _check_versions(catalogue: Catalogue) -> None:
         "purposes": catalogue.purposes,
         "event_types": catalogue.event_types,
         "policies": catalogue.policies,
+        "unit_mappings": catalogue.unit_mappings,
     }
     for kind, versions in kinds.items():
         for entry in _all(versions):
             if entry.valid_to is not None and entry.valid_to < entry.valid_from:
                 raise _refused(kind, entry, "valid_to", "must not be before valid_from")
         for entries in versions.values():
-            for older, newer in pairwise(entries):
+            for older, newer in pairwise(entry for entry in entries if not entry.withdrawn):
                 if older.version == newer.version:
                     raise _refused(kind, newer, "version", "stands twice")
                 if older.valid_to is None or older.valid_to > newer.valid_from:
@@ -172,11 +177,31 @@ def _check_event_purposes(event: EventType, catalogue: Catalogue) -> None:
         versions = catalogue.purposes.get(code)
         if versions is None:
             raise _refused("event_types", event, "purposes", f"{code} is not in purposes.yaml")
-        missing = {reveal.category for reveal in event.reveals} - set(versions[-1].categories)
-        if missing:
-            raise _refused("event_types", event, "purposes", f"{code} does not ask for {min(missing)}")
-        if about_family and not versions[-1].family:
-            raise _refused("event_types", event, "purposes", f"{code} is not a family purpose (R12)")
+        for purpose in (version for version in versions if event.meets(version)):
+            missing = {reveal.category for reveal in event.reveals} - set(purpose.categories)
+            if missing:
+                raise _refused("event_types", event, "purposes", f"{code} does not ask for {min(missing)}")
+            if about_family and not purpose.family:
+                raise _refused("event_types", event, "purposes", f"{code} is not a family purpose (R12)")
+
+
+def _check_mapping(mapping: UnitMapping, catalogue: Catalogue) -> None:
+    """One closed unit counts for one unit in force of the same administration; never for itself, never two (R36)."""
+    if mapping.withdrawn:
+        return
+    closed, target = catalogue.units.get(mapping.code), catalogue.units.get(mapping.to_unit)
+    if closed is None:
+        raise _refused("unit_mappings", mapping, "code", "is not a unit")
+    if target is None or mapping.to_unit == mapping.code:
+        raise _refused("unit_mappings", mapping, "to_unit", "must be another unit")
+    if any(unit.meets(mapping) for unit in closed):
+        raise _refused("unit_mappings", mapping, "valid_from", "the unit that is mapped must be closed by then")
+    if not any(unit.valid_on(mapping.valid_from) for unit in target):
+        raise _refused("unit_mappings", mapping, "to_unit", "must be in force when the mapping begins")
+    if {unit.administration for unit in closed} != {unit.administration for unit in target}:
+        raise _refused("unit_mappings", mapping, "to_unit", "must be in the same administration")
+    if mapping.decided_on > mapping.valid_from:
+        raise _refused("unit_mappings", mapping, "decided_on", "must not be after valid_from")
 
 
 def _check_policy(catalogue: Catalogue) -> None:

@@ -77,7 +77,7 @@ def decide(question: Question, snapshot: Snapshot, now: datetime) -> Decision:
     person = snapshot.persons.get(question.borger_id)
     if person is None:
         return _no(Reason.UNKNOWN_PERSON)
-    refusal = _barred(question, person, now)
+    refusal = _barred(question, person, catalogue, now)
     if refusal is not None:
         return _no(refusal)
     return _by_other_basis(question, person, catalogue, now) or _by_consent(question, person, catalogue, now)
@@ -124,7 +124,7 @@ def _not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Rea
     return None if offered and held and question.category in purpose.categories else Reason.NOT_OFFERED
 
 
-def _barred(question: Question, person: Person, now: datetime) -> Reason | None:
+def _barred(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Reason | None:
     today = danish_date(now)
     if person.died_on is not None:
         return Reason.DEAD
@@ -132,7 +132,7 @@ def _barred(question: Question, person: Person, now: datetime) -> Reason | None:
         return Reason.MOVED_OUT
     refused = any(
         item.purpose == question.purpose
-        and item.recipient_unit == question.recipient_unit
+        and catalogue.stands_for(item.recipient_unit, question.recipient_unit, now)
         and (item.lifted_at is None or now < item.lifted_at)
         for item in person.refusals
     )
@@ -160,7 +160,7 @@ def _by_consent(question: Question, person: Person, catalogue: Catalogue, now: d
         return _no(Reason.NO_POLICY)
     answer = _no(Reason.NO_CONSENT)
     for consent in person.consents:
-        if not _names(consent, question):
+        if not _names(consent, question, catalogue, now):
             continue
         answer = _weigh(consent, question, person, rules=_Rules(catalogue, policy, category), now=now)
         if answer.permitted:
@@ -175,15 +175,18 @@ class _Rules:
     category: Category
 
 
-def _names(consent: Consent, question: Question) -> bool:
-    """Exactly this person, holder, recipient, purpose and category; nothing is inherited or implied (P7)."""
+def _names(consent: Consent, question: Question, catalogue: Catalogue, now: datetime) -> bool:
+    """Exactly this person, holder, recipient, purpose and category; nothing is inherited or implied (P7).
+
+    A closed unit that a recorded decision maps counts for the one unit that it is mapped to (R36).
+    """
     return (
         consent.status is Status.ACTIVE
         and consent.borger_id == question.borger_id
-        and consent.holder_unit == question.holder_unit
-        and consent.recipient_unit == question.recipient_unit
         and consent.purpose == question.purpose
         and question.category in consent.categories
+        and catalogue.stands_for(consent.holder_unit, question.holder_unit, now)
+        and catalogue.stands_for(consent.recipient_unit, question.recipient_unit, now)
     )
 
 

@@ -4,6 +4,8 @@
 2. No opening is an empty list, whatever the reason: the caller cannot tell a refusal from a stranger.
 3. An event about a child that reveals something about a parent has one opening per custody holder, in the case that the
    recipient has about *that parent*. Both of them must be a yes.
+4. What is a yes today but was broken by the catalogue since it was covered is no opening yet: its coverage begins anew
+   first, and the question is asked again.
 """
 
 from collections.abc import Iterator
@@ -12,9 +14,10 @@ from datetime import datetime
 from uuid import UUID
 
 from services.consent.domain.catalogue import EventType
+from services.consent.domain.coverage import is_unbroken
 from services.consent.domain.decision import decide
 from services.consent.domain.family import custody_holders
-from services.consent.domain.fence import current_epoch
+from services.consent.domain.fence import ScopeKey, current_epoch
 from services.consent.domain.snapshot import Person, Question, Snapshot
 
 People = dict[str, UUID]  # role → person
@@ -39,19 +42,41 @@ class Possible:
     parts: tuple[Part, ...]
 
 
-def openings(code: str, borger_id: UUID, holder_unit: str, *, snapshot: Snapshot, now: datetime) -> list[Possible]:
-    """The openings of an event of type `code` about `borger_id`, held by `holder_unit`, in a fixed order."""
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """What would be an opening, but is not covered without a break: by the catalogue's own gap, or not yet at all."""
+
+    scopes: tuple[ScopeKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """`openings`, in a fixed order; and the scopes whose coverage must begin anew for there to be more of them."""
+
+    openings: list[Possible]
+    lapsed: set[ScopeKey]
+
+
+def examine(code: str, borger_id: UUID, holder_unit: str, *, snapshot: Snapshot, now: datetime) -> Examined:
+    """The openings of an event of type `code` about `borger_id`, held by `holder_unit`."""
+    found = list(_examined(code, borger_id, holder_unit, snapshot=snapshot, now=now))
+    possible = [item for item in found if isinstance(item, Possible)]
+    return Examined(
+        sorted(possible, key=lambda item: (item.purpose, item.recipient_unit, item.subject)),
+        {key for item in found if isinstance(item, Lapsed) for key in item.scopes},
+    )
+
+
+def _examined(
+    code: str, borger_id: UUID, holder_unit: str, *, snapshot: Snapshot, now: datetime
+) -> Iterator[Possible | Lapsed]:
     event = snapshot.catalogue.event_type(code, now)
     person = snapshot.persons.get(borger_id)
-    if event is None or person is None or not event.reveals:
-        return []
-    found = (
-        opening
-        for people in _casts(event, person, now)
-        for purpose in event.purposes
-        for opening in _towards(event, people, purpose, holder_unit, snapshot=snapshot, now=now)
-    )
-    return sorted(found, key=lambda item: (item.purpose, item.recipient_unit, item.subject))
+    if event is None or person is None:
+        return
+    for people in _casts(event, person, now) if event.reveals else ():
+        for purpose in event.purposes:
+            yield from _towards(event, people, purpose, holder_unit, snapshot=snapshot, now=now)
 
 
 def _casts(event: EventType, person: Person, now: datetime) -> Iterator[People]:
@@ -67,27 +92,42 @@ def _casts(event: EventType, person: Person, now: datetime) -> Iterator[People]:
 
 def _towards(
     event: EventType, people: People, purpose: str, holder_unit: str, *, snapshot: Snapshot, now: datetime
-) -> Iterator[Possible]:
+) -> Iterator[Possible | Lapsed]:
     subject = people.get("parent") or people.get("citizen") or people["child"]
-    for recipient in _recipients(people, purpose, snapshot):
-        parts = []
-        for revealed in event.reveals:
-            borger_id = people[revealed.role]
-            scope = snapshot.persons[borger_id].scopes[purpose, recipient]
-            asked = Question(borger_id, holder_unit, recipient, purpose, revealed.category)
-            covered = (holder_unit, revealed.category) in scope.covered_since
-            if not covered or not decide(asked, snapshot, now).permitted:
-                break
-            parts.append(Part(borger_id, revealed.category, current_epoch(scope.epoch, snapshot.generation)))
+    for recipient in _recipients(people, purpose, snapshot, now):
+        asked = [Question(people[part.role], holder_unit, recipient, purpose, part.category) for part in event.reveals]
+        if not all(decide(question, snapshot, now).permitted for question in asked):
+            continue
+        uncovered = [question for question in asked if not _is_covered(question, snapshot, now)]
+        if uncovered:
+            yield Lapsed(tuple(ScopeKey(item.borger_id, purpose, recipient) for item in uncovered))
         else:
-            yield Possible(recipient, purpose, subject, tuple(parts))
+            yield Possible(recipient, purpose, subject, tuple(_part(question, snapshot) for question in asked))
 
 
-def _recipients(people: People, purpose: str, snapshot: Snapshot) -> set[str]:
-    """The units for which every one of these people has a scope with the purpose."""
+def _is_covered(question: Question, snapshot: Snapshot, now: datetime) -> bool:
+    scope = snapshot.persons[question.borger_id].scopes.get((question.purpose, question.recipient_unit))
+    coverage = scope.covered_since.get((question.holder_unit, question.category)) if scope else None
+    return coverage is not None and is_unbroken(question, coverage, snapshot, now)
+
+
+def _part(question: Question, snapshot: Snapshot) -> Part:
+    scope = snapshot.persons[question.borger_id].scopes[question.purpose, question.recipient_unit]
+    return Part(question.borger_id, question.category, current_epoch(scope.epoch, snapshot.generation))
+
+
+def _recipients(people: People, purpose: str, snapshot: Snapshot, now: datetime) -> set[str]:
+    """The units for which every one of these people has a scope with the purpose, or a consent that counts for it."""
     found: set[str] | None = None
     for borger_id in people.values():
         person = snapshot.persons.get(borger_id)
-        units = {unit for scope_purpose, unit in person.scopes if scope_purpose == purpose} if person else set()
+        units = _units(person, purpose, snapshot, now) if person else set()
         found = units if found is None else found & units
     return found or set()
+
+
+def _units(person: Person, purpose: str, snapshot: Snapshot, now: datetime) -> set[str]:
+    catalogue = snapshot.catalogue
+    units = {unit for scope_purpose, unit in person.scopes if scope_purpose == purpose}
+    mapped = {catalogue.counts_as(unit, now) for unit in units & catalogue.unit_mappings.keys()}
+    return units | {unit for unit in mapped if unit is not None}

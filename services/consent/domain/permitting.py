@@ -4,7 +4,7 @@
    *and* about a parent who holds custody of that child. Less than that would leave a scope unlocked.
 2. Every revealed person's scope exists. No scope row means no.
 3. Every decision is yes, at a clock read after the locks.
-4. Every coverage is unbroken since arrival.
+4. Every coverage is unbroken since arrival: by the epochs, and by the catalogue of every day since (`coverage`).
 
 The first no is the answer. Its reason is for the audit trail; the caller learns only that there is no permit.
 """
@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from services.consent.domain.coverage import is_unbroken
 from services.consent.domain.decision import Decision, decide
 from services.consent.domain.family import custody_holders
 from services.consent.domain.fence import current_epoch, is_covered
@@ -85,7 +86,7 @@ def judge(asked: Asked, snapshot: Snapshot, now: datetime) -> Judgement:
     for told in asked.reveals:
         question = Question(told.borger_id, asked.holder_unit, asked.recipient_unit, asked.purpose, told.category)
         decision = decide(question, snapshot, now)
-        refusal = _refusal(asked, told, decision, snapshot)
+        refusal = _refusal(question, told, decision, snapshot, now=now)
         if refusal is not None:
             return Judgement(refusal=refusal, person=told.borger_id)
         decisions.setdefault(told.borger_id, []).append(decision)
@@ -104,17 +105,19 @@ def _part(asked: Asked, borger_id: UUID, snapshot: Snapshot, decisions: list[Dec
     )
 
 
-def _refusal(asked: Asked, told: Told, decision: Decision, snapshot: Snapshot) -> str | None:
+def _refusal(question: Question, told: Told, decision: Decision, snapshot: Snapshot, *, now: datetime) -> str | None:
     person = snapshot.persons.get(told.borger_id)
-    scope = person.scopes.get((asked.purpose, asked.recipient_unit)) if person else None
+    scope = person.scopes.get((question.purpose, question.recipient_unit)) if person else None
     if scope is None:
         return Refused.NO_SCOPE
     if not decision.permitted:
         return decision.reason
-    since = scope.covered_since.get((asked.holder_unit, told.category))
+    coverage = scope.covered_since.get((question.holder_unit, question.category))
     current = current_epoch(scope.epoch, snapshot.generation)
+    since = None if coverage is None else coverage.epoch
     covered = is_covered(since, arrived=told.epoch, current=current, generation=snapshot.generation)
-    return None if covered else Refused.BROKEN
+    holds = covered and coverage is not None and is_unbroken(question, coverage, snapshot, now)
+    return None if holds else Refused.BROKEN
 
 
 def _is_the_event(asked: Asked, snapshot: Snapshot, now: datetime) -> bool:

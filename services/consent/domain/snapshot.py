@@ -56,12 +56,19 @@ class CaseFact:
     closed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeState:
-    """The fence's state for one scope: its epoch, and since which epoch each (holder unit, category) is covered."""
+class Coverage(NamedTuple):
+    """Since which epoch, recorded when, a (holder unit, category) is covered."""
 
     epoch: int
-    covered_since: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """The fence's state for one scope: its epoch, and since when each (holder unit, category) is covered."""
+
+    epoch: int
+    covered_since: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

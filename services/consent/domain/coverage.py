@@ -1,0 +1,49 @@
+"""Whether a coverage still holds, or the catalogue has broken it (`docs/fence.md`, covered since; R35, R36, P3).
+
+1. An epoch changes with what is recorded about a person. A unit that closes and opens again, or a purpose that loses a
+   category and gets it back, changes no row of anybody's: it is read out of the catalogue's own validity instead.
+2. A coverage recorded at a moment holds while the catalogue *of every day since* says yes to what stands today. No job
+   has to be in time for that (P6), and nothing is written for the millions whom a change concerns.
+3. A coverage that has been broken begins anew under the scope's lock, at a new epoch (`scopes.renew`): what arrived
+   before the gap stays uncovered, what arrives after it is covered.
+
+It needs validity that never hides a gap: a version is not edited once in force, what has ended begins again on a later
+day only, and no two versions of a code begin on one day (`catalogue_history`).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime
+
+from services.consent.domain.calendar import danish_date
+from services.consent.domain.catalogue import Catalogue, Entry
+from services.consent.domain.decision import decide
+from services.consent.domain.snapshot import Coverage, Question, Snapshot
+
+
+def turning_days(entries: Iterable[Entry]) -> tuple[date, ...]:
+    """The days on which one of these begins or ends, ascending. A version withdrawn before it began turns nothing."""
+    in_force = [entry for entry in entries if entry.valid_from != entry.valid_to]
+    ends = {entry.valid_to for entry in in_force if entry.valid_to is not None}
+    return tuple(sorted(ends | {entry.valid_from for entry in in_force}))
+
+
+def as_of(catalogue: Catalogue, day: date) -> Catalogue:
+    """The catalogue as it was on a day, whatever moment it is asked about."""
+    return replace(catalogue, day=day)
+
+
+def is_unbroken(question: Question, coverage: Coverage, snapshot: Snapshot, now: datetime) -> bool:
+    """Whether the catalogue has said yes on every day since the coverage was recorded.
+
+    The decision of today is the caller's: this one asks only about the days before.
+    """
+    began, today = danish_date(coverage.at), danish_date(now)
+    turns = snapshot.catalogue.turns
+    between = turns[bisect_right(turns, began) : bisect_right(turns, today)]
+    return all(_said_yes(question, snapshot, day, now) for day in ((began, *between[:-1]) if between else ()))
+
+
+def _said_yes(question: Question, snapshot: Snapshot, day: date, now: datetime) -> bool:
+    return decide(question, replace(snapshot, catalogue=as_of(snapshot.catalogue, day)), now).permitted
