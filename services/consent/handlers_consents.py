@@ -11,6 +11,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from services.consent.domain.events import ConsentClosed, ConsentDeclared, Conse
 from services.consent.domain.family import required_givers
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.grant import Ask, draft
+from services.consent.domain.merging import counting_as
 from services.consent.domain.receipt import Act, ReceiptEvent
 from services.consent.domain.receipt_about import about_consent
 from services.consent.domain.request import answered, continued, in_place_of, is_replaced
@@ -156,7 +158,7 @@ async def give(session: WriteSession, yes: Yes, outcome: Outcome, now: datetime)
     catalogue = outcome.catalogue = snapshot.catalogue
     asked = draft(ask, catalogue, born=person.birth_date, consent_id=yes.new_id(), now=now)
     required = required_for(yes.giver, ask.purpose, ask.categories, person=person, catalogue=catalogue, now=now)
-    running = await store_consents.open_for(session, ask.borger_id, ask.purpose, (ask.holder_unit, ask.recipient_unit))
+    running = await _running(session, ask, catalogue, now)
     waiting = continued(running, asked, now)
     begun = asked if waiting is None else answered(waiting, asked)
     declared = declare(begun, _declaration(yes, now), required=required, until=asked.valid_until, now=now)
@@ -199,6 +201,15 @@ def asked_of(person: Person, categories: frozenset[str], catalogue: Catalogue, n
         return frozenset()
     special = is_special(categories, catalogue, now)
     return required_givers(person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now)
+
+
+async def _running(session: WriteSession, ask: Ask, catalogue: Catalogue, now: datetime) -> tuple[Consent, ...]:
+    """What is in force or waits for the same question, also where it names units that count for those asked (R36)."""
+    pairs = product(
+        sorted(counting_as(ask.holder_unit, catalogue, now)), sorted(counting_as(ask.recipient_unit, catalogue, now))
+    )
+    found = [await store_consents.open_for(session, ask.borger_id, ask.purpose, pair) for pair in pairs]
+    return tuple(consent for consents in found for consent in consents)
 
 
 async def _end(session: WriteSession, ended: list[Consent], outcome: Outcome, now: datetime) -> None:

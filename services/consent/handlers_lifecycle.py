@@ -12,14 +12,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from libs.common.database import WriteSession
+from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
-from services.consent import handlers_endings, records, scopes, store_citizens, store_consents, store_scopes
+from services.consent import (
+    handlers_endings,
+    records,
+    scopes,
+    store_catalogue,
+    store_citizens,
+    store_consents,
+    store_scopes,
+)
 from services.consent.domain.calendar import danish_date
 from services.consent.domain.consent import ClosedReason, Consent, Status, close, expire
 from services.consent.domain.decision import is_special
 from services.consent.domain.events import ConsentClosed, ConsentExpired, CustodyChanged, Event
 from services.consent.domain.family import required_givers
+from services.consent.domain.merging import counting_as
 from services.consent.domain.snapshot import Person, Snapshot
 from services.consent.receipts import Signer
 from services.consent.records import Actor
@@ -79,12 +88,19 @@ async def _change(
     if await store_citizens.born(session, fact.borger_id) is None:
         return
     keys = await store_scopes.keys_of(session, [fact.borger_id])
-    concerned = [key for key in keys if recipient_unit in {None, key.recipient_unit}]
+    if recipient_unit is not None:
+        units = await _counting_as(session, recipient_unit, await clock(session))
+        keys = [key for key in keys if key.recipient_unit in units]
     change = _Change(fact)
-    changed = await scopes.change(session, concerned, lambda now: act(session, change, now))
+    changed = await scopes.change(session, keys, lambda now: act(session, change, now))
     await handlers_endings.prove(session, signer, change.events, changed)
     actor = Actor("consent", "service", correlation_id=fact.correlation_id)
     await append(session, records.of_events(change.events, actor, at=changed.at, epochs=changed.epochs))
+
+
+async def _counting_as(session: WriteSession, unit: str, now: datetime) -> set[str]:
+    """The unit, and those whose consents count for it by a recorded decision (R36)."""
+    return counting_as(unit, await store_catalogue.current(session), now)
 
 
 async def record_death(session: WriteSession, signer: Signer, fact: Fact) -> None:
@@ -160,9 +176,8 @@ async def record_case_closed(session: WriteSession, signer: Signer, fact: Fact) 
     async def act(session: WriteSession, change: _Change, now: datetime) -> None:
         await store_citizens.close_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
         if not await store_citizens.has_open_case(session, fact.borger_id, fact.unit):
-            await change.close_where(
-                session, lambda item: item.recipient_unit == fact.unit, ClosedReason.CASE_CLOSED, now
-            )
+            units = await _counting_as(session, fact.unit, now)
+            await change.close_where(session, lambda item: item.recipient_unit in units, ClosedReason.CASE_CLOSED, now)
 
     await _change(session, signer, fact, act, recipient_unit=fact.unit)
 

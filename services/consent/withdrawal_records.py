@@ -26,10 +26,10 @@ def of_withdrawal(
     entry = _entry("consent.withdrawn", key, actor, at=withdrawal.registered_at, objects=objects).model_copy(
         update={"legal_basis": consent.legal_basis, "notice_sha256": consent.text_sha256}
     )
-    return [
-        audit_message(PRODUCER, entry),
-        _event("samtykke.tilbagekaldt", key, data, withdrawal=withdrawal, actor=actor),
-    ]
+    ended = [key, *(other for other in sorted(epochs) if other != key)]  # a mapping ties others to it (R36)
+    told = [data.model_copy(update={"recipient_unit": other.recipient_unit, "epoch": epochs[other]}) for other in ended]
+    events = [_event("samtykke.tilbagekaldt", key, one, withdrawal=withdrawal, actor=actor) for one in told]
+    return [audit_message(PRODUCER, entry), *events]
 
 
 def of_refusal(key: ScopeKey, withdrawal: Withdrawal, actor: Actor, epoch: int) -> list[Message]:

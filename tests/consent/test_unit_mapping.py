@@ -13,6 +13,7 @@ from services.consent.domain.errors import CatalogueError
 from services.consent.domain.snapshot import Question
 from services.consent.store_snapshot import load_snapshot
 from tests.consent.catalogue_world import TARGET, arrive, begins_again, day, ends, maps, rewrite
+from tests.consent.door import Door
 from tests.consent.fence_world import CATEGORY, HOLDER_UNIT, LEASE_MS, PURPOSE, RECIPIENT, World, an_item
 
 ELSEWHERE = "SOF-RUSMIDDEL"
@@ -158,3 +159,39 @@ async def test_a_unit_cannot_open_again_while_it_is_mapped(world: World) -> None
     await merged(world)
     with pytest.raises(CatalogueError):
         await rewrite(world, begins_again("units", RECIPIENT, day(1)))
+
+
+async def test_a_new_consent_to_the_new_unit_replaces_what_is_mapped_so_that_withdrawing_it_ends_all(
+    door: Door, world: World
+) -> None:
+    by = await door.citizen()
+    old = (await door.grant(by, recipient_unit=RECIPIENT)).json()["consent"]
+    await merged(world)
+    new = (await door.grant(by, recipient_unit=TARGET)).json()["consent"]
+    seen = await door.call("GET", f"/v1/citizens/{by.borger_id}/consents/{old['consent_id']}", by.token)
+    assert (seen.json()["status"], seen.json()["closed_reason"]) == ("closed", "superseded")
+    path = f"/v1/citizens/{by.borger_id}/consents/{new['consent_id']}:withdraw"
+    assert (await door.call("POST", path, by.token)).status_code == 200
+    assert not await may(world, by.borger_id, TARGET)
+
+
+async def test_a_withdrawal_is_told_for_both_units_so_that_open_notifications_are_asked_about(
+    door: Door, world: World
+) -> None:
+    by = await door.citizen()
+    consent = (await door.grant(by, recipient_unit=RECIPIENT)).json()["consent"]
+    await merged(world)
+    await arrive(world, by.borger_id)
+    await door.call("POST", f"/v1/citizens/{by.borger_id}/consents/{consent['consent_id']}:withdraw", by.token)
+    told_of = [data["recipient_unit"] for kind, data in await door.told("consent.events") if "tilbagekaldt" in kind]
+    assert sorted(told_of) == sorted([RECIPIENT, TARGET])
+
+
+async def test_the_last_case_of_the_new_unit_closes_what_is_mapped_to_it(door: Door, world: World) -> None:
+    by = await door.citizen()
+    consent = (await door.grant(by, recipient_unit=RECIPIENT)).json()["consent"]
+    await merged(world)
+    for kind in ("sof.sag.aabnet", "sof.sag.lukket"):
+        await door.happens(kind, by.borger_id, unit=TARGET, case_reference="SOF-26-1")
+    seen = await door.call("GET", f"/v1/citizens/{by.borger_id}/consents/{consent['consent_id']}", by.token)
+    assert seen.json()["closed_reason"] == "case_closed"

@@ -266,11 +266,15 @@ class Catalogue:
         """The event type in force at a moment."""
         return self._at(self.event_types, code, at)
 
+    def unit_mapping(self, code: str, at: datetime) -> UnitMapping | None:
+        """The decision in force at a moment that maps the unit `code`."""
+        return self._at(self.unit_mappings, code, at)
+
     def counts_as(self, unit: str, at: datetime) -> str | None:
         """The unit that what names `unit` counts for: itself while in force, else the one it is mapped to (R36)."""
         if self.unit(unit, at) is not None:
             return unit
-        mapping = self._at(self.unit_mappings, unit, at)
+        mapping = self.unit_mapping(unit, at)
         return None if mapping is None else mapping.to_unit
 
     def stands_for(self, named: str, asked: str, at: datetime) -> bool:

@@ -206,6 +206,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
         _ceiling(consent, law),
         next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
         next_turn(person.authorities, now),
+        *_mapping_ends(consent, rules.catalogue, now),
     ]
     return Decision(
         permitted=True,
@@ -277,6 +278,12 @@ def _reference_ends(question: Question, catalogue: Catalogue, law: LegalBasis, n
         catalogue.category(question.category, now),
     )
     return [danish_midnight(item.valid_to) for item in entries if item is not None and item.valid_to is not None]
+
+
+def _mapping_ends(consent: Consent, catalogue: Catalogue, now: datetime) -> list[datetime]:
+    """When the decisions end that let the consent count for another unit than it names (R36)."""
+    mappings = (catalogue.unit_mapping(unit, now) for unit in (consent.holder_unit, consent.recipient_unit))
+    return [danish_midnight(item.valid_to) for item in mappings if item is not None and item.valid_to is not None]
 
 
 def _earliest(moments: Iterable[datetime | None]) -> datetime | None:

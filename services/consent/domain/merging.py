@@ -15,9 +15,12 @@ def together(keys: Collection[ScopeKey], catalogue: Catalogue, now: datetime) ->
     """These scopes, and those of the same citizen and purpose whose recipient counts as the same unit at `now`."""
     if not catalogue.unit_mappings:
         return set(keys)
-    return {key._replace(recipient_unit=unit) for key in keys for unit in _tied(key.recipient_unit, catalogue, now)}
+    return {
+        key._replace(recipient_unit=unit) for key in keys for unit in counting_as(key.recipient_unit, catalogue, now)
+    }
 
 
-def _tied(unit: str, catalogue: Catalogue, now: datetime) -> set[str]:
+def counting_as(unit: str, catalogue: Catalogue, now: datetime) -> set[str]:
+    """The unit, the one it counts as, and every closed one that counts as the same."""
     counts = catalogue.counts_as(unit, now) or unit
     return {unit, counts} | {code for code in catalogue.unit_mappings if catalogue.counts_as(code, now) == counts}
