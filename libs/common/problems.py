@@ -108,6 +108,12 @@ class MethodNotAllowedError(Problem):
     status, kind, title = 405, "method-not-allowed", "Method not allowed"
 
 
+class NotAcceptableError(_ConstantProblem):
+    """406: the address has no answer in the form that was asked for."""
+
+    status, kind, title = 406, "not-acceptable", "Not acceptable"
+
+
 class ConflictError(Problem):
     """409: the request contradicts the present state, or an earlier use of the same idempotency key."""
 

@@ -27,6 +27,7 @@ from services.consent import (
     api_consents,
     api_fence,
     api_notices,
+    api_receipts,
     api_withdrawals,
     drain,
     store_catalogue,
@@ -35,6 +36,7 @@ from services.consent import (
 )
 from services.consent.consumer import GROUP, LifecycleHandler
 from services.consent.cpr_vault import Vault
+from services.consent.pdf import Renderer
 from services.consent.receipts import Signer
 from services.consent.records import PRODUCER
 from services.consent.settings import Settings
@@ -47,6 +49,7 @@ ROUTERS = (
     api_consents.router,
     api_withdrawals.router,
     api_fence.router,
+    api_receipts.router,
     api_notices.router,
     api_notices.citizen_router,
     api_access.router,
@@ -107,6 +110,7 @@ def _lifespan(parts: Parts, vault: Vault, signer: Signer) -> Callable[[FastAPI],
         verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
         app.state.settings, app.state.database, app.state.bell = settings, parts.database, parts.bell
         app.state.verifier, app.state.vault, app.state.signer = verifier, vault, signer
+        app.state.renderer = Renderer()
         yield
         await verifier.close()
         await parts.bell.close()

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
-from services.consent import records, store_consents, store_receipts, store_use_pages
+from services.consent import records, store_catalogue, store_consents, store_receipts, store_use_pages
+from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Status
 from services.consent.records import Actor
 from services.consent.store_consents import Revision
@@ -65,6 +66,19 @@ async def list_uses(
     found = await store_use_pages.page(session, borger_id, after, limit)
     await append(session, [records.of_read("uses.listed", actor, subject=borger_id, at=now)])
     return found
+
+
+async def read_receipt(
+    session: WriteSession, actor: Actor, borger_id: UUID, receipt_id: UUID
+) -> tuple[StoredReceipt, Catalogue] | None:
+    """One receipt, and the catalogue to tell it with; None when it is not this citizen's. Audited as `receipt.read`."""
+    stored = await store_receipts.find(session, receipt_id)
+    if stored is None or stored.borger_id != borger_id:
+        return None
+    objects = {"receipt_id": str(receipt_id)}
+    now = await clock(session)
+    await append(session, [records.of_read("receipt.read", actor, subject=borger_id, at=now, objects=objects)])
+    return stored, await store_catalogue.current(session)
 
 
 async def list_receipts(
