@@ -153,6 +153,7 @@ REASONS: Mapping[str, Bilingual] = {
     "superseded": Bilingual("Et nyt ja har afløst det", "A new yes replaced it"),
     "death": Bilingual("Personen er død", "The person has died"),
     "moved_out": Bilingual("Personen er flyttet til en anden kommune", "The person moved to another municipality"),
+    "request_cancelled": Bilingual("Kommunen spørger ikke mere", "The municipality asks no more"),
     "case_closed": Bilingual("Sagen er slut", "The case is closed"),
     "age_changed": Bilingual("Personen er blevet ældre og skal selv svare", "The person has come of age to answer"),
     "custody_changed": Bilingual("En anden har forældremyndigheden nu", "Someone else has custody now"),
