@@ -4,10 +4,11 @@
 2. All the person's scopes that it may change are locked and bumped in one change, so open permits of older epochs drain
    like any other, and whoever asks again gets the new answer.
 3. What ends has a receipt, issued by the service itself (P5): nobody's word ended it.
-4. A fact about somebody unknown here is nothing to us: they have no consents.
+4. A fact may come late, twice, out of order or before its day: what is kept is when it holds, and the clock decides.
+5. A fact about somebody unknown here is nothing to us: they have no consents.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,24 +16,25 @@ from uuid import UUID
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import (
+    authority_proofs,
+    authority_records,
+    handlers_ages,
     handlers_endings,
     records,
     scopes,
+    store_authorities,
     store_catalogue,
     store_citizens,
-    store_consents,
     store_scopes,
 )
+from services.consent.closing import close_lapsed
+from services.consent.domain.authority import Authority, AuthorityStatus, end
 from services.consent.domain.calendar import danish_date
-from services.consent.domain.consent import ClosedReason, Consent, Status, close, expire
-from services.consent.domain.decision import is_special
-from services.consent.domain.events import ConsentClosed, ConsentExpired, CustodyChanged, Event
-from services.consent.domain.family import required_givers
+from services.consent.domain.events import CustodyChanged, Event
 from services.consent.domain.merging import counting_as
-from services.consent.domain.snapshot import Person, Snapshot
+from services.consent.domain.receipt import SERVICE as SERVICE_OFFICE
 from services.consent.receipts import Signer
 from services.consent.records import Actor
-from services.consent.store_snapshot import load_snapshot
 
 _CASES = ("sag.aabnet", "sag.lukket")
 _CUSTODY = "cpr.foraeldremyndighed_aendret"
@@ -60,42 +62,47 @@ class Fact:
 
 @dataclass
 class _Change:
-    """What is to happen under the locks, and what came of it."""
+    """What came of it, under the locks."""
 
-    fact: Fact
     events: list[Event] = field(default_factory=list)
-
-    async def close_where(
-        self, session: WriteSession, ends: Callable[[Consent], bool], reason: ClosedReason, now: datetime
-    ) -> None:
-        """Close the open consents for which `ends` holds; one past its time is written down as expired instead."""
-        for old in await store_consents.open_of(session, self.fact.borger_id):
-            if not ends(old):
-                continue
-            expired = old.status_at(now) is Status.EXPIRED
-            new = expire(old) if expired else close(old, reason)
-            await store_consents.replace(session, old, new, at=now, actor_kind="service")
-            self.events.append(ConsentExpired(new) if expired else ConsentClosed(new))
+    ended: list[Authority] = field(default_factory=list)
 
 
-Act = Callable[[WriteSession, _Change, datetime], Awaitable[None]]
+Act = Callable[[_Change, datetime], Awaitable[None]]
 
 
 async def _change(
-    session: WriteSession, signer: Signer, fact: Fact, act: Act, *, recipient_unit: str | None = None
+    session: WriteSession,
+    signer: Signer,
+    fact: Fact,
+    act: Act,
+    *,
+    recipient_unit: str | None = None,
+    represented: Collection[UUID] = (),
 ) -> None:
-    """Lock and bump the person's scopes (only those of one recipient, when given), act, prove it, and tell."""
+    """Lock and bump the person's scopes (only those of one recipient, when given), act, prove it, and tell.
+
+    After `act`, whatever may not go on is closed: `act` only writes the fact. `represented`: others it is also about.
+    """
     if await store_citizens.born(session, fact.borger_id) is None:
         return
-    keys = await store_scopes.keys_of(session, [fact.borger_id])
-    if recipient_unit is not None:
-        units = await _counting_as(session, recipient_unit, await clock(session))
-        keys = [key for key in keys if key.recipient_unit in units]
-    change = _Change(fact)
-    changed = await scopes.change(session, keys, lambda now: act(session, change, now))
+    keys = await store_scopes.keys_of(session, [fact.borger_id, *represented])
+    units = None if recipient_unit is None else await _counting_as(session, recipient_unit, await clock(session))
+    concerned = [key for key in keys if units is None or key.recipient_unit in units]
+    change = _Change()
+
+    async def work(now: datetime) -> None:
+        await act(change, now)
+        for person in (fact.borger_id, *represented):
+            change.events += await close_lapsed(session, person, now, recipient_units=units)
+
+    changed = await scopes.change(session, concerned, work)
     await handlers_endings.prove(session, signer, change.events, changed)
+    for authority in change.ended:
+        await authority_proofs.prove_end(session, signer, authority, SERVICE_OFFICE, at=changed.at)
     actor = Actor("consent", "service", correlation_id=fact.correlation_id)
-    await append(session, records.of_events(change.events, actor, at=changed.at, epochs=changed.epochs))
+    told = records.of_events(change.events, actor, at=changed.at, epochs=changed.epochs)
+    await append(session, [*told, *authority_records.of_ends(change.ended, actor, changed.at)])
 
 
 async def _counting_as(session: WriteSession, unit: str, now: datetime) -> set[str]:
@@ -104,67 +111,67 @@ async def _counting_as(session: WriteSession, unit: str, now: datetime) -> set[s
 
 
 async def record_death(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """Nobody is told anything about the dead on a consent of theirs: everything closes."""
+    """Nobody is told anything about the dead on a consent of theirs: everything closes. They represent nobody either.
 
-    async def act(session: WriteSession, change: _Change, now: datetime) -> None:
+    Whatever the day: a death is told of afterwards, and nothing that it ended comes back by another date.
+    """
+    held = await store_authorities.held_by(session, fact.borger_id)
+
+    async def act(change: _Change, now: datetime) -> None:
         await store_citizens.set_died(session, fact.borger_id, danish_date(fact.at))
-        await change.close_where(session, lambda _: True, ClosedReason.DEATH, now)
+        for authority in held:
+            current = await store_authorities.lock(session, authority.authority_id)
+            if current is not None and current.status is AuthorityStatus.ACTIVE:
+                change.ended.append(end(current, now))
+                await store_authorities.replace(session, current, change.ended[-1])
+
+    await _change(session, signer, fact, act, represented={item.borger_id for item in held})
+
+
+async def record_move_out(session: WriteSession, signer: Signer, fact: Fact) -> None:
+    """Another municipality is another authority: from the day of the move everything closes."""
+
+    async def act(_: _Change, _now: datetime) -> None:
+        await store_citizens.set_moved_out(session, fact.borger_id, danish_date(fact.at))
 
     await _change(session, signer, fact, act)
 
 
-async def record_move_out(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """Another municipality is another authority: everything closes."""
+async def record_move_in(session: WriteSession, signer: Signer, fact: Fact) -> None:
+    """Back again: what closed stays closed, and may be given anew."""
 
-    async def act(session: WriteSession, change: _Change, now: datetime) -> None:
-        await store_citizens.set_moved_out(session, fact.borger_id, danish_date(fact.at))
-        await change.close_where(session, lambda _: True, ClosedReason.MOVED_OUT, now)
+    async def act(_: _Change, _now: datetime) -> None:
+        await store_citizens.set_moved_in(session, fact.borger_id, danish_date(fact.at))
 
     await _change(session, signer, fact, act)
 
 
 async def record_custody(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """Exactly these hold custody from now on. What lacks a declaration of today's closes; it may be given anew."""
+    """Exactly these hold custody from then on. What lacks a declaration of today's closes; it may be given anew."""
 
-    async def act(session: WriteSession, change: _Change, now: datetime) -> None:
-        await store_citizens.set_custody(session, fact.borger_id, fact.custody_holders or (), min(fact.at, now))
+    async def act(change: _Change, now: datetime) -> None:
+        await store_citizens.set_custody(session, fact.borger_id, fact.custody_holders or (), fact.at)
         change.events.append(CustodyChanged(fact.borger_id, now))
-        await _close_undeclared(session, change, ClosedReason.CUSTODY_CHANGED, now)
 
     await _change(session, signer, fact, act)
 
 
 async def record_birthday(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """At 15 the young person is asked, at 18 a parent's declaration has lapsed (U14): what lacks theirs closes."""
+    """At 15 the young person is asked, at 18 a parent's declaration has lapsed (U14): what lacks theirs closes.
 
-    async def act(session: WriteSession, change: _Change, now: datetime) -> None:
-        await _close_undeclared(session, change, ClosedReason.AGE_CHANGED, now)
+    The clock and the birth date decide whether it is the day, not the message; without one, the sweep does the same.
+    """
+
+    async def act(_: _Change, now: datetime) -> None:
+        await handlers_ages.tell_of_age(session, fact.borger_id, now)
 
     await _change(session, signer, fact, act)
-
-
-async def _close_undeclared(session: WriteSession, change: _Change, reason: ClosedReason, now: datetime) -> None:
-    """Close what is in force without a declaration that is required today, and what waits under yesterday's rule."""
-    snapshot = await load_snapshot(session, [change.fact.borger_id])
-    person = snapshot.persons[change.fact.borger_id]
-    await change.close_where(session, lambda item: not _is_declared(item, person, snapshot, now), reason, now)
-
-
-def _is_declared(consent: Consent, person: Person, snapshot: Snapshot, now: datetime) -> bool:
-    policy = snapshot.catalogue.policy(now)
-    if policy is None or consent.status is not Status.ACTIVE:
-        return False
-    special = is_special(consent.categories, snapshot.catalogue, now)
-    required = required_givers(
-        person.borger_id, person.birth_date, person.custody, special=special, policy=policy, now=now
-    )
-    return bool(required) and required <= {item.giver for item in consent.declarations}
 
 
 async def record_case_opened(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """The unit has a case. It revives nothing: what closed with an earlier case stays closed."""
 
-    async def act(session: WriteSession, _change: _Change, _now: datetime) -> None:
+    async def act(_: _Change, _now: datetime) -> None:
         await store_citizens.open_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
 
     await _change(session, signer, fact, act, recipient_unit=fact.unit)
@@ -173,24 +180,18 @@ async def record_case_opened(session: WriteSession, signer: Signer, fact: Fact) 
 async def record_case_closed(session: WriteSession, signer: Signer, fact: Fact) -> None:
     """With the recipient's last case its need ends, and with that every consent to tell it (R9)."""
 
-    async def act(session: WriteSession, change: _Change, now: datetime) -> None:
+    async def act(_: _Change, _now: datetime) -> None:
         await store_citizens.close_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
-        if not await store_citizens.has_open_case(session, fact.borger_id, fact.unit):
-            units = await _counting_as(session, fact.unit, now)
-            await change.close_where(session, lambda item: item.recipient_unit in units, ClosedReason.CASE_CLOSED, now)
 
     await _change(session, signer, fact, act, recipient_unit=fact.unit)
-
-
-async def ignore(_session: WriteSession, _signer: Signer, _fact: Fact) -> None:
-    """At 10 a child is involved (`domain.md` 1.6): nothing here changes by it."""
 
 
 HANDLERS: dict[str, Callable[[WriteSession, Signer, Fact], Awaitable[None]]] = {
     "cpr.doedsfald": record_death,
     "cpr.flytning_ud": record_move_out,
+    "cpr.flytning_ind": record_move_in,
     _CUSTODY: record_custody,
-    "cpr.fylder_10": ignore,
+    "cpr.fylder_10": record_birthday,
     "cpr.fylder_15": record_birthday,
     "cpr.fylder_18": record_birthday,
     **{f"{administration}.sag.aabnet": record_case_opened for administration in ("bif", "sof")},

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.database import Session, WriteSession
 from services.consent.cpr_vault import Sealed
-from services.consent.domain.family import Custody
-from services.consent.tables_citizen import case_fact, citizen, custody
+from services.consent.domain.family import Custody, CustodyFact, timeline
+from services.consent.tables_citizen import case_fact, citizen, custody, custody_fact
 
 # Two processes with different active keys must not make two citizens of one number.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('citizen:' || encode($1::bytea, 'hex'), 0))"
@@ -19,6 +19,16 @@ _FIND = (
     "SELECT borger_id, birth_date, lookup_key_version FROM citizen WHERE (lookup_key_version, cpr_lookup) IN"
     " (SELECT * FROM unnest($1::text[], $2::bytea[])) ORDER BY created_at LIMIT 1"
 )
+
+_MOVE_OUT = """
+UPDATE citizen SET moved_out_on = CASE
+  WHEN moved_out_on IS NULL THEN $2::date
+  WHEN moved_in_on > moved_out_on THEN greatest(moved_out_on, $2::date)
+  WHEN $2::date < moved_in_on THEN moved_out_on
+  ELSE least(moved_out_on, $2::date) END
+WHERE borger_id = $1
+"""
+_MOVE_IN = "UPDATE citizen SET moved_in_on = greatest(moved_in_on, $2::date) WHERE borger_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +98,16 @@ async def children_of(session: Session, holder: UUID, now: datetime) -> dict[UUI
 
 
 async def set_custody(session: WriteSession, child: UUID, holders: Collection[UUID], at: datetime) -> None:
-    """From `at` on exactly these hold custody: others end, new ones begin, the rest is left as it is."""
-    current = (custody.c.child == child) & custody.c.valid_to.is_(None)
-    await session.execute(update(custody).where(current, custody.c.holder.not_in(list(holders))).values(valid_to=at))
-    kept = set((await session.execute(select(custody.c.holder).where(current))).scalars())
-    added = [{"child": child, "holder": holder, "valid_from": at} for holder in sorted(set(holders) - kept)]
-    if added:
-        statement = insert(custody).values(added)
-        again = {"valid_to": None}  # given back at the very moment it ended
-        await session.execute(
-            statement.on_conflict_do_update(index_elements=["child", "holder", "valid_from"], set_=again)
-        )
+    """From `at` on exactly these hold custody, until the next fact that is known, told before or after this one."""
+    told = insert(custody_fact).values(child=child, at=at, holders=sorted(holders))
+    corrected = {"holders": told.excluded.holders}
+    await session.execute(told.on_conflict_do_update(index_elements=["child", "at"], set_=corrected))
+    rows = await session.execute(select(custody_fact.c.at, custody_fact.c.holders).where(custody_fact.c.child == child))
+    follows = timeline(CustodyFact(row.at, frozenset(row.holders)) for row in rows)
+    await session.execute(delete(custody).where(custody.c.child == child))
+    if follows:
+        links = [{"holder": item.holder, "valid_from": item.valid_from, "valid_to": item.valid_to} for item in follows]
+        await session.execute(insert(custody).values([{"child": child, **link} for link in links]))
 
 
 async def set_died(session: WriteSession, borger_id: UUID, day: date) -> None:
@@ -107,8 +116,16 @@ async def set_died(session: WriteSession, borger_id: UUID, day: date) -> None:
 
 
 async def set_moved_out(session: WriteSession, borger_id: UUID, day: date) -> None:
-    """Record that someone has left the municipality."""
-    await session.execute(update(citizen).where(citizen.c.borger_id == borger_id).values(moved_out_on=day))
+    """Record that someone leaves, or has left, the municipality. A late word of what they came back from is too late.
+
+    Of two words of the same move the earlier day stands.
+    """
+    await session.exec_driver_sql(_MOVE_OUT, (borger_id, day))
+
+
+async def set_moved_in(session: WriteSession, borger_id: UUID, day: date) -> None:
+    """Record that someone has moved back. It revives nothing: what closed stays closed."""
+    await session.exec_driver_sql(_MOVE_IN, (borger_id, day))
 
 
 async def open_case(session: WriteSession, borger_id: UUID, unit: str, reference: str, *, at: datetime) -> None:
@@ -134,9 +151,11 @@ async def close_case(session: WriteSession, borger_id: UUID, unit: str, referenc
     )
 
 
-async def has_open_case(session: Session, borger_id: UUID, unit: str) -> bool:
+async def has_open_case(session: Session, borger_id: UUID, unit: str, now: datetime) -> bool:
     """Whether a case of the unit about the person is known and open."""
     query = select(case_fact.c.unit).where(
-        case_fact.c.borger_id == borger_id, case_fact.c.unit == unit, case_fact.c.closed_at.is_(None)
+        case_fact.c.borger_id == borger_id,
+        case_fact.c.unit == unit,
+        case_fact.c.closed_at.is_(None) | (case_fact.c.closed_at > now),
     )
     return (await session.execute(query.limit(1))).first() is not None

@@ -14,7 +14,8 @@ from services.consent.store_catalogue import EMPTY, catalogue_of
 from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
 
 _PERSONS = f"""
-SELECT clock_timestamp() AS now, r.revision, g.generation, c.borger_id, c.birth_date, c.died_on, c.moved_out_on,
+SELECT clock_timestamp() AS now, r.revision, g.generation, c.borger_id, c.birth_date,
+  c.died_on, c.moved_out_on, c.moved_in_on,
   (SELECT jsonb_agg(to_jsonb(u)) FROM custody u WHERE u.child = c.borger_id) AS custody,
   (SELECT jsonb_agg(to_jsonb(y)) FROM authority y
      WHERE y.borger_id = c.borger_id AND y.status = 'active') AS authorities,
@@ -65,6 +66,7 @@ def _person(row: Any) -> Person:
         birth_date=row.birth_date,
         died_on=row.died_on,
         moved_out_on=row.moved_out_on,
+        moved_in_on=row.moved_in_on,
         custody=tuple(_custody(item) for item in _list(row.custody)),
         authorities=tuple(authority_from(item) for item in _list(row.authorities)),
         consents=_consents(row.consents),

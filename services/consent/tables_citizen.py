@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.common.inbox import inbox_tables
 from libs.common.outbox import outbox_tables
@@ -67,6 +67,7 @@ citizen = Table(
     Column("died_on", Date),
     Column("moved_out_on", Date),
     moment("created_at"),
+    Column("moved_in_on", Date),
     UniqueConstraint("lookup_key_version", "cpr_lookup"),
 )
 custody = Table(
@@ -78,6 +79,14 @@ custody = Table(
     moment("valid_to", optional=True),
     PrimaryKeyConstraint("child", "holder", "valid_from"),
     Index(None, "holder"),
+)
+custody_fact = Table(  # what was told, in whatever order; `custody` is what follows from it
+    "custody_fact",
+    metadata,
+    identifier("child"),
+    moment("at"),
+    Column("holders", ARRAY(Uuid), nullable=False),
+    PrimaryKeyConstraint("child", "at"),
 )
 case_fact = Table(
     "case_fact",

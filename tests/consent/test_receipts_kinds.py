@@ -147,7 +147,8 @@ async def test_everything_that_one_fact_closes_is_in_the_chain(door: Door):
 
 
 async def test_at_15_what_a_parent_declared_closes_with_a_receipt_in_the_childs_chain(door: Door):
-    child, parent = await door.citizen(number(date(datetime.now(UTC).year - 17, 1, 1))), await door.citizen()
+    year = datetime.now(UTC).year
+    child, parent = await door.citizen(number(date(year - 14, 1, 1))), await door.citizen()
     await door.happens("cpr.foraeldremyndighed_aendret", child.borger_id, custody_holders=(parent.borger_id,))
     wish = {
         "purpose": "FAMILIEINDSATS",
@@ -157,9 +158,11 @@ async def test_at_15_what_a_parent_declared_closes_with_a_receipt_in_the_childs_
         "affirmed_special": ["BARN_SAG"],
     }
     await door.grant(parent, child.borger_id, **wish)
+    async with door.app.state.database.write() as session:
+        await session.exec_driver_sql("UPDATE citizen SET birth_date = $1", (date(year - 15, 1, 1),))
     await door.happens("cpr.fylder_15", child.borger_id)
-    declared, closed = await receipts_of(door, child)
-    assert (declared["event"], declared["act"]["role"]) == ("declared", "custody_holder")
+    given, closed = await receipts_of(door, child)
+    assert (given["event"], given["act"]["role"]) == ("given", "custody_holder")
     assert (closed["event"], closed["act"]["reason"]) == ("closed", "age_changed")
 
 

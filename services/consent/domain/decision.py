@@ -128,7 +128,7 @@ def _barred(question: Question, person: Person, catalogue: Catalogue, now: datet
     today = danish_date(now)
     if person.died_on is not None:
         return Reason.DEAD
-    if person.moved_out_on is not None and person.moved_out_on <= today:
+    if person.is_away(today):
         return Reason.MOVED_OUT
     refused = any(
         item.purpose == question.purpose
@@ -199,7 +199,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
     refusal = _outside_time(consent, law, now) or _undeclared(consent, person, rules, now)
     if refusal is not None:
         return _no(refusal)
-    if _case_closed(person, question.recipient_unit, now):
+    if has_no_open_case(person, question.recipient_unit, now):
         return _no(Reason.CASE_CLOSED)
     ends = [
         consent.ends_at,
@@ -207,6 +207,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
         next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
         next_turn(person.authorities, now),
         *_mapping_ends(consent, rules.catalogue, now),
+        *_known_ends(person, question.recipient_unit, now),
     ]
     return Decision(
         permitted=True,
@@ -263,10 +264,17 @@ def is_special(categories: Iterable[str], catalogue: Catalogue, now: datetime) -
     return any(entry is None or entry.special is not None for entry in entries)
 
 
-def _case_closed(person: Person, unit: str, now: datetime) -> bool:
+def has_no_open_case(person: Person, unit: str, now: datetime) -> bool:
     """The recipient had a case and none is open: it has no need any more (R9, R13). No case known is no objection."""
     cases = [case for case in person.cases if case.unit == unit]
     return bool(cases) and all(case.closed_at is not None and case.closed_at <= now for case in cases)
+
+
+def _known_ends(person: Person, unit: str, now: datetime) -> list[datetime]:
+    """A move out, and closings of the recipient's cases, that are told of before their day."""
+    moves = [] if person.moved_out_on is None else [danish_midnight(person.moved_out_on)]
+    closings = [case.closed_at for case in person.cases if case.unit == unit and case.closed_at is not None]
+    return [moment for moment in (*moves, *closings) if moment > now]
 
 
 def _reference_ends(question: Question, catalogue: Catalogue, law: LegalBasis, now: datetime) -> list[datetime | None]:

@@ -8,6 +8,7 @@
 The ages are the municipality's policy, not law, and come in as an argument.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -27,6 +28,26 @@ class Custody:
     def valid_at(self, now: datetime) -> bool:
         """Whether the custody holds at a moment."""
         return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyFact:
+    """What the civil registry has told: from `at` on exactly these hold custody, until it tells otherwise."""
+
+    at: datetime
+    holders: frozenset[UUID]
+
+
+def timeline(facts: Iterable[CustodyFact]) -> tuple[Custody, ...]:
+    """Who has held custody from when to when. The order in which the facts were told makes no difference."""
+    running: dict[UUID, datetime] = {}
+    ended: list[Custody] = []
+    for fact in sorted(facts, key=lambda item: item.at):
+        gone = sorted(running.keys() - fact.holders)
+        ended += [Custody(holder, running.pop(holder), fact.at) for holder in gone]
+        for holder in fact.holders:
+            running.setdefault(holder, fact.at)
+    return (*ended, *(Custody(holder, since, None) for holder, since in sorted(running.items())))
 
 
 def custody_holders(custody: tuple[Custody, ...], now: datetime) -> frozenset[UUID]:

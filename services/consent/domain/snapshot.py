@@ -82,6 +82,7 @@ class Person:
     birth_date: date
     died_on: date | None = None
     moved_out_on: date | None = None
+    moved_in_on: date | None = None
     custody: tuple[Custody, ...] = ()
     authorities: tuple[Authority, ...] = ()
     consents: tuple[Consent, ...] = ()
@@ -89,6 +90,11 @@ class Person:
     other_bases: tuple[OtherBasis, ...] = ()
     cases: tuple[CaseFact, ...] = ()
     scopes: Mapping[tuple[str, str], ScopeState] = field(default_factory=dict)
+
+    def is_away(self, today: date) -> bool:
+        """Whether they live in another municipality: moved out, and not back since."""
+        out, back = self.moved_out_on, self.moved_in_on
+        return out is not None and out <= today and not (back is not None and out < back <= today)
 
 
 @dataclass(frozen=True, slots=True)

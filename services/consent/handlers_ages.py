@@ -1,0 +1,39 @@
+"""What a young person is told as they come of an age that the municipality's policy names (`domain.md` 1.6, U14).
+
+10: they are involved from now on, and may see what is decided for them. 15: they are asked themselves. 18: what others
+have declared for them has lapsed. The ages are policy values; the words for the codes are the reader's.
+"""
+
+from datetime import date, datetime, timedelta
+from uuid import UUID, uuid4
+
+from libs.common.database import WriteSession
+from libs.common.inbox import first_seen
+from services.consent import store_catalogue, store_citizens, store_notices
+from services.consent.domain.calendar import birthday, danish_midnight
+from services.consent.domain.catalogue import Policy
+from services.consent.store_notices import Notice
+
+TOLD_SOURCE = "urn:samtykkebro:consent:age"  # one notice per person and age is kept as an inbox key
+TOLD_WITHIN = timedelta(days=400)  # longer after the day it is no news: no consent of before it can still run
+
+
+async def tell_of_age(session: WriteSession, borger_id: UUID, now: datetime) -> None:
+    """Leave the notice of the latest age that has come, once. Nothing for somebody unknown, or long past it."""
+    policy = (await store_catalogue.current(session)).policy(now)
+    born = await store_citizens.born(session, borger_id)
+    if policy is None or born is None:
+        return
+    reached = [(turn, kind) for turn, kind in _turns(born, policy) if turn <= now < turn + TOLD_WITHIN]
+    for turn, kind in reached[-1:]:
+        if await first_seen(session, TOLD_SOURCE, f"{borger_id}:{kind}"):
+            await store_notices.add(session, Notice(uuid4(), borger_id, "citizen", kind, borger_id, turn))
+
+
+def _turns(born: date, policy: Policy) -> list[tuple[datetime, str]]:
+    ages = (
+        (policy.involved_age, "child_involved"),
+        (policy.own_declaration_age, "asked_at_15"),
+        (policy.adult_age, "of_age_at_18"),
+    )
+    return [(danish_midnight(birthday(born, age)), kind) for age, kind in ages]
