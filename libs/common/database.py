@@ -14,7 +14,7 @@ from typing import Any, NewType, cast
 
 import asyncpg
 import orjson
-from sqlalchemy import event, func, make_url, select
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -108,8 +108,7 @@ def sqlstate(error: BaseException) -> str:
 
 async def clock(session: Session) -> datetime:
     """The database's clock now, not the transaction's start; aware, UTC (fence.md §2)."""
-    moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    return cast(datetime, moment).astimezone(UTC)
+    return cast(datetime, await driver(session).fetchval("SELECT clock_timestamp()")).astimezone(UTC)
 
 
 def driver(session: Session) -> asyncpg.Connection:

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.bus import OutgoingRecord
 from libs.common.cloudevents import CloudEvent, to_headers
-from libs.common.database import Bell, WriteSession
+from libs.common.database import Bell, WriteSession, driver
 from libs.common.messages import AUDIT_ENTRIES, LANES, AuditEntry
 
 __all__ = ["Bell", "Message", "append", "audit_message", "outbox_tables", "raise_generation"]
@@ -88,7 +88,7 @@ async def append(session: WriteSession, messages: Sequence[Message | OutgoingRec
     """Put `messages` in the outbox, in order, in the caller's transaction. Ring the bell after its commit."""
     if messages:
         rows = [_row(_record(message)) for message in messages]
-        await session.exec_driver_sql(_APPEND, tuple(list(column) for column in zip(*rows, strict=True)))
+        await driver(session).execute(_APPEND, *(list(column) for column in zip(*rows, strict=True)))
 
 
 def audit_message(producer: str, entry: AuditEntry) -> Message:

@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+import orjson
+from sqlalchemy import select
 
-from libs.common.database import Session, WriteSession
+from libs.common.database import Session, WriteSession, driver
 from services.consent.domain.acting import Method, Role
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status
 from services.consent.domain.receipt_about import record
 from services.consent.tables import consent as consent_table
-from services.consent.tables import consent_history, declaration
+from services.consent.tables import consent_history
 
 CONSENT_DOCUMENT = (
     "to_jsonb(k) || jsonb_build_object('declarations',"
@@ -52,6 +53,26 @@ _FIELDS = (
     *("text_version", "text_sha256", "language", "requested_at", "given_at", "valid_from", "valid_until"),
     *("ceiling_until", "revision", "request_id", "answer_by"),
 )
+
+_COLUMNS = [column.name for column in consent_table.columns]
+# A row is written from one JSON document with the columns' own names: one statement, one round trip.
+_WITH_IT = """
+  declared AS (
+  INSERT INTO declaration SELECT d.* FROM written, jsonb_populate_recordset(NULL::declaration, $2::jsonb) d)
+, remembered AS (
+  INSERT INTO consent_history SELECT h.* FROM written, jsonb_populate_record(NULL::consent_history, $3::jsonb) h)
+SELECT count(*) FROM written
+"""
+_ADD = f"""
+WITH written AS (
+  INSERT INTO consent SELECT * FROM jsonb_populate_record(NULL::consent, $1::jsonb) RETURNING consent_id),
+{_WITH_IT}"""  # noqa: S608 - constants only
+_REPLACE = f"""
+WITH written AS (
+  UPDATE consent k SET {", ".join(f"{name} = n.{name}" for name in _COLUMNS)}
+  FROM jsonb_populate_record(NULL::consent, $1::jsonb) n
+  WHERE k.consent_id = n.consent_id AND k.revision = $4 RETURNING k.consent_id),
+{_WITH_IT}"""  # noqa: S608 - constants only
 
 
 class StaleRevisionError(Exception):
@@ -116,25 +137,20 @@ async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
 
 
 async def add(session: WriteSession, consent: Consent, *, at: datetime, actor_kind: str) -> None:
-    """Insert a new consent with its declarations and its first line of history."""
-    await session.execute(insert(consent_table).values(_row(consent)))
-    await _add_declarations(session, consent.consent_id, consent.declarations)
-    await _add_history(session, consent, at=at, actor_kind=actor_kind)
+    """Insert a new consent with its declarations and its first line of history, in one statement."""
+    history = _history_row(consent, at=at, actor_kind=actor_kind)
+    added = _declaration_rows(consent, consent.declarations)
+    await driver(session).execute(_ADD, _json(_row(consent)), _json(added), _json(history))
 
 
 async def replace(session: WriteSession, old: Consent, new: Consent, *, at: datetime, actor_kind: str) -> None:
     """Write the next revision. Raises StaleRevisionError when the row is not at `old`'s."""
-    row = _row(new)
-    query = update(consent_table).where(
-        consent_table.c.consent_id == old.consent_id, consent_table.c.revision == old.revision
-    )
-    if (await session.execute(query.values(row))).rowcount != 1:
-        raise StaleRevisionError
     known = {item.declaration_id for item in old.declarations}
-    await _add_declarations(
-        session, new.consent_id, tuple(item for item in new.declarations if item.declaration_id not in known)
-    )
-    await _add_history(session, new, at=at, actor_kind=actor_kind)
+    added = _declaration_rows(new, tuple(item for item in new.declarations if item.declaration_id not in known))
+    history = _history_row(new, at=at, actor_kind=actor_kind)
+    found = await driver(session).fetchval(_REPLACE, _json(_row(new)), _json(added), _json(history), old.revision)
+    if found != 1:
+        raise StaleRevisionError
 
 
 async def _consents(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
@@ -142,23 +158,20 @@ async def _consents(session: Session, query: str, values: tuple[Any, ...]) -> tu
     return tuple(consent_from(document) for (document,) in rows)
 
 
-async def _add_declarations(session: WriteSession, consent_id: UUID, added: tuple[Declaration, ...]) -> None:
-    if added:
-        await session.execute(insert(declaration), [_declaration_row(consent_id, item) for item in added])
+def _json(value: object) -> str:
+    return orjson.dumps(value, default=str).decode()  # the driver's own UUIDs are no plain ones
 
 
-async def _add_history(session: WriteSession, consent: Consent, *, at: datetime, actor_kind: str) -> None:
-    await session.execute(
-        insert(consent_history).values(
-            consent_id=consent.consent_id,
-            revision=consent.revision,
-            at=at,
-            status=str(consent.status),
-            actor_kind=actor_kind,
-            reason=None if consent.closed_reason is None else str(consent.closed_reason),
-            snapshot=record(consent),
-        )
-    )
+def _history_row(consent: Consent, *, at: datetime, actor_kind: str) -> dict[str, Any]:
+    return {
+        "consent_id": consent.consent_id,
+        "revision": consent.revision,
+        "at": at,
+        "status": str(consent.status),
+        "actor_kind": actor_kind,
+        "reason": None if consent.closed_reason is None else str(consent.closed_reason),
+        "snapshot": record(consent),
+    }
 
 
 def _row(consent: Consent) -> dict[str, Any]:
@@ -169,6 +182,10 @@ def _row(consent: Consent) -> dict[str, Any]:
         "status": str(consent.status),
         "closed_reason": None if consent.closed_reason is None else str(consent.closed_reason),
     }
+
+
+def _declaration_rows(consent: Consent, added: tuple[Declaration, ...]) -> list[dict[str, Any]]:
+    return [_declaration_row(consent.consent_id, item) for item in added]
 
 
 def _declaration_row(consent_id: UUID, item: Declaration) -> dict[str, Any]:

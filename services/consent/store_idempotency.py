@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+import orjson
 
-from libs.common.database import WriteSession
-from services.consent.tables import idempotency
+from libs.common.database import WriteSession, driver
+
+_CLAIM = """
+INSERT INTO idempotency (actor, key, request_sha256, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+_FIRST = "SELECT request_sha256, status, response FROM idempotency WHERE actor = $1 AND key = $2"
+_COMPLETE = "UPDATE idempotency SET status = $3, response = $4 WHERE actor = $1 AND key = $2"
+_FORGET = "DELETE FROM idempotency WHERE created_at < $1"
 
 
 class KeyReusedError(Exception):
@@ -30,23 +36,19 @@ class Answer:
 
 async def claim(session: WriteSession, actor: str, key: str, *, request_sha256: str, now: datetime) -> Answer | None:
     """None: the key is ours now. Else the first answer. Raises KeyReusedError when it was for another request."""
-    row = {"actor": actor, "key": key, "request_sha256": request_sha256, "created_at": now}
-    claimed = insert(idempotency).values(row).on_conflict_do_nothing().returning(idempotency.c.key)
-    if (await session.execute(claimed)).first() is not None:
+    if await driver(session).fetchval(_CLAIM, actor, key, request_sha256, now):
         return None
-    mine = (idempotency.c.actor == actor) & (idempotency.c.key == key)
-    first = (await session.execute(select(idempotency).where(mine))).one()
-    if first.request_sha256 != request_sha256 or first.response is None:
+    first = await driver(session).fetchrow(_FIRST, actor, key)
+    if first["request_sha256"] != request_sha256 or first["response"] is None:
         raise KeyReusedError
-    return Answer(first.status, first.response)
+    return Answer(first["status"], first["response"])
 
 
 async def complete(session: WriteSession, actor: str, key: str, *, status: int, response: Mapping[str, Any]) -> None:
     """Keep the answer for the key that this transaction claimed."""
-    mine = (idempotency.c.actor == actor) & (idempotency.c.key == key)
-    await session.execute(update(idempotency).where(mine).values(status=status, response=dict(response)))
+    await driver(session).execute(_COMPLETE, actor, key, status, orjson.dumps(response).decode())
 
 
 async def forget(session: WriteSession, older_than: datetime) -> None:
     """Drop keys that nobody will repeat any more."""
-    await session.execute(delete(idempotency).where(idempotency.c.created_at < older_than))
+    await driver(session).execute(_FORGET, older_than)

@@ -1,13 +1,12 @@
 """A citizen's chain of receipts: one sequence without gaps, each naming the hash of the one before."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
-
-from libs.common.database import Session, WriteSession
-from services.consent.tables import receipt
+from libs.common.database import Session, WriteSession, driver
 
 # One chain, one writer. Taken after every other lock, so that it never waits for what it holds up.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('receipt:' || $1::text, 0))"
@@ -29,51 +28,48 @@ class StoredReceipt:
     jws: str
 
 
+_COLUMNS = ", ".join(field.name for field in fields(StoredReceipt))
+_ADD = (
+    f"INSERT INTO receipt ({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n, _ in enumerate(fields(StoredReceipt)))})"  # noqa: S608
+)
+_SELECT = f"SELECT {_COLUMNS} FROM receipt WHERE "  # noqa: S608 - constants only
+_LAST = _SELECT + "borger_id = $1 ORDER BY sequence DESC LIMIT 1"
+_FIND = _SELECT + "receipt_id = $1"
+_OF_ACT = _SELECT + "borger_id = $1 AND event = $2 AND issued_at = $3"
+_PAGE = _SELECT + "borger_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"
+
+
 async def lock_chain(session: WriteSession, borger_id: UUID) -> None:
     """Nobody else appends to this citizen's chain until the transaction ends."""
-    await session.exec_driver_sql(_LOCK, (str(borger_id),))
+    await driver(session).execute(_LOCK, str(borger_id))
 
 
 async def last(session: Session, borger_id: UUID) -> StoredReceipt | None:
     """The newest receipt. Under `lock_chain`, a statement of its own, so that it sees what the lock waited for."""
-    query = select(receipt).where(receipt.c.borger_id == borger_id).order_by(receipt.c.sequence.desc()).limit(1)
-    row = (await session.execute(query)).one_or_none()
-    return None if row is None else StoredReceipt(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    return _one(await driver(session).fetchrow(_LAST, borger_id))
 
 
 async def add(session: WriteSession, stored: StoredReceipt) -> None:
     """Append to the chain."""
-    await session.execute(
-        insert(receipt).values(
-            receipt_id=stored.receipt_id,
-            borger_id=stored.borger_id,
-            sequence=stored.sequence,
-            previous_sha256=stored.previous_sha256,
-            event=stored.event,
-            consent_id=stored.consent_id,
-            object_kind=stored.object_kind,
-            object_id=stored.object_id,
-            issued_at=stored.issued_at,
-            jws=stored.jws,
-        )
-    )
+    await driver(session).execute(_ADD, *astuple(stored))
 
 
 async def find(session: Session, receipt_id: UUID) -> StoredReceipt | None:
     """One receipt by its id."""
-    row = (await session.execute(select(receipt).where(receipt.c.receipt_id == receipt_id))).one_or_none()
-    return None if row is None else StoredReceipt(**row._mapping)  # noqa: SLF001
+    return _one(await driver(session).fetchrow(_FIND, receipt_id))
 
 
 async def of_act(session: Session, borger_id: UUID, event: str, at: datetime) -> StoredReceipt:
     """The receipt of an act of this citizen's that is known to have been done at `at`."""
-    query = select(receipt).where(receipt.c.borger_id == borger_id, receipt.c.event == event, receipt.c.issued_at == at)
-    row = (await session.execute(query)).one()
-    return StoredReceipt(**row._mapping)  # noqa: SLF001
+    found = _one(await driver(session).fetchrow(_OF_ACT, borger_id, event, at))
+    assert found is not None
+    return found
 
 
 async def page(session: Session, borger_id: UUID, before: int, limit: int) -> tuple[StoredReceipt, ...]:
     """Newest first, with a sequence number below `before`."""
-    query = select(receipt).where(receipt.c.borger_id == borger_id, receipt.c.sequence < before)
-    rows = await session.execute(query.order_by(receipt.c.sequence.desc()).limit(limit))
-    return tuple(StoredReceipt(**row._mapping) for row in rows)  # noqa: SLF001
+    return tuple(StoredReceipt(*row) for row in await driver(session).fetch(_PAGE, borger_id, before, limit))
+
+
+def _one(row: Sequence[Any] | None) -> StoredReceipt | None:
+    return None if row is None else StoredReceipt(*row)
