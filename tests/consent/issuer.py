@@ -42,3 +42,8 @@ def token(*roles: str, subject: str = "someone", **claims: Any) -> str:
 def citizen(number: str, /, **claims: Any) -> str:
     """A citizen's token, as the login broker gives it: with the CPR number and the assurance level."""
     return token("citizen", **{"cpr": number, "acr": "Substantial", **claims})
+
+
+def public_key() -> dict[str, Any]:
+    """The key that the tokens can be verified with, as a JWK."""
+    return dict(_KEY.as_dict(private=False))
