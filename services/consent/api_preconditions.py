@@ -1,4 +1,4 @@
-"""Changes to what somebody else may change meanwhile: `If-Match` with the `ETag` it was made from (RFC 9110 §13.1.1)."""
+"""Changes to what others may change meanwhile: `If-Match` and the `ETag` it was made from (RFC 9110 §13.1.1)."""
 
 from hashlib import sha256
 from typing import Annotated

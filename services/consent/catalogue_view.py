@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from services.consent.domain.calendar import danish_date
-from services.consent.domain.catalogue import LANGUAGES, Bilingual, Catalogue, Entry, Text, body
+from services.consent.domain.catalogue import LANGUAGES, Bilingual, Catalogue, Entry, Text
+from services.consent.domain.catalogue_words import body
 from services.consent.schemas_catalogue import (
     CatalogueView,
     CategoryView,

@@ -14,7 +14,7 @@ from libs.common.database import Database
 from services.consent.catalogue_files import read
 from services.consent.catalogue_form import RawEntry, build, revision_of
 from services.consent.catalogue_loading import check_published, load
-from services.consent.domain.catalogue import body
+from services.consent.domain.catalogue_words import body
 from services.consent.domain.errors import CatalogueError
 from tests.consent.examples import NOW, REFERENCE, the_catalogue
 from tests.servers import TestDatabase

@@ -11,13 +11,13 @@ Validity is [valid_from, valid_to) in Danish calendar dates.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import Literal, TypeVar
 
 from services.consent.domain.calendar import danish_date
+from services.consent.domain.catalogue_day import Day
 
 Language = Literal["da", "en"]
 LANGUAGES: tuple[Language, ...] = ("da", "en")
@@ -209,6 +209,7 @@ class Policy(Entry):
 EntryT = TypeVar("EntryT", bound=Entry)
 Versions = Mapping[str, tuple[EntryT, ...]]
 POLICY = "SAMTYKKE"
+DAYS_MAX = 8  # days of one catalogue that are kept; one is in use, another at midnight
 
 
 def index(entries: Iterable[EntryT]) -> dict[str, tuple[EntryT, ...]]:
@@ -237,38 +238,54 @@ class Catalogue:
     unit_mappings: Versions[UnitMapping] = field(default_factory=dict)
     turns: tuple[date, ...] = ()
     day: date | None = None
+    _days: dict[date, Day] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def _at(self, versions: Versions[EntryT], code: str, moment: datetime) -> EntryT | None:
-        day = self.day or danish_date(moment)
-        return next((entry for entry in reversed(versions.get(code, ())) if entry.valid_on(day)), None)
+    def on(self, at: datetime) -> Day:
+        """The catalogue on the Danish day of a moment; made once a day, since it is asked for with every decision."""
+        return self._on(self.day or danish_date(at))
+
+    def _on(self, day: date) -> Day:
+        known = self._days.get(day)
+        if known is None:
+            if len(self._days) >= DAYS_MAX:
+                self._days.clear()
+            known = self._days[day] = Day(self, day)
+        return known
+
+    def as_of(self, day: date) -> "Catalogue":
+        """The catalogue as it was on a day, whatever moment it is asked about."""
+        known = self._on(day)
+        made = replace(self, day=day)
+        made._days[day] = known  # noqa: SLF001 - the same content on the same day
+        return made
 
     def unit(self, code: str, at: datetime) -> Unit | None:
         """The unit in force at a moment, or None when it is unknown or closed."""
-        return self._at(self.units, code, at)
+        return self.on(at).units.get(code)
 
     def purpose(self, code: str, at: datetime) -> Purpose | None:
         """The purpose in force at a moment."""
-        return self._at(self.purposes, code, at)
+        return self.on(at).purposes.get(code)
 
     def category(self, code: str, at: datetime) -> Category | None:
         """The category in force at a moment."""
-        return self._at(self.categories, code, at)
+        return self.on(at).categories.get(code)
 
     def legal_basis(self, code: str, at: datetime) -> LegalBasis | None:
         """The legal basis in force at a moment."""
-        return self._at(self.legal_bases, code, at)
+        return self.on(at).legal_bases.get(code)
 
     def text(self, code: str, at: datetime) -> Text | None:
         """The text in force at a moment."""
-        return self._at(self.texts, code, at)
+        return self.on(at).texts.get(code)
 
     def event_type(self, code: str, at: datetime) -> EventType | None:
         """The event type in force at a moment."""
-        return self._at(self.event_types, code, at)
+        return self.on(at).event_types.get(code)
 
     def unit_mapping(self, code: str, at: datetime) -> UnitMapping | None:
         """The decision in force at a moment that maps the unit `code`."""
-        return self._at(self.unit_mappings, code, at)
+        return self.on(at).unit_mappings.get(code)
 
     def counts_as(self, unit: str, at: datetime) -> str | None:
         """The unit that what names `unit` counts for: itself while in force, else the one it is mapped to (R36)."""
@@ -283,16 +300,4 @@ class Catalogue:
 
     def policy(self, at: datetime) -> Policy | None:
         """The municipality's policy in force at a moment."""
-        return self._at(self.policies, POLICY, at)
-
-
-def body(text: Text, consequence: Bilingual, language: Language) -> str:
-    """The exact words shown: the sections, then what a no means under this legal basis (R6), one paragraph each."""
-    parts = text.da if language == "da" else text.en
-    paragraphs = (parts.who, parts.what, parts.why, parts.how_long, parts.withdraw, consequence.get(language))
-    return "\n\n".join(paragraph.strip() for paragraph in paragraphs)
-
-
-def digest(words: str) -> str:
-    """SHA-256 of the UTF-8 words, in lower-case hexadecimal: the evidence of what was shown (R10)."""
-    return sha256(words.encode()).hexdigest()
+        return self.on(at).policies.get(POLICY)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from services.consent.domain.calendar import danish_date
-from services.consent.domain.catalogue import Catalogue, Entry
+from services.consent.domain.catalogue import Entry
 from services.consent.domain.decision import decide
 from services.consent.domain.snapshot import Coverage, Question, Snapshot
 
@@ -27,11 +27,6 @@ def turning_days(entries: Iterable[Entry]) -> tuple[date, ...]:
     in_force = [entry for entry in entries if entry.valid_from != entry.valid_to]
     ends = {entry.valid_to for entry in in_force if entry.valid_to is not None}
     return tuple(sorted(ends | {entry.valid_from for entry in in_force}))
-
-
-def as_of(catalogue: Catalogue, day: date) -> Catalogue:
-    """The catalogue as it was on a day, whatever moment it is asked about."""
-    return replace(catalogue, day=day)
 
 
 def is_unbroken(question: Question, coverage: Coverage, snapshot: Snapshot, now: datetime) -> bool:
@@ -46,4 +41,4 @@ def is_unbroken(question: Question, coverage: Coverage, snapshot: Snapshot, now:
 
 
 def _said_yes(question: Question, snapshot: Snapshot, day: date, now: datetime) -> bool:
-    return decide(question, replace(snapshot, catalogue=as_of(snapshot.catalogue, day)), now).permitted
+    return decide(question, replace(snapshot, catalogue=snapshot.catalogue.as_of(day)), now).permitted

@@ -108,18 +108,17 @@ def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime)
 
 
 def _not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Reason | None:
-    holder = catalogue.unit(question.holder_unit, now)
-    if holder is None or catalogue.unit(question.recipient_unit, now) is None:
+    today = catalogue.on(now)
+    holder = today.units.get(question.holder_unit)
+    if holder is None or question.recipient_unit not in today.units:
         return Reason.UNKNOWN_UNIT
-    purpose = catalogue.purpose(question.purpose, now)
+    purpose = today.purposes.get(question.purpose)
     if purpose is None:
         return Reason.UNKNOWN_PURPOSE
-    category = catalogue.category(question.category, now)
+    category = today.categories.get(question.category)
     if category is None:
         return Reason.UNKNOWN_CATEGORY
-    offered = any(
-        offer.holder == question.holder_unit and offer.recipient == question.recipient_unit for offer in purpose.between
-    )
+    offered = (question.purpose, question.holder_unit, question.recipient_unit) in today.offers
     held = holder.administration in category.holders
     return None if offered and held and question.category in purpose.categories else Reason.NOT_OFFERED
 
