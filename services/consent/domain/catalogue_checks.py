@@ -25,9 +25,8 @@ from services.consent.domain.catalogue import (
     Text,
     UnitMapping,
     Versions,
-    body,
-    digest,
 )
+from services.consent.domain.catalogue_words import body, digest
 from services.consent.domain.errors import CatalogueError
 
 NEVER_SELECTABLE = frozenset({"KRISECENTER"})
