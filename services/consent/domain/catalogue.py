@@ -245,18 +245,16 @@ class Catalogue:
         return self._on(self.day or danish_date(at))
 
     def _on(self, day: date) -> Day:
-        known = self._days.get(day)
-        if known is None:
+        if day not in self._days:
             if len(self._days) >= DAYS_MAX:
                 self._days.clear()
-            known = self._days[day] = Day(self, day)
-        return known
+            self._days[day] = Day(self, day)
+        return self._days[day]
 
     def as_of(self, day: date) -> "Catalogue":
         """The catalogue as it was on a day, whatever moment it is asked about."""
-        known = self._on(day)
         made = replace(self, day=day)
-        made._days[day] = known  # noqa: SLF001 - the same content on the same day
+        made._days[day] = self._on(day)  # noqa: SLF001 - the same content on the same day
         return made
 
     def unit(self, code: str, at: datetime) -> Unit | None:
@@ -291,8 +289,7 @@ class Catalogue:
         """The unit that what names `unit` counts for: itself while in force, else the one it is mapped to (R36)."""
         if self.unit(unit, at) is not None:
             return unit
-        mapping = self.unit_mapping(unit, at)
-        return None if mapping is None else mapping.to_unit
+        return mapping.to_unit if (mapping := self.unit_mapping(unit, at)) else None
 
     def stands_for(self, named: str, asked: str, at: datetime) -> bool:
         """Whether what names `named` is about `asked`, a unit in force. The one place where a mapping counts."""
