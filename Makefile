@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format specifications lock clean
+.PHONY: help setup demo up test bench check format specifications lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -28,6 +28,9 @@ up: setup ## the same system for a person to use; Ctrl-C stops everything
 
 test: setup ## the whole suite against real PostgreSQL and a real Apache Kafka
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup ## each figure beside its ceiling, measured in the same run (about four minutes, on an idle machine)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: setup ## format, lint, types, import contracts, specifications, budgets
 	@$(BIN)/ruff format --check .

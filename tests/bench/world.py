@@ -71,9 +71,11 @@ class World:
         data = None if body is None else orjson.dumps(body)
         if data is not None:
             named["content-type"] = "application/json"
-        async with self.http.request(method, self.url + path, data=data, headers=named) as answer:
-            raw = await answer.read()
-            return answer.status, orjson.loads(raw) if raw else {}
+        while True:
+            async with self.http.request(method, self.url + path, data=data, headers=named) as answer:
+                raw = await answer.read()
+            if answer.status != 503:  # a starved machine loses a transaction; every call here may be repeated
+                return answer.status, orjson.loads(raw) if raw else {}
 
 
 _ISSUER: list[str] = []
