@@ -1,0 +1,52 @@
+"""`python -m tests.faults`: break the whole system on purpose and decide what held (docs/faults.md)."""
+
+import asyncio
+import secrets
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.faults import faults, report
+from tests.faults.checker import check
+from tests.faults.run import Plan, run
+
+NONE = "none"
+
+
+def main(
+    seed: Annotated[int | None, typer.Option(help="the same seed deals the same faults")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=240, help="how long faults are dealt")] = 3.0,
+    only: Annotated[str, typer.Option(help="faults whose name begins so; `none` for a run without")] = "",
+    keep: Annotated[Path | None, typer.Option(help="where to leave report, records and logs")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="name every fault and end")] = False,
+) -> None:
+    """Exit 0 when every invariant held over something, else 1."""
+    console = Console(highlight=False)
+    kinds = tuple(fault for fault in faults.every() if fault.name.startswith(only))
+    if list_:
+        console.print("\n".join(fault.name for fault in faults.every()))
+        return
+    if not kinds and only != NONE:
+        raise typer.BadParameter(f"there is no fault {only!r}: see --list")
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    folder = keep or Path(tempfile.mkdtemp(prefix="samtykkebro-fault-run-"))
+    console.print(f"fault run: seed {seed}, {minutes:g} minutes, {len(kinds)} kinds of faults")
+    began = time.monotonic()
+    try:
+        outcome = asyncio.run(run(Plan(seed, minutes * 60, kinds, keep=folder), console))
+    except KeyboardInterrupt:
+        console.print("stopped; everything is cleaned up")
+        raise typer.Exit(130) from None
+    verdicts = check(outcome.evidence)
+    report.print_verdicts(console, verdicts, outcome, seed)
+    written = report.write(folder, verdicts, outcome, seed)
+    console.print(f"{time.monotonic() - began:.0f} s; {' and '.join(map(str, written))}", soft_wrap=True)
+    raise typer.Exit(0 if all(verdict.held for verdict in verdicts) and not outcome.problem else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

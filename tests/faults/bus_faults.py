@@ -1,0 +1,142 @@
+"""Faults of the bus and of those who read it: storms of members, rewound positions, copies out of order, poison."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from libs.common.messages import AUDIT_ENTRIES, CASE_EVENTS, CONSENT_EVENTS
+from tests.faults.aftermath import POISON, places
+
+if TYPE_CHECKING:
+    from tests.faults.faults import Scene
+
+GROUPS = {"advis.case-events": CASE_EVENTS, "advis.consent-events": CONSENT_EVENTS, "consent": CASE_EVENTS}
+POSITIONS = (("advis", CASE_EVENTS), ("advis", CONSENT_EVENTS), ("consent", CASE_EVENTS), ("audit", AUDIT_ENTRIES))
+COPIES = 40
+REWOUND = 60
+PATIENCE_S = 20.0
+
+
+async def _storm(scene: "Scene", rng: random.Random) -> str:
+    """Members that join, take partitions, do nothing with them, and leave."""
+    joined = 0
+    for _ in range(3):
+        group, topic = rng.choice(sorted(GROUPS.items()))
+        member = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=scene.world.kafka,
+            group_id=group,
+            enable_auto_commit=False,
+            session_timeout_ms=6_000,
+        )
+        with suppress(KafkaError, OSError, TimeoutError):
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await member.start()
+                    joined += 1
+                    await asyncio.sleep(rng.uniform(0.2, 1.5))
+            finally:
+                await member.stop()
+    return f"{joined} members came and went"
+
+
+async def _second(scene: "Scene", rng: random.Random) -> str:
+    """A second process of a consumer or a relay joins, works, and is gone again."""
+    supervisor = scene.world.system.supervisor
+    name = rng.choice(("advis-consumer", "advis-relay", "consent-consumer", "consent-relay", "audit-consumer"))
+    program = supervisor.keepers[name].program
+    second = replace(program, name=f"second {name}", log=scene.world.system.log_path(f"second-{name}"))
+    supervisor.keep([second])
+    try:
+        await asyncio.sleep(rng.uniform(4.0, 8.0))
+        if rng.random() < 0.5:
+            with suppress(ProcessLookupError):
+                await scene.world.system.kill(second.name)
+    finally:
+        await supervisor.keepers[second.name].stop()
+        del supervisor.keepers[second.name]
+    return name
+
+
+async def _rewind(scene: "Scene", rng: random.Random) -> str:
+    """A service's own position on the bus goes back; the bus's idea of it is not asked."""
+    service, topic = rng.choice(POSITIONS)
+    query = "UPDATE bus_position SET next_offset = greatest(0, next_offset - 1 - (random() * $2)::int) WHERE topic = $1"
+    with suppress(OSError, asyncpg.PostgresError):
+        session = await asyncpg.connect(scene.world.database(service))
+        try:
+            return f"{service} {topic}: {await session.execute(query, topic, REWOUND)}"
+        finally:
+            await session.close()
+    return "no database"
+
+
+async def _copies(scene: "Scene", rng: random.Random) -> str:
+    """Records that were published once are published again, later and in another order."""
+    topic = rng.choice((CASE_EVENTS, CASE_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            records = await _some(scene, topic)
+            rng.shuffle(records)
+            await _publish(scene, [(topic, r.key, r.value, list(r.headers), r.partition) for r in records])
+    except (KafkaError, OSError, TimeoutError):
+        return "no bus"
+    return f"{len(records)} records of {topic}"
+
+
+async def _some(scene: "Scene", topic: str) -> list[Any]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=scene.world.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(places(consumer, topic))
+        for place, end in ends.items():
+            consumer.seek(place, max(0, end - 10))
+        records: list[Any] = []
+        for _ in range(5):
+            batches = await consumer.getmany(timeout_ms=300, max_records=COPIES)
+            records += [record for batch in batches.values() for record in batch]
+        return records[:COPIES]
+    finally:
+        await consumer.stop()
+
+
+async def _poison(scene: "Scene", rng: random.Random) -> str:
+    """Records that nobody can ever handle; what lies behind them must go on."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"p"),
+        ("ce_source", b"urn:poison"),
+        ("ce_type", b"sof.sag.aabnet"),
+    ]
+    records = [(CASE_EVENTS, rng.randbytes(8).hex().encode(), POISON, h, None) for h in ([], headers)]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await _publish(scene, records)
+    except (KafkaError, OSError, TimeoutError):
+        return "no bus"
+    scene.poisoned += 2 * len(records)  # advis reads the topic and consent does: each parks its own
+    return f"{len(records)} records"
+
+
+async def _publish(
+    scene: "Scene", records: list[tuple[str, bytes | None, bytes, list[tuple[str, bytes]], int | None]]
+) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=scene.world.kafka, acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        for topic, key, value, headers, partition in records:
+            await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
+    finally:
+        await producer.stop()
+
+
+def every() -> Mapping[str, Callable[["Scene", random.Random], Awaitable[str]]]:
+    """All of them by name."""
+    return {"rebalance": _storm, "second process": _second, "rewind": _rewind, "copies": _copies, "poison": _poison}

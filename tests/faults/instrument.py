@@ -1,0 +1,159 @@
+"""The edits that make a test build observable and breakable: recorder, fail points, clock. None changes what is done.
+
+Each edit puts a call of `tests.faults.probe` at one place. The places of `FAIL_POINTS` are those at which a process is
+killed or stopped: between two steps of the protocol that a crash may separate.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tests.builds import Edit
+
+# Fail point → the service or process in which it is reached, and between which two steps it lies.
+FAIL_POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "permit-committed": "consent-api: the permit is committed, the answer not sent",
+        "withdrawal-committed": "consent-api: the withdrawal is committed, nobody was answered",
+        "drain-committed": "consent: it is written down that it is drained, nobody was answered",
+        "permit-held": "advis: the permit has arrived, nothing is written",
+        "lease-checked": "advis-api: the lease was looked at, the first byte is not written",
+        "answer-written": "advis-api: the bytes are written, nothing is settled",
+        "bell-connected": "advis-worker: the lease was looked at, the first byte of the doorbell is not written",
+        "bell-rung": "advis-worker: the doorbell has rung, nothing is settled",
+        "settle-due": "advis: the outcome is recorded, the permit not settled",
+        "relay-numbered": "any relay: numbers are committed, nothing is published",
+        "relay-acknowledged": "any relay: the bus has the records, the mark is not moved",
+        "consumer-committed": "any consumer: the work and the position are committed, the bus is told nothing",
+    }
+)
+STOPPABLE = ("lease-checked", "answer-written", "bell-connected", "bell-rung", "permit-held", "settle-due")
+_PROBE = "from tests.faults import probe\n"
+
+
+def _imported(file: str, anchor: str) -> Edit:
+    return Edit(file, anchor, _PROBE + anchor)
+
+
+_CONSENT = (
+    _imported("services/consent/scopes.py", "from services.consent import store_scopes\n"),
+    Edit(
+        "services/consent/scopes.py",
+        "    return Changed(now, epochs,",
+        "    probe.bumped(epochs, now, ended=any(turn.before - turn.after for turn in turns.values()))\n"
+        "    return Changed(now, epochs,",
+    ),
+    _imported("services/consent/fence.py", "from services.consent import fence_records"),
+    Edit(
+        "services/consent/fence.py",
+        "    await append(session, fence_records.of_acquire(opened, refused, now))\n",
+        "    await append(session, fence_records.of_acquire(opened, refused, now))\n    probe.opened(opened, now)\n",
+    ),
+    _imported("services/consent/fence_arrivals.py", "from services.consent.domain.openings import"),
+    Edit(
+        "services/consent/fence_arrivals.py",
+        "    return [_answer(item, consumed[item.position.topic], snapshot, now) for item in items]\n",
+        "    answers = [_answer(item, consumed[item.position.topic], snapshot, now) for item in items]\n"
+        "    probe.arrived(answers)\n    return answers\n",
+    ),
+    _imported("services/consent/api_fence.py", "from services.consent import fence, fence_arrivals"),
+    Edit(
+        "services/consent/api_fence.py",
+        "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
+        '    probe.committed(granted)\n    if granted:\n        probe.point("permit-committed")\n'
+        "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
+    ),
+    _imported("services/consent/api_withdrawals.py", "from services.consent import drain, store_receipts"),
+    Edit(
+        "services/consent/api_withdrawals.py",
+        "    database: Database = request.app.state.database\n    asynchronous =",
+        '    probe.point("withdrawal-committed")\n'
+        "    database: Database = request.app.state.database\n    asynchronous =",
+    ),
+    _imported("services/consent/drain.py", "from services.consent import fence_records, store_holders"),
+    Edit(
+        "services/consent/drain.py",
+        "        await _write_drained(database, withdrawal)\n        return True\n",
+        "        await _write_drained(database, withdrawal)\n"
+        '        probe.point("drain-committed")\n        return True\n',
+    ),
+)
+_ADVIS = (
+    _imported("services/advis/permission.py", "from services.advis.domain.delivery import Reach\n"),
+    Edit(
+        "services/advis/permission.py",
+        "        shown = tuple(\n",
+        '        if grant.permits:\n            probe.point("permit-held")\n        shown = tuple(\n',
+    ),
+    _imported("services/advis/disclosure.py", "from services.advis.domain.delivery import Reach\n"),
+    Edit(
+        "services/advis/disclosure.py",
+        "        wire.hold()\n",
+        "        wire.hold()\n        if self.disclosure.settle.__self__.shown:\n"
+        '            probe.point("lease-checked")\n'
+        "        probe.writing(self.disclosure)\n",
+    ),
+    Edit(
+        "services/advis/disclosure.py",
+        "            if await wire.drained(self.disclosure.ends_at_s):\n",
+        "            if self.disclosure.settle.__self__.shown:\n"
+        '                probe.point("answer-written")\n'
+        "            if await wire.drained(self.disclosure.ends_at_s):\n",
+    ),
+    Edit(
+        "services/advis/disclosure.py",
+        "            wire.release()\n",
+        "            wire.release()\n            probe.written(self.disclosure, reach)\n",
+    ),
+    _imported("services/advis/sender.py", "from services.advis.domain import webhook\n"),
+    Edit(
+        "services/advis/sender.py",
+        "        line.connected = True\n",
+        '        line.connected = True\n        probe.point("bell-connected")\n        probe.ringing()\n',
+    ),
+    Edit("services/advis/sender.py", "datetime.now(UTC)", "probe.now()"),
+    _imported("services/advis/worker.py", "from services.advis import handlers_inbox, store_doorbells"),
+    Edit(
+        "services/advis/worker.py",
+        "        answer = Answer(Reach.UNKNOWN)\n",
+        "        answer = Answer(Reach.UNKNOWN)\n        probe.will_ring(item, bell)\n",
+    ),
+    Edit(
+        "services/advis/worker.py",
+        "            granted.settle_one(item, Reach(answer.reach))\n",
+        '            probe.point("bell-rung")\n            probe.rung(answer.reach)\n'
+        "            granted.settle_one(item, Reach(answer.reach))\n",
+    ),
+    _imported("services/advis/worker_settlements.py", "from services.advis.domain.delivery import Reach\n"),
+    Edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
+    Edit(
+        "services/advis/worker_settlements.py",
+        "            await self._record()\n            while self._items:\n",
+        "            await self._record()\n"
+        '            if self._items:\n                probe.point("settle-due")\n'
+        "            while self._items:\n",
+    ),
+    _imported("services/advis/api_events.py", "from services.advis import handlers_events\n"),
+    Edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
+)
+_SHARED = (
+    _imported("libs/common/relay.py", "from libs.common.bus import Bus, BusUnavailableError"),
+    Edit(
+        "libs/common/relay.py",
+        "        try:\n            await self._bus.publish(",
+        '        probe.point("relay-numbered")\n        try:\n            await self._bus.publish(',
+    ),
+    Edit(
+        "libs/common/relay.py",
+        "        self._delay_s = 0.0\n        last =",
+        '        probe.point("relay-acknowledged")\n        self._delay_s = 0.0\n        last =',
+    ),
+    _imported("libs/common/consumer.py", "from libs.common.database import Bell"),
+    Edit(
+        "libs/common/consumer.py",
+        "            await self._handler.handle(session, batch, prepared)\n",
+        '            await self._handler.handle(session, batch, prepared)\n        probe.point("consumer-committed")\n',
+    ),
+    _imported("libs/common/process.py", "from libs.common.log import get_logger\n"),
+    Edit("libs/common/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"),
+)
+EDITS = (*_CONSENT, *_ADVIS, *_SHARED)

@@ -1,0 +1,61 @@
+"""Deals the faults: seeded, one to three at a time, every kind before any comes again."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.faults import faults
+from tests.faults.evidence import FaultLine
+from tests.faults.faults import Fault, Scene
+
+FAULT_S_MAX = 60.0
+AT_ONCE = (1, 1, 2, 2, 3)
+
+
+@dataclass
+class Nemesis:
+    """`lines` is what it has done; `under_way` what it does now."""
+
+    scene: Scene
+    rng: random.Random
+    kinds: Sequence[Fault]
+    lines: list[FaultLine] = field(default_factory=list)
+    under_way: list[str] = field(default_factory=list)
+    _deck: list[Fault] = field(default_factory=list)
+
+    async def haunt(self, seconds: float) -> None:
+        """Faults for so long; returns when the last has been taken back."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            hand = self._deal()
+            await asyncio.gather(*(self._inflict(fault) for fault in hand))
+            await asyncio.sleep(self.rng.uniform(0.3, 1.5))
+        await faults.heal(self.scene)
+
+    def _deal(self) -> list[Fault]:
+        """The next few; what must be alone comes alone."""
+        hand: list[Fault] = []
+        wanted = self.rng.choice(AT_ONCE)
+        while len(hand) < wanted:
+            if not self._deck:
+                self._deck = list(self.kinds)
+                self.rng.shuffle(self._deck)
+            if hand and (self._deck[-1].alone or hand[0].alone or self._deck[-1] in hand):
+                break
+            hand.append(self._deck.pop())
+        return hand
+
+    async def _inflict(self, fault: Fault) -> None:
+        await asyncio.sleep(self.rng.uniform(0.0, 0.8))
+        self.under_way.append(fault.name)
+        began, detail = time.monotonic_ns(), "did not end in time"
+        try:
+            async with asyncio.timeout(FAULT_S_MAX):
+                detail = await fault.run(self.scene, self.rng)
+        except TimeoutError:
+            pass
+        finally:
+            self.under_way.remove(fault.name)
+            self.lines.append(FaultLine(fault.name, began, time.monotonic_ns(), fault.outage, detail))
