@@ -1,6 +1,7 @@
-"""Which citizen acts, and for whom: themselves, or a child they hold custody of today. Anyone else's id is a 404.
+"""Which citizen acts, and for whom: themselves, a child in their custody, or by a recorded authority; as it is today.
 
-The CPR number comes in the access token, as the login broker gives it; it is looked up and goes no further (P10).
+Anyone else's id is a 404. The CPR number comes in the access token, as the login broker gives it; it is looked up and
+goes no further (P10).
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from starlette.requests import Request
 from libs.common.auth import Principal, require
 from libs.common.database import Database
 from libs.common.problems import ForbiddenError, NotFoundError
-from services.consent import handlers_citizens
+from services.consent import handlers_citizens, handlers_representatives
 from services.consent.cpr_vault import Vault
-from services.consent.domain.acting import Giver, Role
+from services.consent.domain.acting import Giver
 from services.consent.domain.cpr import Cpr, parse
 from services.consent.domain.errors import CprError
 from services.consent.records import Actor
@@ -26,11 +27,16 @@ LoggedIn = Annotated[Principal, Depends(require("citizen"))]
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """The citizen who acts, for the citizen in the path, who may be their child."""
+    """The citizen who acts, for the citizen in the path. `purposes`: what their authority is about, or None."""
 
     borger_id: UUID
     giver: Giver
     actor: Actor
+    purposes: frozenset[str] | None = None
+
+    def covers(self, purpose: str) -> bool:
+        """Whether this purpose is theirs to see and to act on. What is not, is a 404 to them."""
+        return self.purposes is None or purpose in self.purposes
 
 
 def number_of(caller: Principal) -> Cpr:
@@ -54,18 +60,29 @@ def actor_of(request: Request, name: str, role: str, *, giver: UUID | None = Non
     return Actor(name, role, correlation_id=request.scope["state"]["correlation_id"], giver=giver, unit=unit)
 
 
-async def acting(request: Request, caller: LoggedIn, borger_id: Annotated[UUID, Path()]) -> Acting:
-    """Dependency for every path under a citizen. 404 for an id that is neither one's own nor one's child's."""
+async def acting_within(request: Request, caller: LoggedIn, borger_id: Annotated[UUID, Path()]) -> Acting:
+    """Dependency for paths under a citizen that heed `Acting.covers`. 404 for an id that one may not act for."""
     database: Database = request.app.state.database
     vault: Vault = request.app.state.vault
     number = number_of(caller)
     async with database.read() as session:
         own = await handlers_citizens.find_citizen(session, vault, number)
-        if own is None or (own != borger_id and not await handlers_citizens.acts_for(session, own, borger_id)):
-            raise NotFoundError
-    role = Role.SELF if own == borger_id else Role.CUSTODY_HOLDER
-    giver = Giver(own, assurance_of(caller), role)
-    return Acting(borger_id, giver, actor_of(request, "citizen", "citizen", giver=own))
+        found = None if own is None else await handlers_representatives.capacity(session, own, borger_id)
+    if own is None or found is None:
+        raise NotFoundError
+    authority_id = None if found.authority is None else found.authority.authority_id
+    giver = Giver(own, assurance_of(caller), found.role, authority_id=authority_id)
+    return Acting(borger_id, giver, actor_of(request, "citizen", "citizen", giver=own), found.purposes)
+
+
+ActingWithin = Annotated[Acting, Depends(acting_within)]
+
+
+async def acting(by: ActingWithin) -> Acting:
+    """Dependency for paths that show or do everything: 404 to a representative for some purposes only."""
+    if by.purposes is not None:
+        raise NotFoundError
+    return by
 
 
 ActingCitizen = Annotated[Acting, Depends(acting)]

@@ -8,13 +8,13 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
-from services.consent import handlers_citizens, handlers_views
+from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
-from services.consent.api_acting import ActingCitizen, LoggedIn, actor_of, assurance_of, number_of
+from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_ID_AND_WORD, SEQUENCE, Cursor, Limit, read, written
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
-from services.consent.api_views import receipt_view, use_view
+from services.consent.api_views import me_view, receipt_view, use_view
 from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import parse
 from services.consent.receipts import Signer
@@ -54,13 +54,14 @@ async def resolve(
 
 @router.get("/v1/me")
 async def me(request: Request, caller: LoggedIn) -> Me:
-    """The logged-in citizen's own id, and the ids of the children they hold custody of."""
+    """The logged-in citizen's own id, and whom they may act for today, in which capacity and about what."""
     vault: Vault = request.app.state.vault
     number, actor = number_of(caller), actor_of(request, "citizen", "citizen")
 
     async def work(session: WriteSession) -> Me:
         own = await handlers_citizens.resolve_citizen(session, vault, number, actor=actor, new_id=uuid4)
-        return Me(borger_id=own, children=await handlers_citizens.children_of(session, own))
+        found = await handlers_representatives.represented_by(session, own)
+        return me_view(own, found)
 
     return await committed(request, work)
 
@@ -88,9 +89,7 @@ async def issue_access_token(request: Request, body: AccessTokenRequest, caller:
 
 
 @citizen_router.get("/uses")
-async def list_uses(
-    request: Request, by: ActingCitizen, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> UsePage:
+async def list_uses(request: Request, by: ActingWithin, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None) -> UsePage:
     """Every use: what, to which unit, for which purpose, when (P4). No employee's identity."""
     after = None if cursor is None else UseAfter(*read(cursor, MOMENT_ID_AND_WORD))
     found = await committed(
@@ -100,7 +99,7 @@ async def list_uses(
     shown = found[:limit]
     more = len(found) > limit
     following = written(shown[-1].last_at, shown[-1].notification_id, shown[-1].kind) if more else None
-    return UsePage(items=tuple(use_view(line) for line in shown), next=following)
+    return UsePage(items=tuple(use_view(line) for line in shown if by.covers(line.purpose)), next=following)
 
 
 @citizen_router.get("/receipts")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from libs.common.problems import NotFoundError
 from services.consent import handlers_views
-from services.consent.api_acting import Acting, ActingCitizen
+from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["consents"])
 async def grant(
     request: Request,
     body: GrantRequest,
-    by: ActingCitizen,
+    by: ActingWithin,
     idempotency_key: Annotated[IdempotencyKey, Header()],
 ) -> Response:
     """Give a consent, or one of the declarations it needs (then `pending_signature`).
@@ -47,6 +47,8 @@ async def grant(
     declaration is not asked for. A consent to less than before waits for what is in flight, as a withdrawal does: `202`
     with the address that says when nothing is.
     """
+    if not by.covers(body.purpose):
+        raise NotFoundError
     signer: Signer = request.app.state.signer
     asked = _grant(body, by, idempotency_key)
     with translated():
@@ -94,12 +96,12 @@ def request_sha256(act: str, borger_id: UUID, body: GrantRequest) -> str:
 @router.get("/consents")
 async def list_consents(
     request: Request,
-    by: ActingCitizen,
+    by: ActingWithin,
     status: Annotated[Status | None, Query()] = None,
     limit: Limit = LIMIT_DEFAULT,
     cursor: Cursor = None,
 ) -> ConsentPage:
-    """All consents, newest first, those of others on a child's behalf too."""
+    """All consents, newest first, those of others on a child's behalf too; of a representative's own purposes only."""
     after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     wanted = None if status is None else DomainStatus(status)
     found, now = await committed(
@@ -108,18 +110,19 @@ async def list_consents(
             session, by.actor, by.borger_id, status=wanted, after=after, limit=limit + 1
         ),
     )
-    items = tuple(consent_view(item, by.giver.borger_id, now=now) for item in found[:limit])
+    shown = found[:limit]
+    items = tuple(consent_view(item, by.giver.borger_id, now=now) for item in shown if by.covers(item.purpose))
     more = len(found) > limit
-    return ConsentPage(items=items, next=written(items[-1].requested_at, items[-1].consent_id) if more else None)
+    return ConsentPage(items=items, next=written(shown[-1].requested_at, shown[-1].consent_id) if more else None)
 
 
 @router.get("/consents/{consent_id}")
-async def read_consent(request: Request, response: Response, by: ActingCitizen, consent_id: UUID) -> ConsentDetail:
+async def read_consent(request: Request, response: Response, by: ActingWithin, consent_id: UUID) -> ConsentDetail:
     """One consent with its history. `ETag` is its revision."""
     detail = await committed(
         request, lambda session: handlers_views.read_consent(session, by.actor, by.borger_id, consent_id)
     )
-    if detail is None:
+    if detail is None or not by.covers(detail.consent.purpose):
         raise NotFoundError
     response.headers["ETag"] = f'"{detail.consent.revision}"'
     return detail_view(detail, by.giver.borger_id)

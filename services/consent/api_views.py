@@ -3,12 +3,16 @@
 from datetime import datetime
 from uuid import UUID
 
+from services.consent.domain.acting import Role
 from services.consent.domain.consent import Consent, Declaration
+from services.consent.handlers_representatives import Capacity
 from services.consent.handlers_views import Detail
 from services.consent.schemas import (
+    ActsFor,
     ConsentDetail,
     ConsentView,
     DeclarationView,
+    Me,
     ReceiptView,
     RevisionView,
     TextReference,
@@ -17,6 +21,23 @@ from services.consent.schemas import (
 from services.consent.store_consents import Revision
 from services.consent.store_receipts import StoredReceipt
 from services.consent.store_use_pages import UseLine
+
+
+def me_view(own: UUID, found: tuple[Capacity, ...]) -> Me:
+    """Who somebody is, and whom they may act for."""
+    children = tuple(item.borger_id for item in found if item.role is Role.CUSTODY_HOLDER)
+    return Me(borger_id=own, children=children, acts_for=tuple(_acts_for(item) for item in found))
+
+
+def _acts_for(item: Capacity) -> ActsFor:
+    held = item.authority
+    return ActsFor(
+        borger_id=item.borger_id,
+        role=item.role.value,
+        authority_id=None if held is None else held.authority_id,
+        purposes=None if item.purposes is None else tuple(sorted(item.purposes)),
+        until=None if held is None else held.valid_to,
+    )
 
 
 def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentView:

@@ -17,7 +17,7 @@ from libs.common.database import Database
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
 from services.consent import drain, store_receipts, store_withdrawals, withdrawals
-from services.consent.api_acting import Acting, ActingCitizen
+from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_transaction import available, committed
 from services.consent.api_translation import translated
 from services.consent.receipts import Signer
@@ -66,7 +66,7 @@ Prefer = Annotated[str, Header(max_length=200, description="`respond-async`: do 
 
 @router.post("/consents/{consent_id}:withdraw", response_model=WithdrawalView, responses=_STATUSES)
 async def withdraw(
-    request: HttpRequest, by: ActingCitizen, consent_id: UUID, idempotency_key: OptionalKey = None, prefer: Prefer = ""
+    request: HttpRequest, by: ActingWithin, consent_id: UUID, idempotency_key: OptionalKey = None, prefer: Prefer = ""
 ) -> Response:
     """End a consent. No reason is asked, and none is recorded (R7)."""
     signer: Signer = request.app.state.signer
@@ -84,12 +84,14 @@ async def withdraw(
 @router.post("/refusals", response_model=WithdrawalView, responses=_STATUSES)
 async def refuse(
     request: HttpRequest,
-    by: ActingCitizen,
+    by: ActingWithin,
     body: RefusalRequest,
     idempotency_key: OptionalKey = None,
     prefer: Prefer = "",
 ) -> Response:
     """Forbid it, whatever was consented to, until the refusal is lifted."""
+    if not by.covers(body.purpose):
+        raise NotFoundError
     signer: Signer = request.app.state.signer
     asked = _request(by, idempotency_key, f"refuse\n{by.borger_id}\n{body.model_dump_json()}")
     with translated():
@@ -103,7 +105,7 @@ async def refuse(
 
 
 @router.post("/refusals/{refusal_id}:lift")
-async def lift(request: HttpRequest, by: ActingCitizen, refusal_id: UUID) -> LiftedView:
+async def lift(request: HttpRequest, by: ActingWithin, refusal_id: UUID) -> LiftedView:
     """Take a refusal back: consents count again, for what arrives from now on. Repeating it answers the same."""
     signer: Signer = request.app.state.signer
     asked = _request(by, None, "")
@@ -115,7 +117,7 @@ async def lift(request: HttpRequest, by: ActingCitizen, refusal_id: UUID) -> Lif
 
 
 @router.get("/withdrawals/{withdrawal_id}", response_model=WithdrawalView, responses=_STATUSES)
-async def read_withdrawal(request: HttpRequest, by: ActingCitizen, withdrawal_id: UUID) -> Response:
+async def read_withdrawal(request: HttpRequest, by: ActingWithin, withdrawal_id: UUID) -> Response:
     """Whether it is drained: looked at now, not remembered."""
     database: Database = request.app.state.database
     with available():
@@ -161,7 +163,7 @@ async def _answer(database: Database, withdrawal: Withdrawal) -> Response:
     assert receipt is not None
     view = WithdrawalView(
         withdrawal_id=current.withdrawal_id,
-        consent_id=None if current.act is Act.REFUSAL else current.object_id,
+        consent_id=current.object_id if current.act in {Act.WITHDRAWAL, Act.NARROWING} else None,
         refusal_id=current.object_id if current.act is Act.REFUSAL else None,
         status="draining" if current.drained_at is None else "drained",
         registered_at=current.registered_at,
@@ -183,7 +185,7 @@ def _point_to_status(response: Response, withdrawal: Withdrawal) -> None:
 
 def _request(by: Acting, key: str | None, content: str) -> withdrawals.Request:
     digest = sha256(content.encode()).hexdigest()
-    return withdrawals.Request(by.borger_id, by.giver, by.actor, key, digest, uuid4)
+    return withdrawals.Request(by.borger_id, by.giver, by.actor, key, digest, uuid4, by.purposes)
 
 
 def _limits(request: HttpRequest) -> drain.DrainLimits:

@@ -108,6 +108,13 @@ def of_holder(
     )
 
 
+_OBJECT = {
+    Act.REFUSAL: "refusal_id",
+    Act.AUTHORITY_CONFIRMED: "authority_id",
+    Act.AUTHORITY_ENDED: "authority_id",
+}
+
+
 def of_drain(withdrawal: Withdrawal, drained_at: datetime) -> Message:
     """`withdrawal.drained`: from this moment nothing older than the act can be disclosed."""
     return audit_message(
@@ -123,7 +130,7 @@ def of_drain(withdrawal: Withdrawal, drained_at: datetime) -> Message:
             actor_role="service",
             objects={
                 "withdrawal_id": str(withdrawal.withdrawal_id),
-                "refusal_id" if withdrawal.act is Act.REFUSAL else "consent_id": str(withdrawal.object_id),
+                _OBJECT.get(withdrawal.act, "consent_id"): str(withdrawal.object_id),
             },
             retention_class="consent_evidence",
         ),

@@ -1,5 +1,6 @@
 """What citizens and source systems send and get: the public contract, readable alone. Codes are the catalogue's."""
 
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -36,11 +37,22 @@ class Pseudonym(Answer):
     borger_id: UUID
 
 
+class ActsFor(Answer):
+    """Somebody whom one may act for today. `purposes` null: in everything; `until`: the first day off."""
+
+    borger_id: UUID
+    role: Literal["custody_holder", "guardian", "attorney"]
+    authority_id: UUID | None
+    purposes: tuple[Code, ...] | None
+    until: date | None
+
+
 class Me(Answer):
-    """Who is logged in, and whom they may act for."""
+    """Who is logged in, and whom they may act for: `children` by custody, `acts_for` in every capacity."""
 
     borger_id: UUID
     children: tuple[UUID, ...]
+    acts_for: tuple[ActsFor, ...]
 
 
 class GrantRequest(Request):

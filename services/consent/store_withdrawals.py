@@ -38,11 +38,13 @@ class Act(StrEnum):
     WITHDRAWAL = "withdrawal"
     NARROWING = "narrowing"
     REFUSAL = "refusal"
+    AUTHORITY_CONFIRMED = "authority_confirmed"
+    AUTHORITY_ENDED = "authority_ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """An act that ended a right to disclose. `object_id`: the consent withdrawn or given, or the refusal recorded."""
+    """An act that ended a right to disclose. `object_id`: the consent, the refusal or the authority."""
 
     withdrawal_id: UUID
     borger_id: UUID

@@ -57,7 +57,7 @@ withdrawal = Table(
     metadata,
     Column("withdrawal_id", Uuid, primary_key=True),
     identifier("borger_id"),
-    word("act"),  # `withdrawal`, `narrowing` or `refusal`
+    word("act"),  # a `store_withdrawals.Act`
     identifier("object_id"),  # the consent or the refusal: a repeated act finds its own withdrawal here
     moment("registered_at"),
     moment("drained_at", optional=True),

@@ -52,7 +52,10 @@ class NoSuchRefusalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for the act, for whom. `key`: the idempotency key, optional; `request_sha256`: what it stands for."""
+    """Who asks for the act, for whom. `key`: the idempotency key, optional; `request_sha256`: what it stands for.
+
+    `purposes`: what a representative's authority is about.
+    """
 
     borger_id: UUID
     giver: Giver
@@ -60,6 +63,11 @@ class Request:
     key: str | None
     request_sha256: str
     new_id: Callable[[], UUID]
+    purposes: frozenset[str] | None = None
+
+    def covers(self, purpose: str) -> bool:
+        """Whether it is theirs to act on; None: everything is."""
+        return self.purposes is None or purpose in self.purposes
 
 
 async def withdraw_consent(session: WriteSession, signer: Signer, request: Request, consent_id: UUID) -> Withdrawal:
@@ -68,7 +76,7 @@ async def withdraw_consent(session: WriteSession, signer: Signer, request: Reque
     if repeated is not None:
         return repeated
     found = await store_consents.find(session, consent_id, request.borger_id)
-    if found is None:
+    if found is None or not request.covers(found.purpose):
         raise NoSuchConsentError
     await scopes.lock(session, [scope_of(found)])
     earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWAL, consent_id)
@@ -141,7 +149,7 @@ async def lift_refusal(session: WriteSession, signer: Signer, request: Request, 
     Raises NoSuchRefusalError.
     """
     found = await store_refusals.find(session, request.borger_id, refusal_id)
-    if found is None:
+    if found is None or not request.covers(found.purpose):
         raise NoSuchRefusalError
     key = ScopeKey(request.borger_id, found.purpose, found.recipient_unit)
     await scopes.lock(session, [key])

@@ -25,6 +25,10 @@ class SecondEmployeeError(ConsentError):
     """Four eyes are asked for, and these are the same two (U4)."""
 
 
+class OwnMatterError(ConsentError):
+    """An employee acts in a matter of their own, or of their child's."""
+
+
 class AlreadyDeclaredError(ConsentError):
     """The same person has already declared on this consent."""
 

@@ -1,0 +1,71 @@
+"""Who may act for the citizen: for the citizen and the representatives to see, and for either to end a power."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from starlette.requests import Request as HttpRequest
+
+from libs.common.problems import NotFoundError
+from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
+from services.consent.api_acting import ActingWithin
+from services.consent.api_authorities import OptionalKey, Prefer
+from services.consent.api_draining import answered, is_drained
+from services.consent.api_transaction import committed, looked_up
+from services.consent.api_translation import translated
+from services.consent.domain.acting import Role
+from services.consent.handlers_authorities import NoSuchAuthorityError
+from services.consent.receipts import Signer
+from services.consent.schemas_authority import AuthorityList, AuthorityView, authority_view
+from services.consent.store_withdrawals import Act
+
+router = APIRouter(prefix="/v1/citizens/{borger_id}/authorities", tags=["authorities"])
+
+
+@router.get("")
+async def list_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityList:
+    """Who may act for the citizen, or could: all of them for the citizen, a representative sees their own."""
+    found, now = await committed(
+        request,
+        lambda session: handlers_representatives.list_for(
+            session, by.actor, by.borger_id, own=None if by.giver.role is Role.SELF else by.giver.borger_id
+        ),
+    )
+    return AuthorityList(items=tuple(authority_view(item, now) for item in found))
+
+
+@router.post(
+    "/{authority_id}:end",
+    response_model=AuthorityView,
+    responses={202: {"model": AuthorityView, "description": "ended; something older is still in flight"}},
+)
+async def end(
+    request: HttpRequest,
+    by: ActingWithin,
+    authority_id: UUID,
+    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; ending twice is ending once, whatever the key
+    prefer: Prefer = "",
+) -> Response:
+    """The citizen takes a power of attorney back, or the attorney lays it down; no reason is asked.
+
+    What was said yes to under it ends with it, and the answer waits as a withdrawal's. A guardian's is a 404.
+    """
+    signer: Signer = request.app.state.signer
+    with translated():
+        try:
+            decided = await committed(
+                request,
+                lambda session: handlers_authorities.end_own(
+                    session, signer, by.giver, authority_id, borger_id=by.borger_id, actor=by.actor
+                ),
+            )
+        except NoSuchAuthorityError:
+            raise NotFoundError from None
+    ended = decided.authority
+    withdrawal = await looked_up(
+        request,
+        lambda session: store_withdrawals.read_of_object(session, by.borger_id, Act.AUTHORITY_ENDED, authority_id),
+    )
+    drained = await is_drained(request, withdrawal, prefer)
+    assert ended.ended_at is not None
+    path = f"/v1/citizens/{by.borger_id}/withdrawals/" + ("" if withdrawal is None else str(withdrawal.withdrawal_id))
+    return answered(authority_view(ended, ended.ended_at, draining=not drained), status=200, path=path, drained=drained)

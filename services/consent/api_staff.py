@@ -1,0 +1,95 @@
+"""Which employee acts, in which unit, and how they may name a citizen: by number, or by a case that is theirs."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import Field, model_validator
+from starlette.requests import Request as HttpRequest
+
+from libs.common.auth import Principal, require
+from libs.common.database import Database
+from libs.common.problems import ConflictError, ForbiddenError, NotFoundError, PreconditionError
+from services.consent import handlers_citizens
+from services.consent.api_acting import ASSURANCE, actor_of, assurance_of
+from services.consent.api_transaction import available
+from services.consent.api_translation import translated
+from services.consent.cpr_vault import Vault
+from services.consent.domain.cpr import parse
+from services.consent.domain.errors import CprError, OwnMatterError, SecondEmployeeError
+from services.consent.domain.staff import CITIZEN_SERVICE, STAFF_ROLES, Employee
+from services.consent.handlers_authorities import AlreadyRepresentedError, NoSuchAuthorityError
+from services.consent.handlers_staff import Named, NobodyHereError
+from services.consent.records import Actor
+from services.consent.schemas import Request
+from services.consent.store_authorities import StaleAuthorityError
+
+_EMPLOYEE_ID = re.compile(r"^[a-z]{1,8}[0-9]{1,8}$")  # a pseudonym, as on the bus: never a name
+OnDuty = Annotated[Principal, Depends(require(*STAFF_ROLES))]
+
+
+class PersonReference(Request):
+    """Who it is: by CPR number, sent once over TLS and kept nowhere, or by id where the unit has an open case."""
+
+    cpr: str | None = Field(default=None, min_length=10, max_length=11)
+    borger_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "PersonReference":
+        if (self.cpr is None) == (self.borger_id is None):
+            raise ValueError("name the citizen by cpr or by borger_id")
+        return self
+
+    def named(self) -> Named:
+        """As the handlers take it. Raises CprError."""
+        return Named(None if self.cpr is None else parse(self.cpr), self.borger_id)
+
+
+async def employee(request: HttpRequest, caller: OnDuty) -> Employee:
+    """Dependency. 403 without a unit, an employee id or a login at NSIS Substantial at least."""
+    assurance = assurance_of(caller)
+    if caller.unit is None or assurance not in ASSURANCE or not _EMPLOYEE_ID.match(caller.subject):
+        raise ForbiddenError
+    role = next(name for name in (CITIZEN_SERVICE, *STAFF_ROLES) if name in caller.roles)
+    number = caller.claims.get("cpr")
+    own = None
+    if isinstance(number, str):
+        database: Database = request.app.state.database
+        vault: Vault = request.app.state.vault
+        try:
+            parsed = parse(number)
+        except CprError:
+            raise ForbiddenError from None
+        with available():
+            async with database.read() as session:
+                own = await handlers_citizens.find_citizen(session, vault, parsed)
+    return Employee(caller.subject, role, caller.unit, assurance, own)
+
+
+ActingEmployee = Annotated[Employee, Depends(employee)]
+
+
+def actor_for(request: HttpRequest, by: Employee) -> Actor:
+    """The employee, for the record."""
+    return actor_of(request, by.employee_id, by.role, unit=by.unit)
+
+
+@contextmanager
+def translated_for_staff() -> Iterator[None]:
+    """As `translated`, with the refusals that only staff meet."""
+    try:
+        with translated():
+            yield
+    except (NobodyHereError, NoSuchAuthorityError):
+        raise NotFoundError from None
+    except OwnMatterError:
+        raise ForbiddenError from None
+    except SecondEmployeeError:
+        raise ConflictError("A second employee must decide: it was you who registered it.") from None
+    except AlreadyRepresentedError:
+        raise ConflictError("This person has an authority for this citizen already.") from None
+    except StaleAuthorityError:
+        raise PreconditionError from None

@@ -1,0 +1,223 @@
+"""Authorities to act for another: recorded by one employee, in force by a second, ended by whoever may end it (R11).
+
+1. Recording changes nothing; confirming and ending may change decisions, so both go through `scopes.change`.
+2. What ends by it is closed in the same transaction, and its answer waits for a drain like a withdrawal's
+   (`docs/fence.md` §2): ending an attorney's authority ends what they have said yes to, and a guardian who replaces
+   the citizen by court order ends what the citizen has.
+3. Ending is made no harder than recording: one employee, the citizen for an attorney of theirs, or the attorney.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID, uuid4
+
+from libs.common.database import WriteSession, clock
+from libs.common.outbox import append
+from services.consent import (
+    authority_proofs,
+    authority_records,
+    handlers_endings,
+    records,
+    scopes,
+    store_authorities,
+    store_catalogue,
+    store_notices,
+    store_scopes,
+    store_withdrawals,
+)
+from services.consent.closing import close_lapsed
+from services.consent.domain.acting import Giver
+from services.consent.domain.authority import Authority, AuthorityKind, AuthorityStatus, confirm, end, reject
+from services.consent.domain.errors import NotSpecificError
+from services.consent.domain.events import Event
+from services.consent.domain.receipt import Office
+from services.consent.domain.staff import Employee
+from services.consent.receipts import Signer
+from services.consent.records import Actor
+from services.consent.scopes import Changed
+from services.consent.store_notices import Notice
+from services.consent.store_receipts import StoredReceipt
+from services.consent.store_withdrawals import Act, Withdrawal
+
+Step = Literal["confirmed", "rejected", "ended"]
+_LAST = UUID(int=2**128 - 1)
+
+
+class NoSuchAuthorityError(Exception):
+    """No authority by that id that the caller may know of."""
+
+
+class AlreadyRepresentedError(Exception):
+    """This person has an authority for this citizen already: end that one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An authority as it stands, and what its answer waits for when it ended something."""
+
+    authority: Authority
+    withdrawal: Withdrawal | None = None
+
+
+async def record(session: WriteSession, new: Authority, actor: Actor) -> Authority:
+    """Propose one; it counts for nothing yet. Raises NotSpecificError, AlreadyRepresentedError."""
+    now = await clock(session)
+    catalogue = await store_catalogue.current(session)
+    if new.representative == new.borger_id:
+        raise NotSpecificError("must be another person than the citizen", field="representative")
+    unknown = [code for code in new.purposes or () if catalogue.purpose(code, now) is None]
+    if unknown or new.purposes == frozenset():
+        raise NotSpecificError("must be purposes in force", field="purposes", known=tuple(sorted(catalogue.purposes)))
+    if new.valid_to is not None and new.valid_to <= new.valid_from:
+        raise NotSpecificError("must lie after valid_from", field="valid_to")
+    if new.replaces and new.kind is not AuthorityKind.GUARDIAN:
+        raise NotSpecificError("only a guardian can replace the citizen, by court order", field="replaces_citizen")
+    lapsed = await store_authorities.open_between(session, new.borger_id, new.representative)
+    if lapsed is not None and lapsed.status is not lapsed.status_at(now):
+        await store_authorities.replace(session, lapsed, end(lapsed, now))
+    if not await store_authorities.add(session, new):
+        raise AlreadyRepresentedError
+    await append(session, authority_records.of_step("proposed", new, actor, now))
+    return new
+
+
+async def decide(
+    session: WriteSession, signer: Signer, by: Employee, found: Authority, *, step: Step, actor: Actor
+) -> Decided:
+    """Confirm, reject or end, by an employee. Repeating an end answers as the first one.
+
+    Raises NoSuchAuthorityError, SecondEmployeeError, IllegalTransitionError, StaleAuthorityError.
+    """
+    if not by.deals_with(found.recorded_unit):
+        raise NoSuchAuthorityError
+    if step == "rejected":
+        rejected = reject(found, by.employee_id)
+        await store_authorities.replace(session, found, rejected)
+        await append(session, authority_records.of_step(step, rejected, actor, await clock(session)))
+        return Decided(rejected)
+    office = Office(by.unit, by.assurance)
+    if step == "ended":
+        return await end_one(session, signer, found, by=office, actor=actor)
+    return await _turn(
+        session, signer, found, move=lambda old, now: confirm(old, by.employee_id, now), by=office, actor=actor
+    )
+
+
+async def end_one(
+    session: WriteSession, signer: Signer, found: Authority, *, by: Giver | Office, actor: Actor
+) -> Decided:
+    """End it now. One that has ended answers with what it waited for. Raises IllegalTransitionError."""
+    if found.status is AuthorityStatus.ENDED:
+        act = Act.AUTHORITY_ENDED
+        return Decided(found, await store_withdrawals.read_of_object(session, found.borger_id, act, found.authority_id))
+    return await _turn(session, signer, found, move=end, by=by, actor=actor)
+
+
+async def end_own(
+    session: WriteSession, signer: Signer, giver: Giver, authority_id: UUID, *, borger_id: UUID, actor: Actor
+) -> Decided:
+    """The citizen takes a power of attorney back, or the attorney lays it down.
+
+    A guardian's is ended by the court's word, through an employee. Raises NoSuchAuthorityError, IllegalTransitionError.
+    """
+    found = await store_authorities.find(session, authority_id)
+    known = found is not None and found.borger_id == borger_id and found.status is not AuthorityStatus.PROPOSED
+    if found is None or not known or giver.borger_id not in {found.borger_id, found.representative}:
+        raise NoSuchAuthorityError
+    if found.kind is AuthorityKind.GUARDIAN:
+        raise NoSuchAuthorityError
+    return await end_one(session, signer, found, by=giver, actor=actor)
+
+
+async def _turn(
+    session: WriteSession,
+    signer: Signer,
+    found: Authority,
+    *,
+    move: Callable[[Authority, datetime], Authority],
+    by: Giver | Office,
+    actor: Actor,
+) -> Decided:
+    """Move it under the locks, close what may not go on, prove and tell it. Raises what `move` raises."""
+    turned: list[Authority] = []
+    events: list[Event] = []
+
+    async def work(now: datetime) -> None:
+        current = await store_authorities.lock(session, found.authority_id)
+        assert current is not None
+        turned.append(move(current, now))
+        await store_authorities.replace(session, found, turned[-1])
+        events.extend(await close_lapsed(session, found.borger_id, now))
+
+    changed = await scopes.change(session, await store_scopes.keys_of(session, [found.borger_id]), work)
+    new = turned[-1]
+    await handlers_endings.prove(session, signer, events, changed)
+    ended = new.status is AuthorityStatus.ENDED
+    if ended:
+        receipt = await authority_proofs.prove_end(session, signer, new, by, at=changed.at)
+    else:
+        assert isinstance(by, Office)
+        receipt = await authority_proofs.prove_start(session, signer, new, by, at=changed.at)
+    told = authority_records.of_step("ended" if ended else "confirmed", new, actor, changed.at)
+    closed = records.of_events(events, actor, at=changed.at, epochs=changed.epochs)
+    await append(session, [*told, *closed])
+    await _notify(session, new, changed.at)
+    return Decided(new, await _waits(session, new, changed, receipt) if changed.ended else None)
+
+
+async def _notify(session: WriteSession, authority: Authority, at: datetime) -> None:
+    ended = authority.status is AuthorityStatus.ENDED
+    kind = "authority_ended" if ended else "authority_recorded"
+    for person in (authority.borger_id, authority.representative):
+        await store_notices.add(session, Notice(uuid4(), person, "citizen", kind, authority.authority_id, at))
+
+
+async def _waits(session: WriteSession, authority: Authority, changed: Changed, receipt: StoredReceipt) -> Withdrawal:
+    withdrawal = Withdrawal(
+        withdrawal_id=uuid4(),
+        borger_id=authority.borger_id,
+        act=Act.AUTHORITY_ENDED if authority.status is AuthorityStatus.ENDED else Act.AUTHORITY_CONFIRMED,
+        object_id=authority.authority_id,
+        registered_at=changed.at,
+        drained_at=None,
+        receipt_id=receipt.receipt_id,
+    )
+    await store_withdrawals.insert(session, withdrawal)
+    await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, changed.epochs)
+    return withdrawal
+
+
+async def read_one(
+    session: WriteSession, by: Employee, authority_id: UUID, *, actor: Actor | None
+) -> tuple[Authority, datetime]:
+    """One authority that this employee may know of, and the moment to read it at. Audited, with an `actor`.
+
+    Raises NoSuchAuthorityError.
+    """
+    found, now = await store_authorities.find(session, authority_id), await clock(session)
+    if found is None or not by.deals_with(found.recorded_unit):
+        raise NoSuchAuthorityError
+    if actor is not None:
+        objects = {"authority_id": str(authority_id)}
+        entry = records.of_read("authority.read", actor, subject=found.borger_id, at=now, objects=objects)
+        await append(session, [entry])
+    return found, now
+
+
+async def list_of_unit(
+    session: WriteSession,
+    actor: Actor,
+    unit: str,
+    *,
+    status: AuthorityStatus | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> tuple[tuple[Authority, ...], datetime]:
+    """A page of what a unit has recorded, newest first. Audited as `authorities.listed` for each citizen on it."""
+    now = await clock(session)
+    found = await store_authorities.page(session, unit, status, after=after or (now, _LAST), limit=limit)
+    persons: list[UUID | None] = [*sorted({item.borger_id for item in found})] or [None]
+    await append(session, [records.of_read("authorities.listed", actor, subject=one, at=now) for one in persons])
+    return found, now
