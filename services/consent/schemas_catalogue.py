@@ -31,7 +31,7 @@ class EntryView(Answer):
 class UnitView(EntryView):
     """A holder or a recipient."""
 
-    administration: Literal["BIF", "SOF"]
+    administration: Literal["BIF", "SOF", "FAELLES"]
     contact: str
 
 

@@ -16,6 +16,7 @@ from services.consent.catalogue_form import RawEntry, build, revision_of
 from services.consent.catalogue_loading import check_published, load
 from services.consent.domain.catalogue_words import body
 from services.consent.domain.errors import CatalogueError
+from services.consent.domain.readability import LIX_MAX, lix
 from tests.consent.examples import NOW, REFERENCE, the_catalogue
 from tests.servers import TestDatabase
 
@@ -64,16 +65,9 @@ def words(language: str, code: str) -> str:
     return body(text, law.consequence, "da" if language == "da" else "en")
 
 
-def lix(text: str) -> float:
-    """Words per sentence, and long words in a hundred (R42)."""
-    found = re.findall(r"[\wæøåÆØÅ]+", text)
-    sentences = len(re.findall(r"[.!?:]", text))
-    return len(found) / sentences + 100 * sum(len(word) > 6 for word in found) / len(found)
-
-
 @pytest.mark.parametrize("code", sorted(the_catalogue().texts))
 def test_a_consent_text_is_easy_to_read_in_danish(code: str):
-    assert lix(words("da", code)) <= 35
+    assert lix(words("da", code)) <= LIX_MAX
 
 
 @pytest.mark.parametrize("code", sorted(the_catalogue().texts))
@@ -82,7 +76,8 @@ def test_a_consent_text_says_who_what_why_how_long_and_how_to_stop(code: str):
         ("da", ("Københavns Kommune", "følsomt", "bruger det", "12 måneder", "sige stop", "Datatilsynet", "sige nej")),
         ("en", ("Copenhagen", "sensitive", "use it", "12 months", "say stop", "Data Protection Agency", "say no")),
     ):
-        assert not [part for part in said if part not in words(language, code)]
+        plain = {"følsomt", "sensitive"} if code == "SANKTION_STOETTE" else set()  # its one category is not special
+        assert not [part for part in said if part not in words(language, code) and part not in plain]
 
 
 def test_each_text_says_the_consequence_of_its_own_legal_basis_and_of_no_other():
@@ -147,10 +142,10 @@ REFUSED = [
     ("legal_bases", "GDPR_SAMTYKKE", {"ceiling_months": 0}, "ceiling_months"),
     ("legal_bases", "RSL_11C", {"consequence": AWAY}, "consequence"),
     ("legal_bases", "RSL_11C", {"code": "SSD"}, "code"),
-    ("texts", "KONTAKT", {"legal_basis": "HOI"}, "legal_basis"),
+    ("texts", "KONTAKT", {"legal_basis": "LOV"}, "legal_basis"),
     ("texts", "KONTAKT", {"legal_basis": "RSL_11C"}, "legal_basis"),
     ("texts", "KONTAKT", {"sha256": {"da": "0" * 64, "en": "0" * 64}}, "sha256.da"),
-    ("purposes", "KONTAKT", {"legal_basis": "HOI"}, "legal_basis"),
+    ("purposes", "KONTAKT", {"legal_basis": "LOV"}, "legal_basis"),
     ("purposes", "KONTAKT", {"legal_basis": "FVL_29"}, "text"),
     ("purposes", "KONTAKT", {"text": "KONTROL"}, "text"),
     ("purposes", "KONTAKT", {"categories": []}, "categories"),

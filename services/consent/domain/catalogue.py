@@ -74,7 +74,7 @@ class Entry:
 class Unit(Entry):
     """An organisational unit: a holder or a recipient. Sub-units are not included (`domain.md` §7)."""
 
-    administration: Literal["BIF", "SOF"]
+    administration: Literal["BIF", "SOF", "FAELLES"]
     contact: str
 
 
