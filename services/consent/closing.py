@@ -7,6 +7,7 @@ from uuid import UUID
 from libs.common.database import WriteSession
 from services.consent import store_consents
 from services.consent.domain.consent import Status, close, expire
+from services.consent.domain.ending import status_at
 from services.consent.domain.events import ConsentClosed, ConsentExpired, Event
 from services.consent.domain.standing import why_closed
 from services.consent.store_snapshot import load_snapshot
@@ -26,7 +27,7 @@ async def close_lapsed(
         reason = why_closed(old, person, snapshot.catalogue, now)
         if reason is None or (recipient_units is not None and old.recipient_unit not in recipient_units):
             continue
-        new = expire(old) if old.status_at(now) is Status.EXPIRED else close(old, reason)
+        new = expire(old) if status_at(old, snapshot.catalogue, now) is Status.EXPIRED else close(old, reason)
         await store_consents.replace(session, old, new, at=now, actor_kind="service")
         events.append(ConsentExpired(new) if new.status is Status.EXPIRED else ConsentClosed(new))
     return events

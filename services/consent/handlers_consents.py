@@ -31,6 +31,7 @@ from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status, close, declare, expire
 from services.consent.domain.decision import is_special, represented
+from services.consent.domain.ending import status_at
 from services.consent.domain.errors import NotSpecificError, NotYourDeclarationError
 from services.consent.domain.events import ConsentClosed, ConsentDeclared, ConsentExpired, ConsentGranted, Event
 from services.consent.domain.family import required_givers
@@ -163,7 +164,7 @@ async def give(session: WriteSession, yes: Yes, outcome: Outcome, now: datetime)
     begun = asked if waiting is None else answered(waiting, asked)
     declared = declare(begun, _declaration(yes, now), required=required, until=asked.valid_until, now=now)
     active = declared.status is Status.ACTIVE
-    outcome.renewed = any(item.status_at(now) is Status.ACTIVE for item in running)
+    outcome.renewed = any(status_at(item, catalogue, now) is Status.ACTIVE for item in running)
     ended = [item for item in running if item is not waiting and is_replaced(item, declared, now)]
     declared = in_place_of(declared, ended, now)
     await _end(session, ended, outcome, now)
@@ -214,8 +215,9 @@ async def _running(session: WriteSession, ask: Ask, catalogue: Catalogue, now: d
 
 async def _end(session: WriteSession, ended: list[Consent], outcome: Outcome, now: datetime) -> None:
     """Close what the new one replaces, or write down that it had expired."""
+    assert outcome.catalogue is not None
     for old in ended:
-        expired = old.status_at(now) is Status.EXPIRED
+        expired = status_at(old, outcome.catalogue, now) is Status.EXPIRED
         new = expire(old) if expired else close(old, ClosedReason.SUPERSEDED)
         await store_consents.replace(session, old, new, at=now, actor_kind="service")
         outcome.events.append(ConsentExpired(new) if expired else ConsentClosed(new))

@@ -1,18 +1,28 @@
 """Expiry on the record: the row, the history, the bus and the audit trail. Decisions read the clock anyway."""
 
 from datetime import datetime
+from uuid import uuid4
 
 from libs.common.database import WriteSession, clock
 from libs.common.inbox import first_seen
 from libs.common.outbox import append
-from services.consent import handlers_endings, records, scopes, store_consents
+from services.consent import (
+    handlers_endings,
+    records,
+    scopes,
+    store_catalogue,
+    store_consents,
+    store_endings,
+    store_notices,
+)
 from services.consent.domain.consent import Consent, Status, expire
+from services.consent.domain.ending import status_at
 from services.consent.domain.events import ConsentExpired, Event
 from services.consent.receipts import Signer
 from services.consent.records import SERVICE, scope_of
+from services.consent.store_notices import Notice
 
-# Read by `store_consents.ending` too: one notice per consent is kept as an inbox key.
-NOTICE_SOURCE = store_consents.NOTICE_SOURCE
+EXPIRING_SOON = "expiring_soon"
 
 
 async def expire_consent(session: WriteSession, signer: Signer, found: Consent) -> None:
@@ -21,7 +31,8 @@ async def expire_consent(session: WriteSession, signer: Signer, found: Consent) 
 
     async def act(now: datetime) -> None:
         current = await store_consents.find(session, found.consent_id, found.borger_id)
-        if current is None or current.status_at(now) is not Status.EXPIRED or current.status is Status.EXPIRED:
+        catalogue = await store_catalogue.current(session)
+        if current is None or not current.is_open or status_at(current, catalogue, now) != Status.EXPIRED:
             return
         expired = expire(current)
         await store_consents.replace(session, current, expired, at=now, actor_kind="service")
@@ -33,6 +44,10 @@ async def expire_consent(session: WriteSession, signer: Signer, found: Consent) 
 
 
 async def announce_expiry(session: WriteSession, consent: Consent) -> None:
-    """Tell once that a consent is about to expire; it is never renewed by itself (R9)."""
-    if await first_seen(session, NOTICE_SOURCE, str(consent.consent_id)):
-        await append(session, [records.of_notice(consent, SERVICE, at=await clock(session))])
+    """Tell once, the bus and the citizen, that a consent is about to expire; it is never renewed by itself (R9)."""
+    if not await first_seen(session, store_endings.NOTICE_SOURCE, str(consent.consent_id)):
+        return
+    now = await clock(session)
+    notice = Notice(uuid4(), consent.borger_id, "citizen", EXPIRING_SOON, consent.consent_id, now)
+    await store_notices.add(session, notice)
+    await append(session, [records.of_notice(consent, SERVICE, at=now)])

@@ -10,6 +10,7 @@ from libs.common.outbox import append
 from services.consent import records, store_catalogue, store_consents, store_receipts, store_use_pages
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Status
+from services.consent.domain.ending import as_of, months_of
 from services.consent.records import Actor
 from services.consent.store_consents import Revision
 from services.consent.store_receipts import StoredReceipt
@@ -38,10 +39,18 @@ async def list_consents(
 
     The status asked for is the one that is *read*, so an expired consent that no job has touched is `expired` here.
     """
-    now = await clock(session)
-    found = await store_consents.page(session, borger_id, status, now=now, after=after or (now, _LAST), limit=limit)
+    now, catalogue = await clock(session), await store_catalogue.current(session)
+    found = await store_consents.page(
+        session,
+        borger_id,
+        status,
+        now=now,
+        ceilings=months_of(catalogue, now),
+        after=after or (now, _LAST),
+        limit=limit,
+    )
     await append(session, [records.of_read("consents.listed", actor, subject=borger_id, at=now)])
-    return found, now
+    return tuple(as_of(consent, catalogue, now) for consent in found), now
 
 
 _LAST = UUID(int=2**128 - 1)
@@ -55,7 +64,8 @@ async def read_consent(session: WriteSession, actor: Actor, borger_id: UUID, con
     now = await clock(session)
     objects = {"consent_id": str(consent_id)}
     await append(session, [records.of_read("consent.read", actor, subject=borger_id, at=now, objects=objects)])
-    return Detail(consent, await store_consents.history(session, consent_id), now)
+    shown = as_of(consent, await store_catalogue.current(session), now)
+    return Detail(shown, await store_consents.history(session, consent_id), now)
 
 
 async def list_uses(

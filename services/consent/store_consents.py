@@ -21,32 +21,23 @@ CONSENT_DOCUMENT = (
     " (SELECT jsonb_agg(to_jsonb(d) ORDER BY d.at, d.declaration_id) FROM declaration d"
     " WHERE d.consent_id = k.consent_id))"
 )
-_SELECT = f"SELECT {CONSENT_DOCUMENT} FROM consent k WHERE "  # noqa: S608 - constants only
-_ONE = _SELECT + "k.consent_id = $1 AND k.borger_id = $2"
+SELECT_CONSENT = f"SELECT {CONSENT_DOCUMENT} FROM consent k WHERE "  # noqa: S608 - constants only
+_ONE = SELECT_CONSENT + "k.consent_id = $1 AND k.borger_id = $2"
 _OPEN = (
-    _SELECT + "k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient_unit = $4"
+    SELECT_CONSENT + "k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient_unit = $4"
     " AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.requested_at"
 )
-_OPEN_OF = _SELECT + (
+_OPEN_OF = SELECT_CONSENT + (
     "k.borger_id = $1 AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.consent_id"
 )
 _PAGE = (
-    _SELECT + "k.borger_id = $1 AND ($2::text IS NULL OR $2::text = CASE"
+    SELECT_CONSENT + "k.borger_id = $1 AND ($2::text IS NULL OR $2::text = CASE"
     " WHEN k.status IN ('requested', 'pending_signature', 'active') AND least(k.valid_until, k.ceiling_until,"
-    " CASE WHEN k.status <> 'active' THEN k.answer_by END) <= $3 THEN 'expired' ELSE k.status END)"
+    " CASE WHEN k.status <> 'active' THEN k.answer_by END, (k.given_at AT TIME ZONE 'UTC'"
+    " + make_interval(months => ($7::jsonb ->> k.legal_basis)::int)) AT TIME ZONE 'UTC') <= $3"
+    " THEN 'expired' ELSE k.status END)"
     " AND (k.requested_at, k.consent_id) < ($4::timestamptz, $5::uuid)"
     " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $6"
-)
-_DUE = _SELECT + (
-    "k.status IN ('pending_signature', 'active') AND least(k.valid_until, k.ceiling_until) <= $1"
-    " ORDER BY k.valid_until, k.consent_id LIMIT $2"
-)
-NOTICE_SOURCE = "urn:samtykkebro:consent:expiry-notice"
-_ENDING = _SELECT + (  # noqa: S608 - constants only
-    "k.status = 'active' AND least(k.valid_until, k.ceiling_until) > $1"
-    " AND least(k.valid_until, k.ceiling_until) <= $2"
-    " AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.source = $3 AND i.event_id = k.consent_id::text)"
-    " ORDER BY k.valid_until, k.consent_id LIMIT $4"
 )
 _FIELDS = (
     *("borger_id", "purpose", "purpose_version", "holder_unit", "recipient_unit", "legal_basis", "text_code"),
@@ -92,17 +83,17 @@ class Revision:
 
 async def find(session: Session, consent_id: UUID, borger_id: UUID) -> Consent | None:
     """The consent, when it is this citizen's."""
-    return next(iter(await _consents(session, _ONE, (consent_id, borger_id))), None)
+    return next(iter(await consents_by(session, _ONE, (consent_id, borger_id))), None)
 
 
 async def open_for(session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str]) -> tuple[Consent, ...]:
     """What is in force or waits for the same question; `pair` is (holder unit, recipient unit)."""
-    return await _consents(session, _OPEN, (borger_id, purpose, *pair))
+    return await consents_by(session, _OPEN, (borger_id, purpose, *pair))
 
 
 async def open_of(session: Session, borger_id: UUID) -> tuple[Consent, ...]:
     """Everything of a person's that has not ended."""
-    return await _consents(session, _OPEN_OF, (borger_id,))
+    return await consents_by(session, _OPEN_OF, (borger_id,))
 
 
 async def page(
@@ -111,22 +102,17 @@ async def page(
     status: Status | None,
     *,
     now: datetime,
+    ceilings: Mapping[str, int],
     after: tuple[datetime, UUID],
     limit: int,
 ) -> tuple[Consent, ...]:
-    """Newest first, older than `after` = (requested at, id) of the last one seen. `status`: as it reads at `now`."""
+    """Newest first, older than `after` = (requested at, id) of the last one seen.
+
+    `status`: as it reads at `now`, under `ceilings`, the months that each legal basis allows today.
+    """
     wanted = None if status is None else str(status)
-    return await _consents(session, _PAGE, (borger_id, wanted, now, *after, limit))
-
-
-async def due(session: Session, now: datetime, limit: int) -> tuple[Consent, ...]:
-    """Open ones whose time has passed and that no row says have expired."""
-    return await _consents(session, _DUE, (now, limit))
-
-
-async def ending(session: Session, now: datetime, before: datetime, limit: int) -> tuple[Consent, ...]:
-    """Active ones that end soon and whose citizen has not been told."""
-    return await _consents(session, _ENDING, (now, before, NOTICE_SOURCE, limit))
+    months = orjson.dumps(dict(ceilings)).decode()
+    return await consents_by(session, _PAGE, (borger_id, wanted, now, *after, limit, months))
 
 
 async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
@@ -153,7 +139,8 @@ async def replace(session: WriteSession, old: Consent, new: Consent, *, at: date
         raise StaleRevisionError
 
 
-async def _consents(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
+async def consents_by(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
+    """The consents that a query of `SELECT_CONSENT` finds."""
     rows = await session.exec_driver_sql(query, values)
     return tuple(consent_from(document) for (document,) in rows)
 

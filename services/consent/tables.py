@@ -54,6 +54,7 @@ consent = Table(
         unique=True,
         postgresql_where=text("status IN ('requested', 'pending_signature', 'active')"),
     ),
+    Index("consent_ceiling_ix", "legal_basis", "given_at", postgresql_where=text("status = 'active'")),
     Index("consent_ending_ix", "valid_until", postgresql_where=text("status IN ('pending_signature', 'active')")),
 )
 consent_history = Table(

@@ -6,7 +6,8 @@ from typing import NoReturn
 
 from libs.common.database import Bell, Database, clock
 from libs.common.log import get_logger
-from services.consent import handlers_expiry, store_catalogue, store_consents, store_idempotency
+from services.consent import handlers_expiry, store_catalogue, store_endings, store_idempotency
+from services.consent.domain.ending import as_of, cutoffs
 from services.consent.receipts import Signer
 from services.consent.settings import Settings
 
@@ -28,14 +29,17 @@ async def sweep(database: Database, settings: Settings, signer: Signer) -> int:
     """One round; how many expired. One transaction each: a citizen's scope is locked for one change only."""
     async with database.read() as session:
         now = await clock(session)
-        policy = (await store_catalogue.current(session)).policy(now)
-        notice = timedelta(days=0 if policy is None else policy.expiry_notice_days)
-        expired = await store_consents.due(session, now, settings.expiry_batch)
-        ending = await store_consents.ending(session, now, now + notice, settings.expiry_batch)
+        catalogue = await store_catalogue.current(session)
+        policy = catalogue.policy(now)
+        soon = now + timedelta(days=0 if policy is None else policy.expiry_notice_days)
+        expired = await store_endings.due(session, now, [*cutoffs(catalogue, now)], settings.expiry_batch)
+        ending = await store_endings.ending(session, soon, [*cutoffs(catalogue, soon)], settings.expiry_batch)
     for consent in expired:
         async with database.write() as session:
             await handlers_expiry.expire_consent(session, signer, consent)
     for consent in ending:
+        if as_of(consent, catalogue, now).ends_at <= now:
+            continue  # too late for a notice: the next round writes its end down
         async with database.write() as session:
             await handlers_expiry.announce_expiry(session, consent)
     async with database.write() as session:

@@ -21,9 +21,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.consent.domain.authority import Represented, next_turn
-from services.consent.domain.calendar import add_months, danish_date, danish_midnight
+from services.consent.domain.calendar import danish_date, danish_midnight
 from services.consent.domain.catalogue import Catalogue, Category, Entry, LegalBasis, Policy
 from services.consent.domain.consent import Consent, Status
+from services.consent.domain.ending import ceiling
 from services.consent.domain.family import next_change, required_givers
 from services.consent.domain.snapshot import Person, Question, Snapshot
 
@@ -202,7 +203,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
         return _no(Reason.CASE_CLOSED)
     ends = [
         consent.ends_at,
-        _ceiling(consent, law),
+        ceiling(consent, law),
         next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
         next_turn(person.authorities, now),
         *_mapping_ends(consent, rules.catalogue, now),
@@ -222,16 +223,9 @@ def _outside_time(consent: Consent, law: LegalBasis, now: datetime) -> Reason | 
         return Reason.NOT_YET_VALID
     if now >= consent.valid_until:
         return Reason.EXPIRED
-    ceiling = _ceiling(consent, law)
-    past = now >= consent.ceiling_until or (ceiling is not None and now >= ceiling)
+    today = ceiling(consent, law)
+    past = now >= consent.ceiling_until or (today is not None and now >= today)
     return Reason.CEILING if past else None
-
-
-def _ceiling(consent: Consent, law: LegalBasis) -> datetime | None:
-    """The ceiling as the law stands today, which may be stricter than when the consent was given (P6)."""
-    if law.ceiling_months is None or consent.given_at is None:
-        return None
-    return add_months(consent.given_at, law.ceiling_months)
 
 
 def _undeclared(consent: Consent, person: Person, rules: _Rules, now: datetime) -> Reason | None:
