@@ -1,39 +1,59 @@
 """Reads all that decisions about some persons need, in one statement, so that it is one state of the database."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.database import Session, clock
-from services.consent.domain.consent import Consent
-from services.consent.domain.family import Custody
-from services.consent.domain.snapshot import CaseFact, Coverage, OtherBasis, Person, Refusal, ScopeState, Snapshot
-from services.consent.store_authorities import authority_from
+from libs.common.database import Session, clock, driver
+from services.consent.domain.snapshot import Coverage, Person, ScopeState, Snapshot
 from services.consent.store_catalogue import EMPTY, catalogue_of
-from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
+from services.consent.store_snapshot_rows import (
+    AUTHORITY,
+    CASE,
+    CITIZEN,
+    CONSENT,
+    COVERAGE,
+    CUSTODY,
+    DECLARATION,
+    OTHER_BASIS,
+    REFUSAL,
+    SCOPE,
+    Row,
+    authority_of,
+    case_of,
+    consent_of,
+    coverage_of,
+    custody_of,
+    other_basis_of,
+    refusal_of,
+)
 
-_PERSONS = f"""
-SELECT clock_timestamp() AS now, r.revision, g.generation, c.borger_id, c.birth_date,
-  c.died_on, c.moved_out_on, c.moved_in_on,
-  (SELECT jsonb_agg(to_jsonb(u)) FROM custody u WHERE u.child = c.borger_id) AS custody,
-  (SELECT jsonb_agg(to_jsonb(y)) FROM authority y
-     WHERE y.borger_id = c.borger_id AND y.status = 'active') AS authorities,
-  (SELECT jsonb_agg({CONSENT_DOCUMENT} ORDER BY k.consent_id)
-     FROM consent k WHERE k.borger_id = c.borger_id AND k.status = 'active') AS consents,
-  (SELECT jsonb_agg(to_jsonb(f)) FROM refusal f
-     WHERE f.borger_id = c.borger_id AND f.lifted_at IS NULL) AS refusals,
-  (SELECT jsonb_agg(to_jsonb(b)) FROM other_basis b WHERE b.borger_id = c.borger_id) AS other_bases,
-  (SELECT jsonb_agg(to_jsonb(a)) FROM case_fact a WHERE a.borger_id = c.borger_id) AS cases,
-  (SELECT jsonb_agg(to_jsonb(s) || jsonb_build_object('covered', (
-       SELECT jsonb_agg(jsonb_build_array(v.holder_unit, v.category, v.since_epoch, v.since_at)) FROM coverage v
-        WHERE v.borger_id = s.borger_id AND v.purpose = s.purpose AND v.recipient_unit = s.recipient_unit)))
-     FROM scope s WHERE s.borger_id = c.borger_id) AS scopes
+_STATE = """
+SELECT 0 AS kind, NULL::uuid AS about, ROW(clock_timestamp(), r.revision, g.generation) AS row
 FROM catalogue_revision r CROSS JOIN fence_generation g
-LEFT JOIN citizen c ON c.borger_id = ANY(%s)
-"""  # noqa: S608 - a constant from this package, no input
-_GIVEN = _PERSONS % "$1::uuid[]"
-_WITH_HOLDERS = _PERSONS % "$1::uuid[] || ARRAY(SELECT h.holder FROM custody h WHERE h.child = ANY($1::uuid[]))"
+"""
+_DECIDES = (CITIZEN, CUSTODY, AUTHORITY, CONSENT, DECLARATION, REFUSAL, OTHER_BASIS, CASE)
+_FENCES = (SCOPE, COVERAGE)
+_ORDERS = {CONSENT: " ORDER BY k.consent_id", DECLARATION: " ORDER BY d.at, d.declaration_id"}
+# For one person a plain equality: PostgreSQL then keeps its plan, where a list of one is planned anew every time.
+_ONE = "= ($1::uuid[])[1]"
+_GIVEN = "= ANY($1::uuid[])"
+_WITH_HOLDERS = (
+    "= ANY(ARRAY(SELECT unnest($1::uuid[]) UNION SELECT h.holder FROM custody h WHERE h.child = ANY($1::uuid[])))"
+)
+Rows = dict[UUID, list[list[Row]]]  # person → the rows of each kind
+
+
+def _statement(persons: str, kinds: tuple[str, ...]) -> str:
+    """One row for the state, then the rows of every kind about these persons."""
+    selects = (f"(SELECT {kind}, {what} {persons}{_ORDERS.get(what, '')})" for kind, what in enumerate(kinds, 1))
+    return " UNION ALL ".join([_STATE, *selects])
+
+
+_TO_DECIDE, _TO_DECIDE_ONE = _statement(_GIVEN, _DECIDES), _statement(_ONE, _DECIDES)
+_TO_FENCE, _TO_FENCE_ONE = _statement(_GIVEN, _DECIDES + _FENCES), _statement(_ONE, _DECIDES + _FENCES)
+_TO_FENCE_A_FAMILY = _statement(_WITH_HOLDERS, _DECIDES + _FENCES)
 
 
 async def load_snapshot(session: Session, persons: Collection[UUID], *, with_holders: bool = False) -> Snapshot:
@@ -42,86 +62,60 @@ async def load_snapshot(session: Session, persons: Collection[UUID], *, with_hol
     Who is not among the answer's persons is unknown. Includes each person's scopes with epochs and coverage.
     Only active consents are read. Without any reference data loaded, the catalogue is empty and every answer no.
     """
-    return (await _load(session, _WITH_HOLDERS if with_holders else _GIVEN, persons))[0]
+    statement = _TO_FENCE_A_FAMILY if with_holders else _TO_FENCE_ONE if len(persons) == 1 else _TO_FENCE
+    return (await _load(session, statement, persons))[0]
 
 
 async def load_now(session: Session, persons: Collection[UUID]) -> tuple[Snapshot, datetime]:
-    """The same, and the database's clock as it was read: what an opinion about now needs, where nothing is locked."""
-    snapshot, now = await _load(session, _GIVEN, persons)
+    """What `decide` needs, and the database's clock as it was read: for an opinion, where nothing is locked.
+
+    The persons have no scopes: an opinion permits nothing.
+    """
+    snapshot, now = await _load(session, _TO_DECIDE_ONE if len(persons) == 1 else _TO_DECIDE, persons)
     return snapshot, now or await clock(session)
 
 
-async def _load(session: Session, query: str, persons: Collection[UUID]) -> tuple[Snapshot, datetime | None]:
-    rows = (await session.exec_driver_sql(query, (sorted(set(persons)),))).all()
-    if not rows:
+async def _load(session: Session, statement: str, persons: Collection[UUID]) -> tuple[Snapshot, datetime | None]:
+    rows = await driver(session).fetch(statement, list(set(persons)))
+    found: Rows = {}
+    state: tuple[datetime, int, int] | None = None
+    for kind, about, row in rows:
+        if kind == 0:
+            state = row
+            continue
+        kinds = found.get(about)
+        if kinds is None:
+            kinds = found[about] = [[] for _ in range(len(_DECIDES) + len(_FENCES))]
+        kinds[kind - 1].append(row)
+    if state is None:
         return Snapshot(catalogue=EMPTY, persons={}), None
-    catalogue = await catalogue_of(session, rows[0].revision)
-    found = {person.borger_id: person for row in rows if row.borger_id is not None for person in [_person(row)]}
-    return Snapshot(catalogue=catalogue, persons=found, generation=rows[0].generation), rows[0].now
+    now, revision, generation = state
+    catalogue = await catalogue_of(session, revision)
+    people = {borger_id: _person(borger_id, kinds) for borger_id, kinds in found.items() if kinds[0]}
+    return Snapshot(catalogue=catalogue, persons=people, generation=generation), now
 
 
-def _person(row: Any) -> Person:
+def _person(borger_id: UUID, kinds: list[list[Row]]) -> Person:
+    (citizen,), custody, authorities, consents, declarations, *others = kinds
+    refusals, other_bases, cases, scopes, coverage = others
     return Person(
-        borger_id=row.borger_id,
-        birth_date=row.birth_date,
-        died_on=row.died_on,
-        moved_out_on=row.moved_out_on,
-        moved_in_on=row.moved_in_on,
-        custody=tuple(_custody(item) for item in _list(row.custody)),
-        authorities=tuple(authority_from(item) for item in _list(row.authorities)),
-        consents=_consents(row.consents),
-        refusals=tuple(_refusal(item) for item in _list(row.refusals)),
-        other_bases=tuple(_other_basis(item) for item in _list(row.other_bases)),
-        cases=tuple(_case(item) for item in _list(row.cases)),
-        scopes={(item["purpose"], item["recipient_unit"]): _scope(item) for item in _list(row.scopes)},
+        borger_id=borger_id,
+        birth_date=citizen[0],
+        died_on=citizen[1],
+        moved_out_on=citizen[2],
+        moved_in_on=citizen[3],
+        custody=tuple(map(custody_of, custody)),
+        authorities=tuple(authority_of(borger_id, row) for row in authorities),
+        consents=tuple(consent_of(borger_id, row, declarations) for row in consents),
+        refusals=tuple(map(refusal_of, refusals)),
+        other_bases=tuple(map(other_basis_of, other_bases)),
+        cases=tuple(map(case_of, cases)),
+        scopes=_scopes(scopes, coverage) if scopes else {},
     )
 
 
-def _list(document: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    return document or []
-
-
-def _consents(document: list[dict[str, Any]] | None) -> tuple[Consent, ...]:
-    return tuple(consent_from(item) for item in _list(document))
-
-
-def _custody(item: Mapping[str, Any]) -> Custody:
-    return Custody(
-        holder=UUID(item["holder"]),
-        valid_from=moment(item["valid_from"]),
-        valid_to=optional_moment(item["valid_to"]),
-    )
-
-
-def _refusal(item: Mapping[str, Any]) -> Refusal:
-    return Refusal(
-        refusal_id=identifier(item["refusal_id"]),
-        purpose=item["purpose"],
-        recipient_unit=item["recipient_unit"],
-        recorded_at=moment(item["recorded_at"]),
-        lifted_at=optional_moment(item["lifted_at"]),
-    )
-
-
-def _other_basis(item: Mapping[str, Any]) -> OtherBasis:
-    return OtherBasis(
-        basis_id=identifier(item["basis_id"]),
-        holder_unit=item["holder_unit"],
-        recipient_unit=item["recipient_unit"],
-        category=item["category"],
-        purpose=item["purpose"],
-        legal_basis=item["legal_basis"],
-        valid_from=moment(item["valid_from"]),
-        valid_until=moment(item["valid_until"]),
-    )
-
-
-def _case(item: Mapping[str, Any]) -> CaseFact:
-    return CaseFact(
-        unit=item["unit"], opened_at=optional_moment(item["opened_at"]), closed_at=optional_moment(item["closed_at"])
-    )
-
-
-def _scope(item: Mapping[str, Any]) -> ScopeState:
-    covered = {(holder, category): Coverage(epoch, moment(at)) for holder, category, epoch, at in item["covered"] or ()}
-    return ScopeState(epoch=item["epoch"], covered_since=covered)
+def _scopes(scopes: list[Row], coverage: list[Row]) -> dict[tuple[str, str], ScopeState]:
+    covered: dict[Any, dict[tuple[str, str], Coverage]] = {}
+    for row in coverage:
+        covered.setdefault(row[:2], {})[row[2:4]] = coverage_of(row)
+    return {row[:2]: ScopeState(row[2], covered.get(row[:2], {})) for row in scopes}
