@@ -43,8 +43,6 @@ NO_KEY = {
     "/v1/me/access-tokens": "nothing is stored; each token is its own",
 }
 NO_PAGES = {
-    "/v1/holders": "as many as there are slots: an operator's list of running processes",
-    "/v1/holders/{slot}/orders": "at most one: the slot's own incarnation",
     "/v1/citizens/{borger_id}/authorities": "as many as may act for one person, which the rules keep to a few",
 }
 # A citizen's no is never made harder (R7); and an end is never a lost update: whoever comes second finds it ended.
