@@ -34,8 +34,8 @@ class Acting:
     actor: Actor
     purposes: frozenset[str] | None = None
 
-    def covers(self, purpose: str) -> bool:
-        """Whether this purpose is theirs to see and to act on. What is not, is a 404 to them."""
+    def covers(self, purpose: str | None) -> bool:
+        """Whether this purpose, or with None every one, is theirs to see and to act on. What is not, is a 404."""
         return self.purposes is None or purpose in self.purposes
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from libs.common.messages import AuditEntry
 from libs.common.outbox import Message, audit_message
 from services.consent.store_permits import Ended
-from services.consent.store_withdrawals import Act, Withdrawal
+from services.consent.store_withdrawals import Withdrawal
 
 if TYPE_CHECKING:
     from libs.common.permits import PermitItem
@@ -108,13 +108,6 @@ def of_holder(
     )
 
 
-_OBJECT = {
-    Act.REFUSAL: "refusal_id",
-    Act.AUTHORITY_CONFIRMED: "authority_id",
-    Act.AUTHORITY_ENDED: "authority_id",
-}
-
-
 def of_drain(withdrawal: Withdrawal, drained_at: datetime) -> Message:
     """`withdrawal.drained`: from this moment nothing older than the act can be disclosed."""
     return audit_message(
@@ -130,7 +123,7 @@ def of_drain(withdrawal: Withdrawal, drained_at: datetime) -> Message:
             actor_role="service",
             objects={
                 "withdrawal_id": str(withdrawal.withdrawal_id),
-                _OBJECT.get(withdrawal.act, "consent_id"): str(withdrawal.object_id),
+                withdrawal.act.object_name: str(withdrawal.object_id),
             },
             retention_class="consent_evidence",
         ),

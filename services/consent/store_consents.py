@@ -1,6 +1,6 @@
 """Loads and saves consents with declarations and history. A row is replaced only at the revision it was read at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ _OPEN = (
     SELECT_CONSENT + "k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient_unit = $4"
     " AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.requested_at"
 )
+_THESE = SELECT_CONSENT + "k.borger_id = $1 AND k.consent_id = ANY($2::uuid[]) ORDER BY k.consent_id"
 _OPEN_OF = SELECT_CONSENT + (
     "k.borger_id = $1 AND k.status IN ('requested', 'pending_signature', 'active') ORDER BY k.consent_id"
 )
@@ -94,6 +95,11 @@ async def open_for(session: Session, borger_id: UUID, purpose: str, pair: tuple[
 async def open_of(session: Session, borger_id: UUID) -> tuple[Consent, ...]:
     """Everything of a person's that has not ended."""
     return await consents_by(session, _OPEN_OF, (borger_id,))
+
+
+async def find_all(session: Session, borger_id: UUID, consent_ids: Collection[UUID]) -> tuple[Consent, ...]:
+    """Those of these that are this citizen's, by id."""
+    return await consents_by(session, _THESE, (borger_id, list(consent_ids)))
 
 
 async def page(

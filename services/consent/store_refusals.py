@@ -1,13 +1,13 @@
-"""Refusals: an active no to a purpose and a recipient, one at a time, until it is lifted (R50)."""
+"""Refusals: an active no to a purpose and a recipient, or to every one of either, until it is lifted (R50)."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, select, tuple_, update
 
 from libs.common.database import Session, WriteSession
-from services.consent.domain.fence import ScopeKey
 from services.consent.domain.snapshot import Refusal
 from services.consent.tables import refusal
 
@@ -19,16 +19,41 @@ async def find(session: Session, borger_id: UUID, refusal_id: UUID) -> Refusal |
     return None if row is None else _refusal(row)
 
 
-async def active_in(session: Session, key: ScopeKey) -> Refusal | None:
-    """The refusal that holds in a scope now."""
+async def standing(
+    session: Session, borger_id: UUID, *, purpose: str | None, recipient_unit: str | None
+) -> Refusal | None:
+    """The refusal of exactly this extent that holds now."""
     query = select(refusal).where(
-        refusal.c.borger_id == key.borger_id,
-        refusal.c.purpose == key.purpose,
-        refusal.c.recipient_unit == key.recipient_unit,
+        refusal.c.borger_id == borger_id,
+        refusal.c.purpose.is_not_distinct_from(purpose),
+        refusal.c.recipient_unit.is_not_distinct_from(recipient_unit),
         refusal.c.lifted_at.is_(None),
     )
     row = (await session.execute(query.limit(1))).one_or_none()
     return None if row is None else _refusal(row)
+
+
+async def page(
+    session: Session,
+    borger_id: UUID,
+    *,
+    purposes: Collection[str] | None,
+    lifted: bool | None,
+    before: tuple[datetime, UUID],
+    limit: int,
+) -> tuple[Refusal, ...]:
+    """Newest first, older than `before` = (recorded at, id). `lifted`: only those that are, or that are not.
+
+    `purposes`: only those of one of these.
+    """
+    place = tuple_(refusal.c.recorded_at, refusal.c.refusal_id)
+    query = select(refusal).where(refusal.c.borger_id == borger_id, place < before)
+    if lifted is not None:
+        query = query.where(refusal.c.lifted_at.is_not(None) if lifted else refusal.c.lifted_at.is_(None))
+    if purposes is not None:
+        query = query.where(refusal.c.purpose.in_(purposes))
+    ordered = query.order_by(refusal.c.recorded_at.desc(), refusal.c.refusal_id.desc())
+    return tuple(_refusal(row) for row in await session.execute(ordered.limit(limit)))
 
 
 async def add(session: WriteSession, borger_id: UUID, new: Refusal) -> None:

@@ -14,6 +14,16 @@ from services.consent.domain.fence import Pair, ScopeKey, floor_of
 READ_COMMITTED = "read committed"
 
 _ISOLATION = "SELECT current_setting('transaction_isolation')"
+_MISSING = """
+SELECT k.b, k.p, k.r FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (b, p, r)
+WHERE NOT EXISTS (SELECT 1 FROM scope s WHERE s.borger_id = k.b AND s.purpose = k.p AND s.recipient_unit = k.r)
+"""
+# A scope that appears while somebody ends everything that a person has must not slip past the drain.
+_SHARE_PERSONS = """
+SELECT pg_advisory_xact_lock_shared(hashtextextended('scopes:' || b, 0))
+FROM (SELECT DISTINCT unnest($1::uuid[])::text AS b ORDER BY 1) AS person
+"""
+_LOCK_PERSON = "SELECT pg_advisory_xact_lock(hashtextextended('scopes:' || $1::text, 0))"
 _CREATE = """
 INSERT INTO scope (borger_id, purpose, recipient_unit, epoch)
 SELECT k.b, k.p, k.r, $4 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (b, p, r) ORDER BY 1, 2, 3
@@ -59,9 +69,20 @@ async def assert_isolation(session: WriteSession) -> None:
 
 
 async def create_missing(session: WriteSession, keys: Collection[ScopeKey]) -> None:
-    """Create the scopes that do not exist, at the start of the database's generation. Changes none that does."""
-    generation = await read_generation(session)
-    await driver(session).execute(_CREATE, *_columns(keys), floor_of(generation))
+    """Create the scopes that do not exist, at the start of the database's generation. Changes none that does.
+
+    Waits for whoever holds `lock_person` of theirs. Lock order: that lock comes before any scope's.
+    """
+    missing = [ScopeKey(*row) for row in await driver(session).fetch(_MISSING, *_columns(keys))]
+    if missing:
+        await driver(session).execute(_SHARE_PERSONS, [key.borger_id for key in missing])
+        generation = await read_generation(session)
+        await driver(session).execute(_CREATE, *_columns(missing), floor_of(generation))
+
+
+async def lock_person(session: WriteSession, borger_id: UUID) -> None:
+    """No scope of this person's appears until the transaction ends, so `keys_of`, asked after it, names them all."""
+    await driver(session).execute(_LOCK_PERSON, str(borger_id))
 
 
 async def lock(session: WriteSession, keys: Collection[ScopeKey]) -> set[ScopeKey]:

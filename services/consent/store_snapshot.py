@@ -18,6 +18,7 @@ from services.consent.store_snapshot_rows import (
     DECLARATION,
     OTHER_BASIS,
     REFUSAL,
+    RESTRICTION,
     SCOPE,
     Row,
     authority_of,
@@ -27,13 +28,14 @@ from services.consent.store_snapshot_rows import (
     custody_of,
     other_basis_of,
     refusal_of,
+    restriction_of,
 )
 
 _STATE = """
 SELECT 0 AS kind, NULL::uuid AS about, ROW(clock_timestamp(), r.revision, g.generation) AS row
 FROM catalogue_revision r CROSS JOIN fence_generation g
 """
-_DECIDES = (CITIZEN, CUSTODY, AUTHORITY, CONSENT, DECLARATION, REFUSAL, OTHER_BASIS, CASE)
+_DECIDES = (CITIZEN, CUSTODY, AUTHORITY, CONSENT, DECLARATION, REFUSAL, RESTRICTION, OTHER_BASIS, CASE)
 _FENCES = (SCOPE, COVERAGE)
 _ORDERS = {CONSENT: " ORDER BY k.consent_id", DECLARATION: " ORDER BY d.at, d.declaration_id"}
 # For one person a plain equality: PostgreSQL then keeps its plan, where a list of one is planned anew every time.
@@ -97,7 +99,7 @@ async def _load(session: Session, statement: str, persons: Collection[UUID]) -> 
 
 def _person(borger_id: UUID, kinds: list[list[Row]]) -> Person:
     (citizen,), custody, authorities, consents, declarations, *others = kinds
-    refusals, other_bases, cases, scopes, coverage = others
+    refusals, restrictions, other_bases, cases, scopes, coverage = others
     return Person(
         borger_id=borger_id,
         birth_date=citizen[0],
@@ -108,6 +110,7 @@ def _person(borger_id: UUID, kinds: list[list[Row]]) -> Person:
         authorities=tuple(authority_of(borger_id, row) for row in authorities),
         consents=tuple(consent_of(borger_id, row, declarations) for row in consents),
         refusals=tuple(map(refusal_of, refusals)),
+        restrictions=tuple(map(restriction_of, restrictions)),
         other_bases=tuple(map(other_basis_of, other_bases)),
         cases=tuple(map(case_of, cases)),
         scopes=_scopes(scopes, coverage) if scopes else {},

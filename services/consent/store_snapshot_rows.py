@@ -11,7 +11,7 @@ from services.consent.domain.acting import Method, Role
 from services.consent.domain.authority import Authority, AuthorityKind, AuthorityStatus
 from services.consent.domain.consent import Consent, Declaration, Status
 from services.consent.domain.family import Custody
-from services.consent.domain.snapshot import CaseFact, Coverage, OtherBasis, Refusal
+from services.consent.domain.snapshot import CaseFact, Coverage, OtherBasis, Refusal, Restriction
 
 # Each: whom the row is about, its values, where it is from; the persons follow.
 CITIZEN = "c.borger_id, ROW(c.birth_date, c.died_on, c.moved_out_on, c.moved_in_on) FROM citizen c WHERE c.borger_id"
@@ -30,8 +30,11 @@ DECLARATION = """k.borger_id, ROW(d.declaration_id, d.giver, d.role, d.method, d
   WHERE k.status = 'active' AND k.borger_id"""
 REFUSAL = """f.borger_id, ROW(f.refusal_id, f.purpose, f.recipient_unit, f.recorded_at, f.lifted_at)
   FROM refusal f WHERE f.lifted_at IS NULL AND f.borger_id"""
+RESTRICTION = """t.borger_id, ROW(t.restriction_id, t.consent_id, t.recorded_at, t.lifted_at)
+  FROM restriction t WHERE t.lifted_at IS NULL AND t.borger_id"""
 OTHER_BASIS = """b.borger_id, ROW(b.basis_id, b.holder_unit, b.recipient_unit, b.category, b.purpose, b.legal_basis,
-  b.valid_from, b.valid_until) FROM other_basis b WHERE b.borger_id"""
+  b.valid_from, b.valid_until, b.emergency_reason IS NOT NULL) FROM other_basis b
+  WHERE b.ended_at IS NULL AND b.borger_id"""
 CASE = "a.borger_id, ROW(a.unit, a.opened_at, a.closed_at) FROM case_fact a WHERE a.borger_id"
 SCOPE = "s.borger_id, ROW(s.purpose, s.recipient_unit, s.epoch) FROM scope s WHERE s.borger_id"
 COVERAGE = """v.borger_id, ROW(v.purpose, v.recipient_unit, v.holder_unit, v.category, v.since_epoch, v.since_at)
@@ -52,8 +55,13 @@ def refusal_of(row: Row) -> Refusal:
     return Refusal(*row)
 
 
+def restriction_of(row: Row) -> Restriction:
+    """A restriction that has not been lifted."""
+    return Restriction(*row)
+
+
 def other_basis_of(row: Row) -> OtherBasis:
-    """A recorded basis that needs no consent."""
+    """A recorded basis that needs no consent, and that nobody has ended."""
     return OtherBasis(*row)
 
 

@@ -92,8 +92,8 @@ refusal = Table(
     metadata,
     Column("refusal_id", Uuid, primary_key=True),
     identifier("borger_id"),
-    word("purpose"),
-    word("recipient_unit"),
+    word("purpose", optional=True),  # null: every purpose
+    word("recipient_unit", optional=True),  # null: every recipient
     moment("recorded_at"),
     moment("lifted_at", optional=True),
     Index(None, "borger_id"),
@@ -110,6 +110,14 @@ other_basis = Table(
     word("legal_basis"),
     moment("valid_from"),
     moment("valid_until"),
+    word("emergency_reason", optional=True),  # an emergency disclosure has one, no other basis does
+    word("decision_reference"),
+    word("recorded_by"),
+    moment("ended_at", optional=True),
+    word("ended_by", optional=True),
+    word("review", optional=True),
+    moment("reviewed_at", optional=True),
+    word("reviewed_by", optional=True),
     Index(None, "borger_id"),
 )
 receipt = Table(

@@ -57,14 +57,24 @@ withdrawal = Table(
     metadata,
     Column("withdrawal_id", Uuid, primary_key=True),
     identifier("borger_id"),
-    word("act"),  # a `store_withdrawals.Act`
-    identifier("object_id"),  # the consent or the refusal: a repeated act finds its own withdrawal here
+    word("act"),  # `store_withdrawals.Act`
+    identifier("object_id"),  # the consent, the refusal, …: a repeated act finds its own withdrawal here
     moment("registered_at"),
     moment("drained_at", optional=True),
-    identifier("receipt_id"),
+    identifier("receipt_id", optional=True),  # an act on several consents has one for each, in `withdrawal_part`
     UniqueConstraint("object_id", "act"),
     Index(None, "borger_id"),
     Index("withdrawal_draining_ix", "registered_at", postgresql_where=text("drained_at IS NULL")),
+)
+withdrawal_part = Table(
+    "withdrawal_part",
+    metadata,
+    identifier("withdrawal_id"),
+    identifier("consent_id"),
+    word("outcome"),
+    identifier("receipt_id", optional=True),
+    PrimaryKeyConstraint("withdrawal_id", "consent_id"),
+    Index(None, "consent_id"),
 )
 withdrawal_scope = Table(
     "withdrawal_scope",

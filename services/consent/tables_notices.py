@@ -1,4 +1,4 @@
-"""The table of notices: what a citizen or the data protection officer must be told."""
+"""Notices, what a citizen or the data protection officer must be told; and restrictions (GDPR art. 18)."""
 
 from sqlalchemy import Column, Index, Table, Uuid, text
 
@@ -17,4 +17,18 @@ notice = Table(
     Index("notice_citizen_ix", "borger_id", "at", "notice_id", postgresql_where=text("audience = 'citizen'")),
     Index("notice_dpo_ix", "at", "notice_id", postgresql_where=text("audience = 'dpo'")),
     Index(None, "object_id"),
+)
+restriction = Table(
+    "restriction",
+    metadata,
+    Column("restriction_id", Uuid, primary_key=True),
+    identifier("borger_id"),
+    identifier("consent_id", optional=True),  # null: everything about the person
+    word("ground"),
+    moment("recorded_at"),
+    word("recorded_by"),  # `citizen` or `dpo`
+    moment("announced_at", optional=True),  # when the citizen was told that it will be lifted
+    moment("lifted_at", optional=True),
+    word("lifted_by", optional=True),
+    Index(None, "borger_id"),
 )

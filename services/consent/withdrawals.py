@@ -1,223 +1,276 @@
-"""Withdraw and refuse: the first half of P1, one transaction that makes it true (`docs/fence.md` §2).
+"""Withdraw one consent, several, or everything: the first half of P1, one transaction (`docs/fence.md` §2).
 
-1. The scope is locked before anything is read that decides what happens.
-2. Whoever repeats the act gets the withdrawal that it made, and with it the drain of *its* epoch. Nothing changes, also
-   when the citizen has consented anew since.
-3. State, epoch, receipt, idempotency key, bus and audit entries are committed together. Then `drain.py` waits.
+1. The scopes are locked before anything is read that decides what happens.
+2. Whoever repeats the act gets the withdrawal that it made, and with it the drain of *its* epochs. Nothing changes,
+   also when the citizen has consented anew since.
+3. State, epochs, receipts, idempotency key, bus and audit entries are committed together. Then `drain.py` waits.
+4. No reason is asked, and no state that a consent may be in is an obstacle: what is only asked for is declined, what
+   waits for a signature is withdrawn, and what had ended is quietly said to have ended (R7).
 
 A withdrawal is always registered at once, whatever else is down; what waits is only the answer.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from libs.common.database import WriteSession, clock
-from libs.common.outbox import append
+from libs.common.outbox import Message, append
 from services.consent import (
     handlers_receipts,
+    records,
     scopes,
     store_catalogue,
     store_consents,
     store_idempotency,
-    store_receipts,
-    store_refusals,
     store_scopes,
     store_withdrawals,
     withdrawal_records,
 )
 from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.consent import withdraw
-from services.consent.domain.errors import NotSpecificError
+from services.consent.domain.consent import ClosedReason, Consent, Status, decline, expire, withdraw
+from services.consent.domain.ending import status_at
+from services.consent.domain.errors import IllegalTransitionError
+from services.consent.domain.events import ConsentExpired
 from services.consent.domain.fence import ScopeKey
+from services.consent.domain.merging import together
+from services.consent.domain.receipt import SERVICE, Office, ReceiptEvent
 from services.consent.domain.receipt import Act as ReceiptAct
-from services.consent.domain.receipt import ReceiptEvent
-from services.consent.domain.snapshot import Refusal
 from services.consent.receipts import Signer
 from services.consent.records import Actor, scope_of
 from services.consent.scopes import Changed
-from services.consent.store_receipts import StoredReceipt
-from services.consent.store_withdrawals import Act, Withdrawal
+from services.consent.store_idempotency import Answer
+from services.consent.store_withdrawals import Act, Outcome, Part, Withdrawal
 
 
 class NoSuchConsentError(Exception):
     """This citizen has no such consent."""
 
 
-class NoSuchRefusalError(Exception):
-    """This citizen has no such refusal."""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """Who asks for the act, for whom. `key`: the idempotency key, optional; `request_sha256`: what it stands for.
 
-    `purposes`: what a representative's authority is about.
+    `giver`: the person whose word it is, or the office that acts where it is nobody's word. `purposes`: what a
+    representative's authority is about; None: everything.
     """
 
     borger_id: UUID
-    giver: Giver
+    giver: Giver | Office
     actor: Actor
     key: str | None
     request_sha256: str
     new_id: Callable[[], UUID]
     purposes: frozenset[str] | None = None
 
-    def covers(self, purpose: str) -> bool:
-        """Whether it is theirs to act on; None: everything is."""
+    def covers(self, purpose: str | None) -> bool:
+        """Whether it is theirs to act on. No purpose is every one."""
         return self.purposes is None or purpose in self.purposes
+
+    @property
+    def key_owner(self) -> str:
+        """Whose idempotency key it is."""
+        return str(self.giver.borger_id) if isinstance(self.giver, Giver) else self.actor.name
 
 
 async def withdraw_consent(session: WriteSession, signer: Signer, request: Request, consent_id: UUID) -> Withdrawal:
-    """End a consent by the citizen's word, once. Raises NoSuchConsentError, IllegalTransitionError, KeyReusedError."""
-    repeated = await _repeated(session, request)
-    if repeated is not None:
-        return repeated
+    """End a consent by the citizen's word, once.
+
+    Raises NoSuchConsentError, KeyReusedError, and IllegalTransitionError when a newer one has replaced it: an answer
+    that it has ended would hide that the newer one stands.
+    """
+    first = await repeated(session, request)
+    if first is not None:
+        return first
     found = await store_consents.find(session, consent_id, request.borger_id)
     if found is None or not request.covers(found.purpose):
         raise NoSuchConsentError
-    await scopes.lock(session, [scope_of(found)])
-    earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWAL, consent_id)
+    await _lock(session, [scope_of(found)])
+    earlier = await store_withdrawals.read_of_consent(
+        session, request.borger_id, consent_id
+    ) or await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWAL, consent_id)
     if earlier is not None:
-        return await _answered(session, request, earlier)
-    old = await store_consents.find(session, consent_id, request.borger_id)
-    assert old is not None
-    ended = withdraw(old)
+        return await answered(session, request, earlier)
+    current = await store_consents.find(session, consent_id, request.borger_id)
+    if current is not None and current.closed_reason is ClosedReason.SUPERSEDED:
+        raise IllegalTransitionError("a newer consent has replaced it")
+    return await _end(session, signer, request, _Extent(Act.WITHDRAWAL, consent_id, [scope_of(found)], [consent_id]))
+
+
+async def withdraw_consents(
+    session: WriteSession, signer: Signer, request: Request, consent_ids: Collection[UUID]
+) -> Withdrawal:
+    """End all of these in one act. Repeating it, by key or with the same consents, is the same act.
+
+    Raises NoSuchConsentError when one of them is not this citizen's: then nothing has happened. Raises KeyReusedError.
+    """
+    first = await repeated(session, request)
+    if first is not None:
+        return first
+    wanted = sorted(set(consent_ids))
+    found = await store_consents.find_all(session, request.borger_id, wanted)
+    if len(found) != len(wanted) or not all(request.covers(consent.purpose) for consent in found):
+        raise NoSuchConsentError
+    keys = sorted({scope_of(consent) for consent in found})
+    await _lock(session, keys)
+    act_id = uuid5(request.borger_id, " ".join(str(consent_id) for consent_id in wanted))
+    earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.WITHDRAWALS, act_id)
+    if earlier is not None:
+        return await answered(session, request, earlier)
+    return await _end(session, signer, request, _Extent(Act.WITHDRAWALS, act_id, keys, wanted))
+
+
+async def withdraw_everything(session: WriteSession, signer: Signer, request: Request) -> Withdrawal:
+    """End all that is open, and wait for what is in flight in any of the citizen's scopes. Raises KeyReusedError.
+
+    By a representative for some purposes: all that is theirs to act on.
+    """
+    first = await repeated(session, request)
+    if first is not None:
+        return first
+    await store_scopes.lock_person(session, request.borger_id)
+    waiting = [scope_of(consent) for consent in await store_consents.open_of(session, request.borger_id)]
+    known = {*await store_scopes.keys_of(session, [request.borger_id]), *waiting}
+    keys = sorted(key for key in known if request.covers(key.purpose))
+    await _lock(session, keys)
+    return await _end(session, signer, request, _Extent(Act.WITHDRAWALS, request.new_id(), keys, None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How far an act goes. `consents` None: all that are open under the locks."""
+
+    act: Act
+    object_id: UUID
+    keys: list[ScopeKey]
+    consents: list[UUID] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A consent after the act, and what the act was to it."""
+
+    consent: Consent
+    outcome: Outcome
+    event: ReceiptEvent | None
+
+
+async def _end(session: WriteSession, signer: Signer, request: Request, extent: _Extent) -> Withdrawal:
+    ended: list[_Ended] = []
+    catalogue = await store_catalogue.current(session)
 
     async def end(now: datetime) -> None:
-        await store_consents.replace(session, old, ended, at=now, actor_kind=request.actor.role)
+        if extent.consents is None:
+            opened = await store_consents.open_of(session, request.borger_id)
+            found = tuple(consent for consent in opened if request.covers(consent.purpose))
+        else:
+            found = await store_consents.find_all(session, request.borger_id, extent.consents)
+        for old in found:
+            ended.append(_ended(old, catalogue, now))
+            if ended[-1].consent is not old:
+                new, kind = ended[-1].consent, request.actor.role
+                await store_consents.replace(session, old, new, at=now, actor_kind=kind)
 
-    changed = await scopes.change(session, [scope_of(old)], end)
+    changed = await scopes.change(session, extent.keys, end)
+    parts = [await _prove(session, signer, request, item, changed=changed) for item in ended]
+    only = parts[0].receipt_id if extent.act is Act.WITHDRAWAL else None
+    withdrawal = registration(request, extent.act, extent.object_id, at=changed.at, receipt_id=only)
+    for item, part in zip(ended, parts, strict=True):
+        own = together([scope_of(item.consent)], catalogue, changed.at)
+        epochs = {key: epoch for key, epoch in sorted(changed.epochs.items()) if key in own}
+        await append(session, _told(item, part, withdrawal, request.actor, epochs=epochs))
+    await registered(session, request, withdrawal, changed.epochs)
+    await store_withdrawals.insert_parts(session, withdrawal.withdrawal_id, parts)
+    return withdrawal
+
+
+def _ended(old: Consent, catalogue: Catalogue, now: datetime) -> _Ended:
+    """What the citizen's word makes of a consent in whatever state it is."""
+    if old.status not in {Status.REQUESTED, Status.PENDING_SIGNATURE, Status.ACTIVE}:
+        replaced = old.closed_reason is ClosedReason.SUPERSEDED
+        return _Ended(old, "replaced" if replaced else "already_ended", None)
+    if status_at(old, catalogue, now) is Status.EXPIRED:
+        return _Ended(expire(old), "already_ended", ReceiptEvent.EXPIRED)
+    if old.status is Status.REQUESTED:
+        return _Ended(decline(old), "declined", ReceiptEvent.DECLINED)
+    return _Ended(withdraw(old), "withdrawn", ReceiptEvent.WITHDRAWN)
+
+
+async def _prove(session: WriteSession, signer: Signer, request: Request, item: _Ended, *, changed: Changed) -> Part:
+    """One receipt for each consent that the act ended, and none for what had ended before."""
+    if item.event is None:
+        return Part(item.consent.consent_id, item.outcome, None, None)
+    by = SERVICE if item.event is ReceiptEvent.EXPIRED else request.giver
     receipt = await handlers_receipts.issue_for_consent(
         session,
         signer,
-        ended,
-        act=ReceiptAct(ReceiptEvent.WITHDRAWN, request.giver, changed.at, epoch=changed.epochs[scope_of(old)]),
+        item.consent,
+        act=ReceiptAct(item.event, by, changed.at, epoch=changed.epochs[scope_of(item.consent)]),
         receipt_id=request.new_id(),
         catalogue=await store_catalogue.current(session),
     )
-    withdrawal = _withdrawal(request, Act.WITHDRAWAL, consent_id, changed=changed, receipt=receipt)
-    await append(session, withdrawal_records.of_withdrawal(ended, withdrawal, request.actor, changed.epochs))
-    return await _registered(session, request, withdrawal, changed)
+    return Part(item.consent.consent_id, item.outcome, receipt.receipt_id, receipt.jws)
 
 
-async def refuse(
-    session: WriteSession, signer: Signer, request: Request, *, purpose: str, recipient_unit: str
-) -> Withdrawal:
-    """Record an active no, which overrides every consent in the scope until it is lifted (R50).
-
-    While it stands, repeating it is the same refusal. Raises NotSpecificError, KeyReusedError.
-    """
-    repeated = await _repeated(session, request)
-    if repeated is not None:
-        return repeated
-    catalogue = await store_catalogue.current(session)
-    _check_known(catalogue, purpose, recipient_unit, await clock(session))
-    key = ScopeKey(request.borger_id, purpose, recipient_unit)
-    await store_scopes.create_missing(session, [key])
-    await scopes.lock(session, [key])
-    standing = await store_refusals.active_in(session, key)
-    if standing is not None:
-        earlier = await store_withdrawals.read_of_object(session, request.borger_id, Act.REFUSAL, standing.refusal_id)
-        assert earlier is not None
-        return await _answered(session, request, earlier)
-    refusal_id = request.new_id()
-
-    async def record(now: datetime) -> None:
-        await store_refusals.add(session, request.borger_id, Refusal(refusal_id, purpose, recipient_unit, now, None))
-
-    changed = await scopes.change(session, [key], record)
-    receipt = await handlers_receipts.issue_for_refusal(
-        session,
-        signer,
-        Refusal(refusal_id, purpose, recipient_unit, changed.at, None),
-        borger_id=request.borger_id,
-        act=ReceiptAct(ReceiptEvent.REFUSED, request.giver, changed.at, epoch=changed.epochs[key]),
-        receipt_id=request.new_id(),
-        catalogue=catalogue,
-    )
-    withdrawal = _withdrawal(request, Act.REFUSAL, refusal_id, changed=changed, receipt=receipt)
-    await append(session, withdrawal_records.of_refusal(key, withdrawal, request.actor, changed.epochs[key]))
-    return await _registered(session, request, withdrawal, changed)
+def _told(
+    item: _Ended, part: Part, withdrawal: Withdrawal, actor: Actor, *, epochs: Mapping[ScopeKey, int]
+) -> list[Message]:
+    if item.event is ReceiptEvent.EXPIRED:
+        return records.of_events([ConsentExpired(item.consent)], actor, at=withdrawal.registered_at, epochs=epochs)
+    return withdrawal_records.of_consent(item.consent, part, withdrawal, actor, epochs=epochs)
 
 
-async def lift_refusal(session: WriteSession, signer: Signer, request: Request, refusal_id: UUID) -> str:
-    """Take a refusal back, once; what arrived while it stood stays uncovered. Answers the receipt, a compact JWS.
-
-    Raises NoSuchRefusalError.
-    """
-    found = await store_refusals.find(session, request.borger_id, refusal_id)
-    if found is None or not request.covers(found.purpose):
-        raise NoSuchRefusalError
-    key = ScopeKey(request.borger_id, found.purpose, found.recipient_unit)
-    await scopes.lock(session, [key])
-    standing = await store_refusals.find(session, request.borger_id, refusal_id)
-    assert standing is not None
-    if standing.lifted_at is not None:
-        lifted = str(ReceiptEvent.REFUSAL_LIFTED)
-        return (await store_receipts.of_act(session, request.borger_id, lifted, standing.lifted_at)).jws
-    changed = await scopes.change(session, [key], lambda now: store_refusals.lift(session, refusal_id, now))
-    receipt = await handlers_receipts.issue_for_refusal(
-        session,
-        signer,
-        replace(standing, lifted_at=changed.at),
-        borger_id=request.borger_id,
-        act=ReceiptAct(ReceiptEvent.REFUSAL_LIFTED, request.giver, changed.at, epoch=changed.epochs[key]),
-        receipt_id=request.new_id(),
-        catalogue=await store_catalogue.current(session),
-    )
-    lifting = withdrawal_records.of_lifting(key, refusal_id, request.actor, receipt=receipt)
-    await append(session, [lifting])
-    return receipt.jws
+async def _lock(session: WriteSession, keys: Collection[ScopeKey]) -> None:
+    """What was only asked for may have no scope yet."""
+    await store_scopes.create_missing(session, keys)
+    await scopes.lock(session, keys)
 
 
-def _check_known(catalogue: Catalogue, purpose: str, recipient_unit: str, now: datetime) -> None:
-    if catalogue.purpose(purpose, now) is None:
-        raise NotSpecificError("is not a known purpose", field="purpose", known=tuple(sorted(catalogue.purposes)))
-    if catalogue.unit(recipient_unit, now) is None:
-        raise NotSpecificError("is not a known unit", field="recipient_unit", known=tuple(sorted(catalogue.units)))
-
-
-async def _repeated(session: WriteSession, request: Request) -> Withdrawal | None:
+async def claimed(session: WriteSession, request: Request) -> Answer | None:
     """What the idempotency key was answered with before; None when it is claimed by this request, or absent."""
     if request.key is None:
         return None
-    first = await store_idempotency.claim(
-        session,
-        str(request.giver.borger_id),
-        request.key,
-        request_sha256=request.request_sha256,
-        now=await clock(session),
+    now = await clock(session)
+    return await store_idempotency.claim(
+        session, request.key_owner, request.key, request_sha256=request.request_sha256, now=now
     )
+
+
+async def repeated(session: WriteSession, request: Request) -> Withdrawal | None:
+    """The act that the idempotency key stands for; None when it is this one's from now on, or there is none."""
+    first = await claimed(session, request)
     if first is None:
         return None
     return await store_withdrawals.read(session, request.borger_id, UUID(first.response["withdrawal_id"]))
 
 
-async def _answered(session: WriteSession, request: Request, withdrawal: Withdrawal) -> Withdrawal:
+async def answered(session: WriteSession, request: Request, withdrawal: Withdrawal) -> Withdrawal:
     """Let the idempotency key stand for this withdrawal from now on."""
     if request.key is not None:
         answer = {"withdrawal_id": str(withdrawal.withdrawal_id)}
-        actor = str(request.giver.borger_id)
-        await store_idempotency.complete(session, actor, request.key, status=200, response=answer)
+        await store_idempotency.complete(session, request.key_owner, request.key, status=200, response=answer)
     return withdrawal
 
 
-async def _registered(session: WriteSession, request: Request, withdrawal: Withdrawal, changed: Changed) -> Withdrawal:
-    await store_withdrawals.insert(session, withdrawal)
-    await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, changed.epochs)
-    return await _answered(session, request, withdrawal)
-
-
-def _withdrawal(request: Request, act: Act, object_id: UUID, *, changed: Changed, receipt: StoredReceipt) -> Withdrawal:
+def registration(request: Request, act: Act, object_id: UUID, *, at: datetime, receipt_id: UUID | None) -> Withdrawal:
+    """The row that a drain waits by, not written yet."""
     return Withdrawal(
         withdrawal_id=request.new_id(),
         borger_id=request.borger_id,
         act=act,
         object_id=object_id,
-        registered_at=changed.at,
+        registered_at=at,
         drained_at=None,
-        receipt_id=receipt.receipt_id,
+        receipt_id=receipt_id,
     )
+
+
+async def registered(
+    session: WriteSession, request: Request, withdrawal: Withdrawal, epochs: Mapping[ScopeKey, int]
+) -> Withdrawal:
+    """Write it down with the epochs that its drain is for, and let the idempotency key stand for it."""
+    await store_withdrawals.insert(session, withdrawal)
+    await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, epochs)
+    return await answered(session, request, withdrawal)

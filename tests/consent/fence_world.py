@@ -16,6 +16,7 @@ from services.consent import (
     drain,
     fence,
     fence_holders,
+    handlers_refusals,
     scopes,
     store_catalogue,
     store_consents,
@@ -138,7 +139,7 @@ class World:
     async def refuse(self, borger_id: UUID, *, key: str | None = None) -> Withdrawal:
         request = self.request(borger_id, key, "refuse")
         return await self.write(
-            lambda s: withdrawals.refuse(s, self.signer, request, purpose=PURPOSE, recipient_unit=RECIPIENT)
+            lambda s: handlers_refusals.refuse(s, self.signer, request, purpose=PURPOSE, recipient_unit=RECIPIENT)
         )
 
     def request(self, borger_id: UUID, key: str | None = None, body: str = "") -> Request:

@@ -1,7 +1,5 @@
 """The catalogue: purposes, categories, units, legal bases, texts, event types and policy, each versioned with validity.
 
-Rules first:
-
 1. Law, organisation and wording move, so all of it is reference data with validity, never code (R35).
 2. A version once published never changes; the next one gets the next number. A consent pins the versions it used.
 3. Everything is looked up *at a moment*: what has ended answers no (R36).
@@ -100,7 +98,7 @@ class Category(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegalBasis(Entry):
-    """Why a disclosure is lawful. `consequence` says what a no means (R6), where consent is needed.
+    """Why a disclosure is lawful. `consequence` says what a no means (R6); `emergency`: it is for averting a danger.
 
     `ceiling_months`: the longest a consent on this basis may hold; shorter than the citizen's choice, it wins (P6).
     """
@@ -109,6 +107,7 @@ class LegalBasis(Entry):
     needs_consent: bool
     ceiling_months: int | None
     consequence: Bilingual | None
+    emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +197,7 @@ class Policy(Entry):
     consent_months_max: int
     decline_cool_down_days: int
     expiry_notice_days: int
+    emergency_hours_max: int  # how long an emergency disclosure may go on (`other_basis`)
     controller: str
     controller_cvr: str
     contact: str

@@ -32,6 +32,7 @@ from services.consent.domain.errors import CatalogueError
 NEVER_SELECTABLE = frozenset({"KRISECENTER"})
 ALWAYS_STANDALONE = frozenset({"RAADIGHEDSVURDERING"})
 FORBIDDEN_BASES = frozenset({"SSD"})
+EMERGENCY_HOURS_LIMIT = 168  # a week: what goes on longer is no emergency, and needs a decision of its own
 
 
 def check(catalogue: Catalogue) -> None:
@@ -92,6 +93,8 @@ def _check_legal_basis(law: LegalBasis) -> None:
         raise _refused("legal_bases", law, "consequence", "is required where consent is needed (R6)")
     if law.needs_consent and (law.ceiling_months is None or law.ceiling_months < 1):
         raise _refused("legal_bases", law, "ceiling_months", "must be at least 1 where consent is needed (P6)")
+    if law.emergency and law.needs_consent:
+        raise _refused("legal_bases", law, "emergency", "must be false where consent is needed: it is for want of one")
     if not law.needs_consent and law.consequence is not None:
         raise _refused("legal_bases", law, "consequence", "must be null where no consent is asked for (R6)")
 
@@ -215,3 +218,5 @@ def _check_limits(policy: Policy) -> None:
         raise _refused("policies", policy, "own_declaration_age", "ages must ascend: involved, own declaration, adult")
     if not 0 < policy.consent_months_default <= policy.consent_months_max:
         raise _refused("policies", policy, "consent_months_default", "must be between 1 and consent_months_max")
+    if not 0 < policy.emergency_hours_max <= EMERGENCY_HOURS_LIMIT:
+        raise _refused("policies", policy, "emergency_hours_max", f"must be between 1 and {EMERGENCY_HOURS_LIMIT}")

@@ -4,12 +4,15 @@ One pure function over a snapshot of rows and the database's clock. The order is
 fixed (`system.md` §4), the first answer counts:
 
 1. unknown code, closed unit, or purpose not offered for this pair: no
-2. unknown, dead or moved out; an active refusal for the purpose and recipient (R50): no
-3. another legal basis that needs no consent, recorded for exactly this question: yes
-4. a consent, active, inside its validity *and* its legal ceiling, that names exactly this question, with every
-   declaration that the person's age and custody demand today, and the recipient's case not closed: yes
-5. a family question needs 3 or 4 for each person that it reveals something about (`decide_all`)
-6. otherwise: no
+2. unknown, dead or moved out: no
+3. an emergency recorded for exactly this question (*værdispring*), for the hours it may last: yes (why it stands before
+   the citizen's no: `other_basis`)
+4. an active refusal that covers the purpose and recipient (R50), then a restriction of everything (art. 18, R27): no
+5. another legal basis that needs no consent, recorded for exactly this question: yes
+6. a consent, active, unrestricted, inside its validity *and* its legal ceiling, that names exactly this question, with
+   every declaration that the person's age and custody demand today, and the recipient's case not closed: yes
+7. a family question needs 3, 5 or 6 for each person that it reveals something about (`decide_all`)
+8. otherwise: no
 
 The reason is for the log. The caller who asked learns only yes or no (R1).
 """
@@ -21,11 +24,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.consent.domain.authority import Represented, next_turn
-from services.consent.domain.calendar import danish_date, danish_midnight
-from services.consent.domain.catalogue import Catalogue, Category, Entry, LegalBasis, Policy
+from services.consent.domain.calendar import danish_date
+from services.consent.domain.catalogue import Catalogue, Category, LegalBasis, Policy
 from services.consent.domain.consent import Consent, Status
 from services.consent.domain.ending import ceiling
 from services.consent.domain.family import next_change, required_givers
+from services.consent.domain.known_ends import earliest, known_closings, known_move, mapping_ends, reference_ends
+from services.consent.domain.other_basis import carriers
 from services.consent.domain.snapshot import Person, Question, Snapshot
 
 
@@ -34,6 +39,7 @@ class Reason(StrEnum):
 
     CONSENT = "consent"
     OTHER_BASIS = "other_basis"
+    EMERGENCY = "emergency"
     UNKNOWN_UNIT = "unknown_or_closed_unit"
     UNKNOWN_PURPOSE = "unknown_purpose"
     UNKNOWN_CATEGORY = "unknown_category"
@@ -42,6 +48,7 @@ class Reason(StrEnum):
     DEAD = "dead"
     MOVED_OUT = "moved_out"
     REFUSED = "refused"
+    RESTRICTED = "restricted"
     NO_POLICY = "no_policy"
     NO_CONSENT = "no_consent"
     NOT_SELECTABLE = "not_selectable"
@@ -78,10 +85,17 @@ def decide(question: Question, snapshot: Snapshot, now: datetime) -> Decision:
     person = snapshot.persons.get(question.borger_id)
     if person is None:
         return _no(Reason.UNKNOWN_PERSON)
-    refusal = _barred(question, person, catalogue, now)
+    refusal = _gone(person, now)
     if refusal is not None:
         return _no(refusal)
-    return _by_other_basis(question, person, catalogue, now) or _by_consent(question, person, catalogue, now)
+    emergency = _by_other_basis(question, person, catalogue, emergency=True, now=now)
+    if emergency is not None:
+        return emergency
+    refusal = _forbidden(question, person, catalogue, now)
+    if refusal is not None:
+        return _no(refusal)
+    recorded = _by_other_basis(question, person, catalogue, emergency=False, now=now)
+    return recorded or _by_consent(question, person, catalogue, now)
 
 
 def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime) -> Decision:
@@ -124,33 +138,32 @@ def _not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Rea
     return None if offered and held and question.category in purpose.categories else Reason.NOT_OFFERED
 
 
-def _barred(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Reason | None:
-    today = danish_date(now)
+def _gone(person: Person, now: datetime) -> Reason | None:
     if person.died_on is not None:
         return Reason.DEAD
-    if person.is_away(today):
-        return Reason.MOVED_OUT
-    refused = any(
-        item.purpose == question.purpose
-        and catalogue.stands_for(item.recipient_unit, question.recipient_unit, now)
-        and (item.lifted_at is None or now < item.lifted_at)
-        for item in person.refusals
-    )
-    return Reason.REFUSED if refused else None
+    return Reason.MOVED_OUT if person.is_away(danish_date(now)) else None
 
 
-def _by_other_basis(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Decision | None:
-    for basis in person.other_bases:
-        law = catalogue.legal_basis(basis.legal_basis, now)
-        exact = (basis.holder_unit, basis.recipient_unit, basis.purpose, basis.category) == (
-            question.holder_unit,
-            question.recipient_unit,
-            question.purpose,
-            question.category,
+def _forbidden(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Reason | None:
+    """The person's own no to the scope, or a restriction of everything."""
+    for item in person.refusals:
+        unit = item.recipient_unit
+        to_it = unit is None or catalogue.stands_for(unit, question.recipient_unit, now)
+        if to_it and item.purpose in {None, question.purpose} and item.stands_at(now):
+            return Reason.REFUSED
+    return Reason.RESTRICTED if person.is_restricted(None, now) else None
+
+
+def _by_other_basis(
+    question: Question, person: Person, catalogue: Catalogue, *, emergency: bool, now: datetime
+) -> Decision | None:
+    for basis, law, end in carriers(question, person, catalogue, emergency=emergency, now=now):
+        return Decision(
+            permitted=True,
+            reason=Reason.EMERGENCY if emergency else Reason.OTHER_BASIS,
+            legal_basis=basis.legal_basis,
+            ends_at=earliest([end, known_move(person, now), *reference_ends(question, catalogue, law, now)]),
         )
-        if exact and law is not None and not law.needs_consent and basis.valid_from <= now < basis.valid_until:
-            ends = _earliest([basis.valid_until, *_reference_ends(question, catalogue, law, now)])
-            return Decision(permitted=True, reason=Reason.OTHER_BASIS, legal_basis=basis.legal_basis, ends_at=ends)
     return None
 
 
@@ -191,6 +204,8 @@ def _names(consent: Consent, question: Question, catalogue: Catalogue, now: date
 
 
 def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rules, now: datetime) -> Decision:
+    if person.is_restricted(consent.consent_id, now):
+        return _no(Reason.RESTRICTED)
     law = rules.catalogue.legal_basis(consent.legal_basis, now)
     if not rules.category.selectable:
         return _no(Reason.NOT_SELECTABLE)
@@ -204,17 +219,18 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
     ends = [
         consent.ends_at,
         ceiling(consent, law),
+        known_move(person, now),
         next_change(person.birth_date, person.custody, policy=rules.policy, now=now),
         next_turn(person.authorities, now),
-        *_mapping_ends(consent, rules.catalogue, now),
-        *_known_ends(person, question.recipient_unit, now),
+        *mapping_ends(consent, rules.catalogue, now),
+        *known_closings(person, question.recipient_unit, now),
     ]
     return Decision(
         permitted=True,
         reason=Reason.CONSENT,
         rests_on=consent.consent_id,
         legal_basis=consent.legal_basis,
-        ends_at=_earliest([*ends, *_reference_ends(question, rules.catalogue, law, now)]),
+        ends_at=earliest([*ends, *reference_ends(question, rules.catalogue, law, now)]),
     )
 
 
@@ -261,31 +277,3 @@ def has_no_open_case(person: Person, unit: str, now: datetime) -> bool:
     """The recipient had a case and none is open: it has no need any more (R9, R13). No case known is no objection."""
     cases = [case for case in person.cases if case.unit == unit]
     return bool(cases) and all(case.closed_at is not None and case.closed_at <= now for case in cases)
-
-
-def _known_ends(person: Person, unit: str, now: datetime) -> list[datetime]:
-    """A move out, and closings of the recipient's cases, that are told of before their day."""
-    moves = [] if person.moved_out_on is None else [danish_midnight(person.moved_out_on)]
-    closings = [case.closed_at for case in person.cases if case.unit == unit and case.closed_at is not None]
-    return [moment for moment in (*moves, *closings) if moment > now]
-
-
-def _reference_ends(question: Question, catalogue: Catalogue, law: LegalBasis, now: datetime) -> list[datetime | None]:
-    entries: tuple[Entry | None, ...] = (
-        law,
-        catalogue.unit(question.holder_unit, now),
-        catalogue.unit(question.recipient_unit, now),
-        catalogue.purpose(question.purpose, now),
-        catalogue.category(question.category, now),
-    )
-    return [danish_midnight(item.valid_to) for item in entries if item is not None and item.valid_to is not None]
-
-
-def _mapping_ends(consent: Consent, catalogue: Catalogue, now: datetime) -> list[datetime]:
-    """When the decisions end that let the consent count for another unit than it names (R36)."""
-    mappings = (catalogue.unit_mapping(unit, now) for unit in (consent.holder_unit, consent.recipient_unit))
-    return [danish_midnight(item.valid_to) for item in mappings if item is not None and item.valid_to is not None]
-
-
-def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)

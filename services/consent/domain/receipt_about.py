@@ -96,10 +96,10 @@ def end_rule(consent: Consent, words: Words) -> EndRule:
 
 
 def about_refusal(borger_id: UUID, refusal: Refusal, words: Words) -> About:
-    """A refusal, standing or lifted (R50)."""
+    """A refusal, standing or lifted (R50). Where it is a no to every purpose or every recipient, that says `null`."""
     told = {
-        "purpose": words.purpose(refusal.purpose),
-        "recipient": words.unit(refusal.recipient_unit),
+        "purpose": None if refusal.purpose is None else words.purpose(refusal.purpose),
+        "recipient": None if refusal.recipient_unit is None else words.unit(refusal.recipient_unit),
         "validity": {"from": stamp(refusal.recorded_at), "until": optional_stamp(refusal.lifted_at)},
     }
     identity = {"refusal_id": str(refusal.refusal_id)}

@@ -24,18 +24,42 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An active no to a purpose and a recipient; `lifted_at` ends it (R50)."""
+    """An active no to a purpose and a recipient; `lifted_at` ends it (R50).
+
+    None is every one: no purpose is every purpose, no recipient every recipient, also those that come later.
+    """
 
     refusal_id: UUID
-    purpose: str
-    recipient_unit: str
+    purpose: str | None
+    recipient_unit: str | None
     recorded_at: datetime
     lifted_at: datetime | None
+
+    def stands_at(self, now: datetime) -> bool:
+        """Whether it has not been lifted."""
+        return self.lifted_at is None or now < self.lifted_at
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """GDPR art. 18: what is restricted is kept and not used (R27). `consent_id` None: everything about the person."""
+
+    restriction_id: UUID
+    consent_id: UUID | None
+    recorded_at: datetime
+    lifted_at: datetime | None
+
+    def stands_at(self, now: datetime) -> bool:
+        """Whether it has not been lifted."""
+        return self.lifted_at is None or now < self.lifted_at
 
 
 @dataclass(frozen=True, slots=True)
 class OtherBasis:
-    """A recorded basis that needs no consent, for exactly one question, [valid_from, valid_until)."""
+    """A recorded basis that needs no consent, for exactly one question, [valid_from, valid_until).
+
+    `emergency`: a disclosure to avert a danger (*værdispring*), hours long at most. `ended_at`: ended before its time.
+    """
 
     basis_id: UUID
     holder_unit: str
@@ -45,6 +69,8 @@ class OtherBasis:
     legal_basis: str
     valid_from: datetime
     valid_until: datetime
+    emergency: bool = False
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +113,7 @@ class Person:
     authorities: tuple[Authority, ...] = ()
     consents: tuple[Consent, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    restrictions: tuple[Restriction, ...] = ()
     other_bases: tuple[OtherBasis, ...] = ()
     cases: tuple[CaseFact, ...] = ()
     scopes: Mapping[tuple[str, str], ScopeState] = field(default_factory=dict)
@@ -95,6 +122,10 @@ class Person:
         """Whether they live in another municipality: moved out, and not back since."""
         out, back = self.moved_out_on, self.moved_in_on
         return out is not None and out <= today and not (back is not None and out < back <= today)
+
+    def is_restricted(self, consent_id: UUID | None, now: datetime) -> bool:
+        """Whether a restriction of this consent stands; None asks about everything."""
+        return any(item.consent_id == consent_id and item.stands_at(now) for item in self.restrictions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""Refuse, see one's refusals, and take one back (R50). What a `200` and a `202` promise: `api_drain`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, Field
+from starlette.requests import Request as HttpRequest
+
+from libs.common.messages import Code
+from libs.common.problems import NotFoundError
+from services.consent import handlers_refusals
+from services.consent.api_acting import ActingWithin
+from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, request_of
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_transaction import committed
+from services.consent.api_translation import translated
+from services.consent.domain.snapshot import Refusal
+from services.consent.handlers_refusals import NoSuchRefusalError
+from services.consent.receipts import Signer
+from services.consent.schemas import Answer, Request
+
+router = APIRouter(prefix="/v1/citizens/{borger_id}/refusals", tags=["refusals"])
+
+
+class RefusalRequest(Request):
+    """An active no: no unit may tell this one anything for this purpose, whatever was consented to (R50).
+
+    Without a purpose it is a no to telling this unit anything; without a unit, to telling anybody anything for this
+    purpose; without either, to everything. It covers what comes later too.
+    """
+
+    purpose: Code | None = Field(default=None, description="left out: every purpose")
+    recipient_unit: Code | None = Field(default=None, description="left out: every recipient")
+
+
+class RefusalView(Answer):
+    """A refusal. `purpose` and `recipient_unit`: null is every one. It stands until `lifted_at`."""
+
+    refusal_id: UUID
+    purpose: Code | None
+    recipient_unit: Code | None
+    recorded_at: AwareDatetime
+    lifted_at: AwareDatetime | None
+
+
+class RefusalPage(Answer):
+    """Newest first. `next`: the cursor of the next page, null at the end."""
+
+    items: tuple[RefusalView, ...]
+    next: str | None
+
+
+class LiftedView(Answer):
+    """The receipt of the lifting."""
+
+    refusal_id: UUID
+    receipt: str
+
+
+@router.post("", response_model=WithdrawalView, responses=STATUSES)
+async def refuse(
+    request: HttpRequest,
+    by: ActingWithin,
+    body: RefusalRequest,
+    idempotency_key: OptionalKey = None,
+    prefer: Prefer = "",
+) -> Response:
+    """Forbid it, whatever was consented to, until the refusal is lifted.
+
+    404: a representative for some purposes refuses for those.
+    """
+    if not by.covers(body.purpose):
+        raise NotFoundError
+    signer: Signer = request.app.state.signer
+    asked = request_of(by, idempotency_key, f"refuse\n{by.borger_id}\n{body.model_dump_json()}")
+    with translated():
+        withdrawal = await committed(
+            request,
+            lambda session: handlers_refusals.refuse(
+                session, signer, asked, purpose=body.purpose, recipient_unit=body.recipient_unit
+            ),
+        )
+    return await drained_answer(request, withdrawal, prefer)
+
+
+@router.get("")
+async def list_refusals(
+    request: HttpRequest,
+    by: ActingWithin,
+    lifted: Annotated[bool | None, Query(description="only lifted ones, or only standing ones")] = None,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> RefusalPage:
+    """Every refusal, newest first, standing and lifted."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    found = await committed(
+        request,
+        lambda session: handlers_refusals.list_refusals(
+            session, by.actor, by.borger_id, purposes=by.purposes, lifted=lifted, after=after, limit=limit + 1
+        ),
+    )
+    shown = found[:limit]
+    following = written(shown[-1].recorded_at, shown[-1].refusal_id) if len(found) > limit else None
+    return RefusalPage(items=tuple(_view(item) for item in shown), next=following)
+
+
+@router.get("/{refusal_id}")
+async def read_refusal(request: HttpRequest, by: ActingWithin, refusal_id: UUID) -> RefusalView:
+    """One refusal."""
+    found = await committed(
+        request, lambda session: handlers_refusals.read_refusal(session, by.actor, by.borger_id, refusal_id)
+    )
+    if found is None or not by.covers(found.purpose):
+        raise NotFoundError
+    return _view(found)
+
+
+@router.post("/{refusal_id}:lift")
+async def lift(
+    request: HttpRequest, by: ActingWithin, refusal_id: UUID, idempotency_key: OptionalKey = None
+) -> LiftedView:
+    """Take a refusal back: consents count again, for what arrives from now on. Repeating it answers the same."""
+    signer: Signer = request.app.state.signer
+    asked = request_of(by, idempotency_key, f"lift refusal\n{by.borger_id}\n{refusal_id}")
+    with translated():
+        try:
+            receipt = await committed(
+                request, lambda session: handlers_refusals.lift_refusal(session, signer, asked, refusal_id)
+            )
+        except NoSuchRefusalError:
+            raise NotFoundError from None
+    return LiftedView(refusal_id=refusal_id, receipt=receipt)
+
+
+def _view(refusal: Refusal) -> RefusalView:
+    return RefusalView(
+        refusal_id=refusal.refusal_id,
+        purpose=refusal.purpose,
+        recipient_unit=refusal.recipient_unit,
+        recorded_at=refusal.recorded_at,
+        lifted_at=refusal.lifted_at,
+    )
