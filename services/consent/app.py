@@ -22,6 +22,7 @@ from libs.common.web import create_app
 from services.consent import (
     api_access,
     api_access_search,
+    api_attested,
     api_authorities,
     api_catalogue,
     api_citizens,
@@ -35,6 +36,7 @@ from services.consent import (
     drain,
     store_catalogue,
     worker_expiry,
+    worker_life,
     worker_permits,
 )
 from services.consent.consumer import GROUP, LifecycleHandler
@@ -57,6 +59,7 @@ ROUTERS = (
     api_notices.router,
     api_authorities.router,
     api_representatives.router,
+    api_attested.router,
     api_notices.citizen_router,
     api_access.router,
     api_access_search.router,
@@ -161,10 +164,14 @@ async def _sweep(parts: Parts) -> None:
     await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
+async def _live(parts: Parts) -> None:
+    await worker_life.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
+
+
 Run = Callable[[Parts], Awaitable[None]]
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},
     "relay": {"relay": _relay},
-    "worker": {"drain": _drain, "expiry": _sweep, "permits": _forget},
+    "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "permits": _forget},
 }

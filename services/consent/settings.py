@@ -19,6 +19,8 @@ class Settings(CommonSettings):
 
     access_token_seconds: int = Field(default=300, ge=30, le=900)
     idempotency_hours: int = Field(default=72, ge=1)
+    attest_within_days: int = Field(default=14, ge=1, le=90)  # after the conversation
+    attestation_confirm_days: int = Field(default=7, ge=1, le=30)  # for the second employee
     expiry_sweep_seconds: int = Field(default=30, ge=1)
     expiry_batch: int = Field(default=100, ge=1, le=1_000)
 

@@ -3,7 +3,8 @@
 A birthday, a validity date and an age change at Danish midnight, wherever the machine stands.
 """
 
-from datetime import date, datetime, time
+from calendar import isleap
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,23 @@ def birthday(born: date, age: int) -> date:
         return born.replace(year=born.year + age)
     except ValueError:
         return date(born.year + age, 3, 1)
+
+
+def born_for(day: date, age: int) -> tuple[date, ...]:
+    """The birth dates of those who reach `age` years on `day`: one, on 1 March in a common year two, else none."""
+    year = day.year - age
+    dates = []
+    if not (day.month == 2 and day.day == 29 and not isleap(year)):
+        dates.append(day.replace(year=year))
+    if (day.month, day.day) == (3, 1) and isleap(year) and not isleap(day.year):
+        dates.append(date(year, 2, 29))
+    return tuple(dates)
+
+
+def days_between(since: datetime, until: datetime) -> tuple[date, ...]:
+    """Every Danish calendar day that has begun by `until` and had not ended at `since`."""
+    first, last = danish_date(since), danish_date(until)
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
 def age_on(born: date, day: date) -> int:

@@ -29,6 +29,14 @@ class OwnMatterError(ConsentError):
     """An employee acts in a matter of their own, or of their child's."""
 
 
+class NotYoursError(ConsentError):
+    """An employee acts between units that are not theirs (R15, R37)."""
+
+
+class LaterNoError(ConsentError):
+    """The citizen has said no after what is now to be registered: their later word stands."""
+
+
 class AlreadyDeclaredError(ConsentError):
     """The same person has already declared on this consent."""
 
