@@ -32,6 +32,9 @@ test: setup ## the whole suite against real PostgreSQL and a real Apache Kafka
 bench: setup ## each figure beside its ceiling, measured in the same run (about four minutes, on an idle machine)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+faults: setup ## break the whole system on purpose for three minutes and decide whether its promises held
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 check: setup ## format, lint, types, import contracts, specifications, budgets
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +37,8 @@ def main(
     folder = keep or Path(tempfile.mkdtemp(prefix="samtykkebro-fault-run-"))
     console.print(f"fault run: seed {seed}, {minutes:g} minutes, {len(kinds)} kinds of faults")
     began = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         outcome = asyncio.run(run(Plan(seed, minutes * 60, kinds, keep=folder), console))
     except KeyboardInterrupt:

@@ -195,8 +195,16 @@ def s4(evidence: Evidence) -> Verdict:
                 waited += permit.ended_at is not None and permit.ended_at > one.registered_at
                 if permit.state == "open" or permit.ended_at is None or permit.ended_at > one.drained_at:
                     broken.append(f"{one.withdrawal_id} was drained with permit {permit.permit_id} {permit.state}")
+    broken += _forgotten(evidence)
     counts = {"withdrawals drained": drained, "older permits": older, "waited for": waited}
     return Verdict("S4", "no 200 while an older permit is open", counts, tuple(counts), broken)
+
+
+def _forgotten(evidence: Evidence) -> Iterable[str]:
+    for one in evidence.withdrawals:
+        known = evidence.registered.get(one.withdrawal_id or "")
+        if one.answered_ns is not None and (known is None or known.drained_at is None):
+            yield f"withdrawal {one.withdrawal_id} was answered 200 and the database does not know it"
 
 
 def s5(evidence: Evidence) -> Verdict:
@@ -271,6 +279,8 @@ def _standing(evidence: Evidence) -> Iterable[str]:
         seen = open_items.get(n.recipient, Counter())[n.notification_id]
         if seen != int(n.covered and n.state in {"unread", "read"}):
             yield f"notification {n.notification_id} ({n.state}) stands {seen} times in {n.recipient}'s inbox"
+        if not n.covered and n.state in {"unread", "read"}:
+            yield f"notification {n.notification_id} was refused and left open"
         if n.covered and n.state == "cancelled":
             yield f"notification {n.notification_id} was cancelled though its consent never broke"
 

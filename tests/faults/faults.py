@@ -89,7 +89,7 @@ async def _held(pid: int, longest_s: float) -> str:
     """Waits with a stopped process until it is killed, or wakes it."""
     began = time.monotonic()
     while time.monotonic() - began < longest_s:
-        if not _stopped(pid):
+        if _state(pid) in {"", "Z", "X"}:
             return f"fenced after {time.monotonic() - began:.1f} s"
         await asyncio.sleep(LOOK_S)
     with suppress(ProcessLookupError):
@@ -97,11 +97,12 @@ async def _held(pid: int, longest_s: float) -> str:
     return f"woken after {longest_s:.0f} s"
 
 
-def _stopped(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """One letter as in proc(5): T stopped, Z dead and not reaped; empty when there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
-        return False
+        return ""
 
 
 async def _point(scene: Scene, _rng: random.Random, name: str, act: str) -> str:
@@ -181,7 +182,7 @@ async def heal(scene: Scene) -> None:
         await scene.world.wires.ask({"op": "heal", "name": name})
     for name in scene.world.system.processes:
         for pid in scene.world.system.pids(name):
-            if _stopped(pid):
+            if _state(pid) == "T":
                 os.kill(pid, signal.SIGCONT)
     await scene.world.system.ready(timeout_s=READY_S)
 

@@ -111,16 +111,16 @@ async def _be_clumsy(company: Company) -> None:
         marked = {"x-correlation-id": number, "user-agent": NAME_CANARY.encode("ascii", "replace").decode()}
         single = {"content-type": "application/cloudevents+json", **marked}
         calls = (
-            citizen.call("GET", f"/v1/citizens/{number}/consents", None, marked),
-            citizen.call("POST", f"/v1/citizens/{company.borger['peter']}/consents", {"purpose": NAME_CANARY}, marked),
-            reader.call("GET", f"/v1/inbox?case_reference={number}", None, marked),
-            reader.call("GET", f"/v1/inbox/{number}", None, marked),
-            source.call("POST", "/v1/case-events", event | {"id": number}, single),
-            source.call("POST", "/v1/case-events", event | {"data": {"unit": "SOF-BCV", "name": NAME_CANARY}}, single),
-            source.call("POST", "/v1/case-events", event | {"subject": number}, single),
+            (citizen, "GET", f"/v1/citizens/{number}/consents", None, marked),
+            (citizen, "POST", f"/v1/citizens/{company.borger['peter']}/consents", {"purpose": NAME_CANARY}, marked),
+            (reader, "GET", f"/v1/inbox?case_reference={number}", None, marked),
+            (reader, "GET", f"/v1/inbox/{number}", None, marked),
+            (source, "POST", "/v1/case-events", event | {"id": number}, single),
+            (source, "POST", "/v1/case-events", event | {"data": {"unit": "SOF-BCV", "name": NAME_CANARY}}, single),
+            (source, "POST", "/v1/case-events", event | {"subject": number}, single),
         )
-        for call in calls:
+        for voice, *asked in calls:
             with suppress(httpx2.TransportError):
-                response = await call
+                response = await voice.call(*asked)
                 company.history.note("clumsy", "clumsy", "ok", status=response.status_code)
         await company.moment(2 * CLUMSY_EVERY_S)

@@ -27,50 +27,44 @@ FAIL_POINTS: Mapping[str, str] = MappingProxyType(
     }
 )
 STOPPABLE = ("lease-checked", "answer-written", "bell-connected", "bell-rung", "permit-held", "settle-due")
-_PROBE = "from tests.faults import probe\n"
+# Said in full at each place: an import of our own would need another text to stand beside.
+_PROBE = '__import__("tests.faults.probe", fromlist=["probe"]).'
 
 
-def _imported(file: str, anchor: str) -> Edit:
-    return Edit(file, anchor, _PROBE + anchor)
+def _edit(file: str, old: str, new: str) -> Edit:
+    return Edit(file, old, new.replace("probe.", _PROBE))
 
 
 _CONSENT = (
-    _imported("services/consent/scopes.py", "from services.consent import store_scopes\n"),
-    Edit(
+    _edit(
         "services/consent/scopes.py",
         "    return Changed(now, epochs,",
         "    probe.bumped(epochs, now, ended=any(turn.before - turn.after for turn in turns.values()))\n"
         "    return Changed(now, epochs,",
     ),
-    _imported("services/consent/fence.py", "from services.consent import fence_records"),
-    Edit(
+    _edit(
         "services/consent/fence.py",
         "    await append(session, fence_records.of_acquire(opened, refused, now))\n",
         "    await append(session, fence_records.of_acquire(opened, refused, now))\n    probe.opened(opened, now)\n",
     ),
-    _imported("services/consent/fence_arrivals.py", "from services.consent.domain.openings import"),
-    Edit(
-        "services/consent/fence_arrivals.py",
-        "    return [_answer(item, consumed[item.position.topic], snapshot, now) for item in items]\n",
-        "    answers = [_answer(item, consumed[item.position.topic], snapshot, now) for item in items]\n"
-        "    probe.arrived(answers)\n    return answers\n",
+    _edit(
+        "services/consent/api_fence.py",
+        "    return _json(ArrivalsAnswer(",
+        "    probe.arrived(found.answers)\n    return _json(ArrivalsAnswer(",
     ),
-    _imported("services/consent/api_fence.py", "from services.consent import fence, fence_arrivals"),
-    Edit(
+    _edit(
         "services/consent/api_fence.py",
         "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
         '    probe.committed(granted)\n    if granted:\n        probe.point("permit-committed")\n'
         "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
     ),
-    _imported("services/consent/api_withdrawals.py", "from services.consent import drain, store_receipts"),
-    Edit(
+    _edit(
         "services/consent/api_withdrawals.py",
         "    database: Database = request.app.state.database\n    asynchronous =",
         '    probe.point("withdrawal-committed")\n'
         "    database: Database = request.app.state.database\n    asynchronous =",
     ),
-    _imported("services/consent/drain.py", "from services.consent import fence_records, store_holders"),
-    Edit(
+    _edit(
         "services/consent/drain.py",
         "        await _write_drained(database, withdrawal)\n        return True\n",
         "        await _write_drained(database, withdrawal)\n"
@@ -78,82 +72,73 @@ _CONSENT = (
     ),
 )
 _ADVIS = (
-    _imported("services/advis/permission.py", "from services.advis.domain.delivery import Reach\n"),
-    Edit(
+    _edit(
         "services/advis/permission.py",
         "        shown = tuple(\n",
         '        if grant.permits:\n            probe.point("permit-held")\n        shown = tuple(\n',
     ),
-    _imported("services/advis/disclosure.py", "from services.advis.domain.delivery import Reach\n"),
-    Edit(
+    _edit(
         "services/advis/disclosure.py",
         "        wire.hold()\n",
         "        wire.hold()\n        if self.disclosure.settle.__self__.shown:\n"
         '            probe.point("lease-checked")\n'
         "        probe.writing(self.disclosure)\n",
     ),
-    Edit(
+    _edit(
         "services/advis/disclosure.py",
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
         "            if self.disclosure.settle.__self__.shown:\n"
         '                probe.point("answer-written")\n'
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
     ),
-    Edit(
+    _edit(
         "services/advis/disclosure.py",
         "            wire.release()\n",
         "            wire.release()\n            probe.written(self.disclosure, reach)\n",
     ),
-    _imported("services/advis/sender.py", "from services.advis.domain import webhook\n"),
-    Edit(
+    _edit(
         "services/advis/sender.py",
         "        line.connected = True\n",
         '        line.connected = True\n        probe.point("bell-connected")\n        probe.ringing()\n',
     ),
-    Edit("services/advis/sender.py", "datetime.now(UTC)", "probe.now()"),
-    _imported("services/advis/worker.py", "from services.advis import handlers_inbox, store_doorbells"),
-    Edit(
+    _edit("services/advis/sender.py", "datetime.now(UTC)", "probe.now()"),
+    _edit(
         "services/advis/worker.py",
         "        answer = Answer(Reach.UNKNOWN)\n",
         "        answer = Answer(Reach.UNKNOWN)\n        probe.will_ring(item, bell)\n",
     ),
-    Edit(
+    _edit(
         "services/advis/worker.py",
         "            granted.settle_one(item, Reach(answer.reach))\n",
         '            probe.point("bell-rung")\n            probe.rung(answer.reach)\n'
         "            granted.settle_one(item, Reach(answer.reach))\n",
     ),
-    _imported("services/advis/worker_settlements.py", "from services.advis.domain.delivery import Reach\n"),
-    Edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
-    Edit(
+    _edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
+    _edit(
         "services/advis/worker_settlements.py",
         "            await self._record()\n            while self._items:\n",
         "            await self._record()\n"
         '            if self._items:\n                probe.point("settle-due")\n'
         "            while self._items:\n",
     ),
-    _imported("services/advis/api_events.py", "from services.advis import handlers_events\n"),
-    Edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
+    _edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
 )
 _SHARED = (
-    _imported("libs/common/relay.py", "from libs.common.bus import Bus, BusUnavailableError"),
-    Edit(
+    _edit(
         "libs/common/relay.py",
         "        try:\n            await self._bus.publish(",
         '        probe.point("relay-numbered")\n        try:\n            await self._bus.publish(',
     ),
-    Edit(
+    _edit(
         "libs/common/relay.py",
         "        self._delay_s = 0.0\n        last =",
         '        probe.point("relay-acknowledged")\n        self._delay_s = 0.0\n        last =',
     ),
-    _imported("libs/common/consumer.py", "from libs.common.database import Bell"),
-    Edit(
+    _edit(
         "libs/common/consumer.py",
         "            await self._handler.handle(session, batch, prepared)\n",
         '            await self._handler.handle(session, batch, prepared)\n        probe.point("consumer-committed")\n',
     ),
-    _imported("libs/common/process.py", "from libs.common.log import get_logger\n"),
-    Edit("libs/common/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"),
+    _edit("libs/common/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"),
 )
 EDITS = (*_CONSENT, *_ADVIS, *_SHARED)

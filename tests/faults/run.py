@@ -12,7 +12,7 @@ import httpx2
 from rich.console import Console
 from rich.status import Status
 
-from tests.faults import gather, restore
+from tests.faults import faults, gather, restore
 from tests.faults.actors import EVENTS, Company
 from tests.faults.aftermath import final_inboxes, searched, until_quiet, verified
 from tests.faults.cast import GaveUpError
@@ -90,6 +90,7 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
         acting.cancel()
         await asyncio.gather(acting, return_exceptions=True)
         telling.cancel()
+        await faults.heal(scene)
     return await _gathered(world, http, company, (scene, nemesis, ended, problem))
 
 

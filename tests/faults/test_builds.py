@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.builds import Edit, EditError, build, environment
+from tests.faults.instrument import EDITS
 
 FILE = "services/advis/domain/delivery.py"
 OLD = "GONE = 410"
@@ -40,3 +41,8 @@ def test_an_edit_must_leave_python(tmp_path: Path) -> None:
 def test_edits_follow_each_other(tmp_path: Path) -> None:
     edits = [Edit(FILE, OLD, "GONE = 411"), Edit(FILE, "GONE = 411", "GONE = 412")]
     assert "GONE = 412" in (build(tmp_path / "b", edits) / FILE).read_text()
+
+
+def test_the_fault_runs_edits_fit_the_tree(tmp_path: Path) -> None:
+    """Code that moves on must take its fail points and its recorder with it."""
+    assert (build(tmp_path / "b", EDITS) / "tests" / "faults" / "probe.py").exists()
