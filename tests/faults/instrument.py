@@ -59,10 +59,9 @@ _CONSENT = (
         "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
     ),
     _edit(
-        "services/consent/api_withdrawals.py",
-        "    database: Database = request.app.state.database\n    asynchronous =",
-        '    probe.point("withdrawal-committed")\n'
-        "    database: Database = request.app.state.database\n    asynchronous =",
+        "services/consent/drain.py",
+        "    deadline = time.monotonic() + limits.wait_ms / 1000\n",
+        '    probe.point("withdrawal-committed")\n    deadline = time.monotonic() + limits.wait_ms / 1000\n',
     ),
     _edit(
         "services/consent/drain.py",
