@@ -29,6 +29,7 @@ from services.consent.domain.attestation import AttestedStatus, Said
 from services.consent.domain.errors import LaterNoError, NotYoursError
 from services.consent.domain.staff import Employee
 from services.consent.handlers_attestations import Heard, Limits, NoSuchAttestationError
+from services.consent.handlers_refusals import NoSuchRefusalError
 from services.consent.handlers_staff import once, whom
 from services.consent.receipts import Signer
 from services.consent.records import Actor
@@ -42,7 +43,7 @@ from services.consent.schemas_attested import (
 from services.consent.settings import Settings
 from services.consent.store_attestations import StaleAttestationError
 from services.consent.store_idempotency import Answer
-from services.consent.withdrawals import NoSuchConsentError, NoSuchRefusalError
+from services.consent.withdrawals import NoSuchConsentError
 
 router = APIRouter(prefix="/v1/attestations", tags=["attestations"])
 
@@ -91,7 +92,7 @@ async def attest(
             request, lambda s: once(s, by, idempotency_key, request_sha256=digest, work=lambda: work(s))
         )
     made = AttestationView.model_validate(answer.response)
-    status = 200 if body.act.kind in {Said.WITHDRAW, Said.REFUSE} else 201
+    status = 201 if body.act.kind in {Said.GRANT, Said.LIFT} else 200
     return await _answer(request, by, made.attestation_id, prefer=prefer, status=status)
 
 

@@ -13,15 +13,21 @@ from services.consent.domain.acting import Giver
 from services.consent.domain.attestation import Attestation, Said
 from services.consent.domain.consent import Consent, Status
 from services.consent.domain.errors import LaterNoError
-from services.consent.domain.fence import ScopeKey
 from services.consent.domain.grant import Ask
 from services.consent.domain.staff import Employee
 from services.consent.handlers_consents import Grant, grant_consent
+from services.consent.handlers_refusals import NoSuchRefusalError, lift_refusal, refuse
 from services.consent.handlers_representatives import Capacity, capacity
 from services.consent.handlers_staff import NobodyHereError
 from services.consent.receipts import Signer
 from services.consent.records import Actor
-from services.consent.withdrawals import NoSuchConsentError, NoSuchRefusalError, Request
+from services.consent.withdrawals import NoSuchConsentError, Request
+
+# Which consents a no is about: to what was asked, or to what was given. Both end by the same act.
+_MEANT = {
+    Said.DECLINE: frozenset({Status.REQUESTED, Status.PENDING_SIGNATURE}),
+    Said.WITHDRAW: frozenset({Status.ACTIVE, Status.PENDING_SIGNATURE}),
+}
 
 
 async def perform(
@@ -46,19 +52,19 @@ async def perform(
     if said.act is Said.GRANT:
         return await _grant(session, signer, said, giver=giver, actor=actor)
     asked = Request(said.borger_id, giver, actor, None, "", uuid4, acts_for.purposes)
-    if said.act is Said.WITHDRAW:
+    if said.act in _MEANT:
         consent = await _meant(session, said, by)
-        return (await withdrawals.withdraw_consent(session, signer, asked, consent.consent_id)).object_id
+        await withdrawals.withdraw_consent(session, signer, asked, consent.consent_id)
+        return consent.consent_id
     purpose, recipient = said.content["purpose"], said.content["recipient_unit"]
     if said.act is Said.REFUSE:
-        registered = await withdrawals.refuse(session, signer, asked, purpose=purpose, recipient_unit=recipient)
-        return registered.object_id
-    standing = await store_refusals.active_in(session, ScopeKey(said.borger_id, purpose, recipient))
+        return (await refuse(session, signer, asked, purpose=purpose, recipient_unit=recipient)).object_id
+    standing = await store_refusals.standing(session, said.borger_id, purpose=purpose, recipient_unit=recipient)
     if standing is None:
         raise NoSuchRefusalError
     if standing.recorded_at > said.conversed_at:
         raise LaterNoError("it was refused after the conversation")
-    await withdrawals.lift_refusal(session, signer, asked, standing.refusal_id)
+    await lift_refusal(session, signer, asked, standing.refusal_id)
     return standing.refusal_id
 
 
@@ -112,7 +118,7 @@ async def _meant(session: WriteSession, said: Attestation, by: Employee) -> Cons
     else:
         pair = (body["holder_unit"], body["recipient_unit"])
         running = await store_consents.open_for(session, said.borger_id, body["purpose"], pair)
-        found = [item for item in running if item.status in {Status.ACTIVE, Status.PENDING_SIGNATURE}]
+        found = [item for item in running if item.status in _MEANT[said.act]]
     now = await clock(session)
     meant = [
         item

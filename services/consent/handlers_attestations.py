@@ -42,7 +42,12 @@ from services.consent.store_notices import Notice
 from services.consent.store_withdrawals import Act, Withdrawal
 
 _LAST = UUID(int=2**128 - 1)
-_WAITS_AS = {Said.GRANT: Act.NARROWING, Said.WITHDRAW: Act.WITHDRAWAL, Said.REFUSE: Act.REFUSAL}
+_WAITS_AS = {
+    Said.GRANT: Act.NARROWING,
+    Said.WITHDRAW: Act.WITHDRAWAL,
+    Said.DECLINE: Act.WITHDRAWAL,
+    Said.REFUSE: Act.REFUSAL,
+}
 
 
 class NoSuchAttestationError(Exception):
@@ -163,7 +168,10 @@ async def waited_for(session: Session, said: Attestation) -> Withdrawal | None:
     act = _WAITS_AS.get(said.act)
     if act is None or said.object_id is None:
         return None
-    return await store_withdrawals.read_of_object(session, said.borger_id, act, said.object_id)
+    alone = await store_withdrawals.read_of_object(session, said.borger_id, act, said.object_id)
+    if alone is not None or act is not Act.WITHDRAWAL:
+        return alone
+    return await store_withdrawals.read_of_consent(session, said.borger_id, said.object_id)
 
 
 def _attestation(by: Employee, heard: Heard, now: datetime) -> Attestation:

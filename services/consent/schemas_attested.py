@@ -21,9 +21,9 @@ class SaidYes(GrantRequest):
 
 
 class SaidStop(Request):
-    """A withdrawal: of the consent named by id, or of what was given for this purpose between these units."""
+    """A withdrawal of what was given, or a no to what was asked: named by id, or by its purpose and units."""
 
-    kind: Literal["withdraw"]
+    kind: Literal["withdraw", "decline"]
     consent_id: UUID | None = None
     purpose: Code | None = None
     holder_unit: Code | None = None
