@@ -118,6 +118,14 @@ async def answer(database: Database, withdrawal: Withdrawal, *, status_at: str |
     return response
 
 
+async def status_answer(request: HttpRequest, withdrawal: Withdrawal, *, status_at: str | None = None) -> Response:
+    """Whether it is drained: looked at now, not remembered."""
+    database: Database = request.app.state.database
+    with available():
+        await drain.look(database, withdrawal, limits(request))
+        return await answer(database, withdrawal, status_at=status_at)
+
+
 def point_to_status(response: Response, withdrawal: Withdrawal, status_at: str | None = None) -> None:
     """Say where to ask again, and when."""
     own = f"/v1/citizens/{withdrawal.borger_id}/withdrawals/{withdrawal.withdrawal_id}"

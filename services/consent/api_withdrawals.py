@@ -20,11 +20,11 @@ from services.consent.api_drain import (
     OptionalKey,
     Prefer,
     WithdrawalView,
-    answer,
     drained_answer,
     limits,
     point_to_status,
     request_of,
+    status_answer,
 )
 from services.consent.api_transaction import available, committed
 from services.consent.api_translation import translated
@@ -107,10 +107,9 @@ async def read_withdrawal(request: HttpRequest, by: ActingWithin, withdrawal_id:
     with available():
         async with database.read() as session:
             withdrawal = await store_withdrawals.read(session, by.borger_id, withdrawal_id)
-        if withdrawal is None:
-            raise NotFoundError
-        await drain.look(database, withdrawal, limits(request))
-        return await answer(database, withdrawal)
+    if withdrawal is None:
+        raise NotFoundError
+    return await status_answer(request, withdrawal)
 
 
 async def wait_for_narrowing(request: HttpRequest, response: Response, borger_id: UUID, consent_id: UUID) -> None:

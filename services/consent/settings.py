@@ -21,6 +21,7 @@ class Settings(CommonSettings):
     idempotency_hours: int = Field(default=72, ge=1)
     attest_within_days: int = Field(default=14, ge=1, le=90)  # after the conversation
     attestation_confirm_days: int = Field(default=7, ge=1, le=30)  # for the second employee
+    restriction_notice_days: int = Field(default=7, ge=0)
     expiry_sweep_seconds: int = Field(default=30, ge=1)
     expiry_batch: int = Field(default=100, ge=1, le=1_000)
 
