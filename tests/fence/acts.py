@@ -16,6 +16,7 @@ from services.consent import (
     fence,
     fence_holders,
     handlers_consents,
+    handlers_refusals,
     store_holders,
     store_withdrawals,
     withdrawals,
@@ -27,9 +28,10 @@ from services.consent.domain.grant import Ask
 from services.consent.drain import DrainLimits
 from services.consent.fence import HolderDeadError
 from services.consent.handlers_consents import Grant
+from services.consent.handlers_refusals import NoSuchRefusalError
 from services.consent.records import Actor as Records
 from services.consent.store_withdrawals import Withdrawal
-from services.consent.withdrawals import NoSuchConsentError, NoSuchRefusalError, Request
+from services.consent.withdrawals import NoSuchConsentError, Request
 from tests.consent.examples import a_signer, the_catalogue
 from tests.fence.oracle import Call, Ending, Oracle, Process, ScopeTruth
 from tests.fence.stepping import COMMIT, Actor, Stage, plainly
@@ -148,7 +150,7 @@ class Acts:
         request = self._request(scope)
 
         async def work(session: WriteSession) -> Withdrawal:
-            return await withdrawals.refuse(
+            return await handlers_refusals.refuse(
                 session, a_signer(), request, purpose=scope.key.purpose, recipient_unit=scope.key.recipient_unit
             )
 
@@ -169,7 +171,7 @@ class Acts:
                 scope.turned()
 
         await self._write(
-            "lift", lambda s: withdrawals.lift_refusal(s, a_signer(), request, refusal_id), committed=committed
+            "lift", lambda s: handlers_refusals.lift_refusal(s, a_signer(), request, refusal_id), committed=committed
         )
 
     async def look(self, withdrawal_id: UUID) -> None:
