@@ -72,6 +72,10 @@ STAFF = (
     Employee("sof101", "caseworker", "SOF-BCV"),
     Employee("sof201", "caseworker", "SOF-BOLIGRAADGIVNING"),
     Employee("sof301", "caseworker", "SOF-RUSMIDDEL"),
+    Employee("sof302", "caseworker", "SOF-RUSMIDDEL"),
+    Employee("bif501", "bridge_builder", "BIF-JOBINDSATS"),
+    Employee("kk101", "citizen_service", "SOF-BCV"),
+    Employee("kk102", "citizen_service", "SOF-BCV"),
     Employee("dpo1", "dpo"),
 )
 CLIENTS = (

@@ -17,6 +17,7 @@ from services.consent.api_translation import translated
 from services.consent.api_views import me_view, receipt_view, use_view
 from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import parse
+from services.consent.reading import may_read
 from services.consent.receipts import Signer
 from services.consent.schemas import (
     AccessToken,
@@ -106,7 +107,7 @@ async def list_uses(request: Request, by: ActingWithin, limit: Limit = LIMIT_DEF
 async def list_receipts(
     request: Request, by: ActingCitizen, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
 ) -> ReceiptPage:
-    """Every receipt, newest first (P5)."""
+    """Every receipt, newest first (P5); a parent reads in the child's chain what the other parent did not do."""
     before = _BEFORE_ALL if cursor is None else read(cursor, SEQUENCE)[0]
     found = await committed(
         request,
@@ -114,4 +115,4 @@ async def list_receipts(
     )
     shown = found[:limit]
     following = written(shown[-1].sequence) if len(found) > limit else None
-    return ReceiptPage(items=tuple(receipt_view(item) for item in shown), next=following)
+    return ReceiptPage(items=tuple(receipt_view(item) for item in shown if may_read(by, item)), next=following)

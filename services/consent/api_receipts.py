@@ -14,6 +14,7 @@ from services.consent.api_transaction import committed
 from services.consent.api_views import receipt_view
 from services.consent.domain import receipt_words
 from services.consent.domain.catalogue import Catalogue, Language
+from services.consent.reading import may_read
 from services.consent.receipts import content_of, fingerprint
 from services.consent.schemas import ReceiptView
 from services.consent.store_receipts import StoredReceipt
@@ -47,6 +48,8 @@ async def read_receipt(
     if found is None:
         raise NotFoundError
     stored, catalogue = found
+    if not may_read(by, stored):
+        raise NotFoundError
     headers = {"Vary": "Accept, Accept-Language"}
     if chosen == "json":
         return Response(receipt_view(stored).model_dump_json(), headers=headers, media_type=FORMS[chosen])

@@ -70,12 +70,16 @@ def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentVie
 
 
 def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
-    """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6)."""
+    """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6).
+
+    Nor which unit heard them, where somebody must not learn where they stay (R34).
+    """
+    others = item.role is Role.CUSTODY_HOLDER and item.giver != reader
     return DeclarationView(
         role=item.role.value,
         by_you=item.giver == reader,
         method=item.method.value,
-        attested_unit=item.attested_unit,
+        attested_unit=None if others else item.attested_unit,
         assurance=item.assurance,
         at=item.at,
     )

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from libs.common.database import WriteSession
 from libs.common.inbox import first_seen
 from services.consent import store_catalogue, store_citizens, store_notices
-from services.consent.domain.calendar import birthday, danish_midnight
+from services.consent.domain.calendar import age_on, birthday, danish_date, danish_midnight
 from services.consent.domain.catalogue import Policy
 from services.consent.store_notices import Notice
 
@@ -28,6 +28,19 @@ async def tell_of_age(session: WriteSession, borger_id: UUID, now: datetime) -> 
     for turn, kind in reached[-1:]:
         if await first_seen(session, TOLD_SOURCE, f"{borger_id}:{kind}"):
             await store_notices.add(session, Notice(uuid4(), borger_id, "citizen", kind, borger_id, turn))
+
+
+async def tell_child(session: WriteSession, borger_id: UUID, *, by: UUID, about: UUID, now: datetime) -> None:
+    """Show somebody of an age to be involved, and not yet to declare, what a parent has decided for them (1.6) [D].
+
+    `about`: the consent. Nothing when they have done it themselves.
+    """
+    policy = (await store_catalogue.current(session)).policy(now)
+    born = await store_citizens.born(session, borger_id)
+    if policy is None or born is None or by == borger_id:
+        return
+    if policy.involved_age <= age_on(born, danish_date(now)) < policy.own_declaration_age:
+        await store_notices.add(session, Notice(uuid4(), borger_id, "citizen", "decided_for_you", about, now))
 
 
 def _turns(born: date, policy: Policy) -> list[tuple[datetime, str]]:

@@ -96,7 +96,7 @@ async def attest(
     object_id = await attested_acts.perform(session, signer, said, by=by, actor=speaking, confirmed_by=None)
     registered = replace(said, object_id=object_id)
     await store_attestations.add(session, registered)
-    await _tell(session, "registered", registered, actor, now)
+    await _tell(session, "registered", registered, actor, now=now)
     return registered
 
 
@@ -117,7 +117,7 @@ async def settle(
         )
         decided = replace(decided, object_id=object_id)
     await store_attestations.replace(session, found, decided)
-    await _tell(session, str(status), decided, actor, now)
+    await _tell(session, str(status), decided, actor, now=now)
     return decided
 
 
@@ -213,7 +213,7 @@ async def _check(session: WriteSession, by: Employee, said: Attestation, now: da
     return is_special(ask.categories, catalogue, now)
 
 
-async def _tell(session: WriteSession, step: str, said: Attestation, actor: Actor, now: datetime) -> None:
+async def _tell(session: WriteSession, step: str, said: Attestation, actor: Actor, *, now: datetime) -> None:
     """The trail; and, of what took effect, the citizen and who spoke for them."""
     await append(session, [_entry(step, said, actor, now)])
     if said.object_id is None:

@@ -18,6 +18,7 @@ from uuid import UUID
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import (
+    handlers_ages,
     handlers_endings,
     handlers_receipts,
     records,
@@ -128,6 +129,9 @@ async def prove(
         records.of_events(
             outcome.events, yes.actor, at=changed.at, epochs=changed.epochs, receipt_id=receipt.receipt_id
         ),
+    )
+    await handlers_ages.tell_child(
+        session, consent.borger_id, by=yes.giver.borger_id, about=consent.consent_id, now=changed.at
     )
     return receipt
 

@@ -18,6 +18,7 @@ from uuid import UUID, uuid5
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import Message, append
 from services.consent import (
+    handlers_ages,
     handlers_receipts,
     records,
     scopes,
@@ -183,6 +184,12 @@ async def _end(session: WriteSession, signer: Signer, request: Request, extent: 
         await append(session, _told(item, part, withdrawal, request.actor, epochs=epochs))
     await registered(session, request, withdrawal, changed.epochs)
     await store_withdrawals.insert_parts(session, withdrawal.withdrawal_id, parts)
+    for item in ended:
+        if isinstance(request.giver, Giver) and item.event is not None:
+            consent_id = item.consent.consent_id
+            await handlers_ages.tell_child(
+                session, request.borger_id, by=request.giver.borger_id, about=consent_id, now=changed.at
+            )
     return withdrawal
 
 

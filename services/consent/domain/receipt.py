@@ -4,7 +4,7 @@
 2. Receipts of one citizen form a chain: a sequence number without gaps and the hash of the one before, so that one that
    is missing shows.
 3. It never holds a CPR number or a name of a person; the subject and the actor are pseudonyms, and of an employee only
-   the unit is told (R25).
+   the unit is told (R25); in a child's chain not even that of a parent's, for it may reveal where they stay (R34).
 4. Times are RFC 3339 in UTC with whole seconds; a text that is signed has one form only.
 
 Canonical form (RFC 8785) and signature are added outside: this is the plain value. What a kind of record puts into it
@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from services.consent.domain.acting import Giver
+from services.consent.domain.acting import Giver, Role
 from services.consent.domain.catalogue import Catalogue, Entry, Language, Policy
 
 PROFILE = "urn:samtykkebro:receipt:1"
@@ -184,7 +184,7 @@ def _act(act: Act) -> dict[str, Any]:
         "method": str(act.by.method),
         "assurance": act.by.assurance,
         "authority_id": None if act.by.authority_id is None else str(act.by.authority_id),
-        "attested_unit": act.by.attested_unit,
+        "attested_unit": None if act.by.role is Role.CUSTODY_HOLDER else act.by.attested_unit,
         **said,
     }
 
