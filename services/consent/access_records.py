@@ -21,19 +21,24 @@ def of_evaluations(opinions: Iterable[Opinion], actor: Actor, at: datetime, *, c
     about: dict[UUID | None, list[Opinion]] = {}
     for opinion in opinions:
         about.setdefault(opinion.question.borger_id if opinion.question else None, []).append(opinion)
-    return [
-        _entry("access.evaluated", actor, at, subject=person, given=_summary(answers, catalogue))
-        for person, answers in about.items()
-    ]
+    summaries: dict[Any, Mapping[str, Any]] = {}  # a batch asks the same about many: only whom it is about differs
+    entries = []
+    for person, answers in about.items():
+        same = tuple((item.question and item.question[1:], item.permitted, item.reason) for item in answers)
+        summary = summaries.get(same)
+        if summary is None:
+            summary = summaries[same] = _summary(answers, catalogue)
+        entries.append(_entry("access.evaluated", actor, at, subject=person, given=summary))
+    return entries
 
 
 def _summary(answers: Collection[Opinion], catalogue: Catalogue) -> dict[str, Any]:
     permitted = sum(answer.permitted for answer in answers)
     reasons = {answer.reason for answer in answers}
+    counts = {"asked": str(len(answers)), "permitted": str(permitted)}
     return {
-        **_codes([answer.question for answer in answers if answer.question], catalogue),
+        **_codes([answer.question for answer in answers if answer.question], catalogue, counts),
         "outcome": "success" if permitted else "refused",
-        "counts": {"asked": str(len(answers)), "permitted": str(permitted)},
         "reason": str(reasons.pop()) if len(reasons) == 1 else None,
     }
 
@@ -49,23 +54,24 @@ def of_search(
 ) -> Message:
     """`access.searched`: what was sought about whom (`asked` has empty words for it), and what was found."""
     given = {
-        **_codes([*([asked] if asked else []), *answers], catalogue),
+        **_codes(
+            [*([asked] if asked else []), *answers], catalogue, {"sought": sought, "permitted": str(len(answers))}
+        ),
         "outcome": "success" if answers else "refused",
-        "counts": {"sought": sought, "permitted": str(len(answers))},
         "reason": None,
     }
     return _entry("access.searched", actor, at, subject=asked.borger_id if asked else None, given=given)
 
 
-def _codes(questions: Collection[Question], catalogue: Catalogue) -> dict[str, Any]:
-    units, categories = catalogue.units, catalogue.categories
+def _codes(questions: Collection[Question], catalogue: Catalogue, counts: Mapping[str, str]) -> dict[str, Any]:
+    codes = {
+        "holder_unit": _known((item.holder_unit for item in questions), catalogue.units),
+        "recipient_unit": _known((item.recipient_unit for item in questions), catalogue.units),
+        "category": _known((item.category for item in questions), catalogue.categories),
+    }
     return {
         "purposes": tuple(_known((item.purpose for item in questions), catalogue.purposes)),
-        "objects": {
-            "holder_unit": ",".join(_known((item.holder_unit for item in questions), units)),
-            "recipient_unit": ",".join(_known((item.recipient_unit for item in questions), units)),
-            "category": ",".join(_known((item.category for item in questions), categories)),
-        },
+        "objects": {**{name: ",".join(known) for name, known in codes.items() if known}, **counts},
     }
 
 
@@ -74,7 +80,6 @@ def _known(words: Iterable[str], entries: Mapping[str, Any]) -> list[str]:
 
 
 def _entry(kind: str, actor: Actor, at: datetime, *, subject: UUID | None, given: Mapping[str, Any]) -> Message:
-    objects = {name: value for name, value in {**given["objects"], **given["counts"]}.items() if value}
     return audit_message(
         PRODUCER,
         AuditEntry(
@@ -88,7 +93,7 @@ def _entry(kind: str, actor: Actor, at: datetime, *, subject: UUID | None, given
             actor_role=actor.role,
             unit=actor.unit,
             purposes=given["purposes"],
-            objects=objects,
+            objects=given["objects"],
             reason=given["reason"],
             correlation_id=actor.correlation_id,
         ),

@@ -144,14 +144,16 @@ def opinions(
 def _opinion(question: Question, asker: Asker, snapshot: Snapshot, now: datetime) -> Opinion:
     if not asker.may_know(question):
         return Opinion(question, permitted=False, reason=NOT_THE_ASKERS)
-    decision = decide(question, snapshot, now)
+    decision = decide(question, snapshot, now, with_end=False)
     return Opinion(question, decision.permitted, decision.reason)
 
 
 def found(candidates: Iterable[Question], asker: Asker, snapshot: Snapshot, now: datetime) -> list[Question]:
     """The candidates that are answered yes, in their order."""
     return [
-        question for question in candidates if asker.may_know(question) and decide(question, snapshot, now).permitted
+        question
+        for question in candidates
+        if asker.may_know(question) and decide(question, snapshot, now, with_end=False).permitted
     ]
 
 

@@ -23,6 +23,7 @@ def danish_midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=DENMARK)
 
 
+@lru_cache(maxsize=4_096)  # dates of birth: a person's age is asked for several times in one decision
 def birthday(born: date, age: int) -> date:
     """The day a person reaches `age` years; someone born on 29 February reaches it on 1 March in a common year."""
     try:

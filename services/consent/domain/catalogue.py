@@ -242,7 +242,7 @@ class Catalogue:
 
     def on(self, at: datetime) -> Day:
         """The catalogue on the Danish day of a moment; made once a day, since it is asked for with every decision."""
-        return self._on(self.day or danish_date(at))
+        return self._days.get(day := self.day or danish_date(at)) or self._on(day)
 
     def _on(self, day: date) -> Day:
         if day not in self._days:

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 class Day:
-    """Per kind, code → the last version that is in force. `offers`: (purpose, holder unit, recipient unit)."""
+    """Per kind, code → the last version that is in force.
+
+    `offers`: (purpose, holder unit, recipient unit); `plain`: the categories that are of no special kind.
+    """
 
     __slots__ = (
-        *("categories", "event_types", "legal_bases", "offers", "policies"),
+        *("categories", "event_types", "legal_bases", "offers", "plain", "policies"),
         *("purposes", "texts", "unit_mappings", "units"),
     )
 
@@ -27,6 +30,7 @@ class Day:
         self.event_types = _in_force(catalogue.event_types, day)
         self.policies = _in_force(catalogue.policies, day)
         self.unit_mappings = _in_force(catalogue.unit_mappings, day)
+        self.plain = frozenset(code for code, category in self.categories.items() if category.special is None)
         self.offers = frozenset(
             (purpose.code, offer.holder, offer.recipient)
             for purpose in self.purposes.values()

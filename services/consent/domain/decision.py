@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from services.consent.domain.authority import Represented, next_turn
@@ -76,8 +77,11 @@ def _no(reason: Reason) -> Decision:
     return Decision(permitted=False, reason=reason)
 
 
-def decide(question: Question, snapshot: Snapshot, now: datetime) -> Decision:
-    """Answer one question at `now` (aware, from the database's clock, taken after any locks)."""
+def decide(question: Question, snapshot: Snapshot, now: datetime, *, with_end: bool = True) -> Decision:
+    """Answer one question at `now` (aware, from the database's clock, taken after any locks).
+
+    `with_end` False leaves `ends_at` out, which is a third of the work: for whoever asks only whether.
+    """
     catalogue = snapshot.catalogue
     refusal = _not_offered(question, catalogue, now)
     if refusal is not None:
@@ -88,14 +92,14 @@ def decide(question: Question, snapshot: Snapshot, now: datetime) -> Decision:
     refusal = _gone(person, now)
     if refusal is not None:
         return _no(refusal)
-    emergency = _by_other_basis(question, person, catalogue, emergency=True, now=now)
+    emergency = _by_other_basis(question, person, catalogue, emergency=True, now=now) if person.other_bases else None
     if emergency is not None:
         return emergency
     refusal = _forbidden(question, person, catalogue, now)
     if refusal is not None:
         return _no(refusal)
-    recorded = _by_other_basis(question, person, catalogue, emergency=False, now=now)
-    return recorded or _by_consent(question, person, catalogue, now)
+    recorded = _by_other_basis(question, person, catalogue, emergency=False, now=now) if person.other_bases else None
+    return recorded or _by_consent(question, person, catalogue, with_end=with_end, now=now)
 
 
 def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime) -> Decision:
@@ -167,7 +171,7 @@ def _by_other_basis(
     return None
 
 
-def _by_consent(question: Question, person: Person, catalogue: Catalogue, now: datetime) -> Decision:
+def _by_consent(question: Question, person: Person, catalogue: Catalogue, *, with_end: bool, now: datetime) -> Decision:
     policy, category = catalogue.policy(now), catalogue.category(question.category, now)
     if policy is None or category is None:
         return _no(Reason.NO_POLICY)
@@ -175,14 +179,22 @@ def _by_consent(question: Question, person: Person, catalogue: Catalogue, now: d
     for consent in person.consents:
         if not _names(consent, question, catalogue, now):
             continue
-        answer = _weigh(consent, question, person, rules=_Rules(catalogue, policy, category), now=now)
-        if answer.permitted:
-            return answer
+        rules = _Rules(catalogue, policy, category)
+        refusal = _objection(consent, question, person, rules=rules, now=now)
+        if refusal is None:
+            end = _end(consent, question, person, rules=rules, now=now) if with_end else None
+            return Decision(
+                permitted=True,
+                reason=Reason.CONSENT,
+                rests_on=consent.consent_id,
+                legal_basis=consent.legal_basis,
+                ends_at=end,
+            )
+        answer = _no(refusal)
     return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
+class _Rules(NamedTuple):
     catalogue: Catalogue
     policy: Policy
     category: Category
@@ -203,19 +215,25 @@ def _names(consent: Consent, question: Question, catalogue: Catalogue, now: date
     )
 
 
-def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rules, now: datetime) -> Decision:
+def _objection(consent: Consent, question: Question, person: Person, *, rules: _Rules, now: datetime) -> Reason | None:
+    """Why a consent that names the question does not carry it now; None when it does."""
     if person.is_restricted(consent.consent_id, now):
-        return _no(Reason.RESTRICTED)
+        return Reason.RESTRICTED
     law = rules.catalogue.legal_basis(consent.legal_basis, now)
     if not rules.category.selectable:
-        return _no(Reason.NOT_SELECTABLE)
+        return Reason.NOT_SELECTABLE
     if law is None:
-        return _no(Reason.BASIS_NOT_IN_FORCE)
+        return Reason.BASIS_NOT_IN_FORCE
     refusal = _outside_time(consent, law, now) or _undeclared(consent, person, rules, now)
     if refusal is not None:
-        return _no(refusal)
-    if has_no_open_case(person, question.recipient_unit, now):
-        return _no(Reason.CASE_CLOSED)
+        return refusal
+    return Reason.CASE_CLOSED if has_no_open_case(person, question.recipient_unit, now) else None
+
+
+def _end(consent: Consent, question: Question, person: Person, *, rules: _Rules, now: datetime) -> datetime | None:
+    """The earliest moment at which time alone may end what the consent carries now."""
+    law = rules.catalogue.legal_basis(consent.legal_basis, now)
+    assert law is not None
     ends = [
         consent.ends_at,
         ceiling(consent, law),
@@ -225,13 +243,7 @@ def _weigh(consent: Consent, question: Question, person: Person, *, rules: _Rule
         *mapping_ends(consent, rules.catalogue, now),
         *known_closings(person, question.recipient_unit, now),
     ]
-    return Decision(
-        permitted=True,
-        reason=Reason.CONSENT,
-        rests_on=consent.consent_id,
-        legal_basis=consent.legal_basis,
-        ends_at=earliest([*ends, *reference_ends(question, rules.catalogue, law, now)]),
-    )
+    return earliest([*ends, *reference_ends(question, rules.catalogue, law, now)])
 
 
 def _outside_time(consent: Consent, law: LegalBasis, now: datetime) -> Reason | None:
@@ -269,11 +281,10 @@ def represented(person: Person, policy: Policy, now: datetime) -> Represented:
 
 def is_special(categories: Iterable[str], catalogue: Catalogue, now: datetime) -> bool:
     """Whether any of the categories is of a special kind (R4); an unknown one counts as special."""
-    entries = (catalogue.category(code, now) for code in categories)
-    return any(entry is None or entry.special is not None for entry in entries)
+    return not catalogue.on(now).plain.issuperset(categories)
 
 
 def has_no_open_case(person: Person, unit: str, now: datetime) -> bool:
     """The recipient had a case and none is open: it has no need any more (R9, R13). No case known is no objection."""
-    cases = [case for case in person.cases if case.unit == unit]
+    cases = [case for case in person.cases if case.unit == unit] if person.cases else []
     return bool(cases) and all(case.closed_at is not None and case.closed_at <= now for case in cases)

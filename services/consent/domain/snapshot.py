@@ -125,7 +125,9 @@ class Person:
 
     def is_restricted(self, consent_id: UUID | None, now: datetime) -> bool:
         """Whether a restriction of this consent stands; None asks about everything."""
-        return any(item.consent_id == consent_id and item.stands_at(now) for item in self.restrictions)
+        return bool(self.restrictions) and any(
+            item.consent_id == consent_id and item.stands_at(now) for item in self.restrictions
+        )
 
 
 @dataclass(frozen=True, slots=True)
