@@ -77,6 +77,7 @@ STAFF = (
     Employee("kk101", "citizen_service", "SOF-BCV"),
     Employee("kk102", "citizen_service", "SOF-BCV"),
     Employee("dpo1", "dpo"),
+    Employee("adm1", "administrator"),  # meets no citizen's data, and is never the DPO (R40)
 )
 CLIENTS = (
     *(Client(name, "source_system", ("consent", "advis")) for name in ("fasit", "domus", "dubu", "cpr")),

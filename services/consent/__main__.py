@@ -18,7 +18,7 @@ def migrate() -> int:
 
     from libs.common.database import Database  # noqa: PLC0415 - as above
     from services.consent.catalogue_files import read  # noqa: PLC0415 - as above
-    from services.consent.catalogue_loading import load  # noqa: PLC0415 - as above
+    from services.consent.catalogue_loading import load, prepare  # noqa: PLC0415 - as above
     from services.consent.domain.errors import CatalogueError  # noqa: PLC0415 - as above
 
     settings = MigrationSettings()
@@ -28,11 +28,13 @@ def migrate() -> int:
     command.upgrade(config, "head")
 
     async def load_catalogue() -> None:
-        raw, catalogue = read(settings.reference_dir)
+        raw, _ = read(settings.reference_dir)
         database = Database(settings.migration_database_url, application_name="consent migrate", pool_size=1)
         try:
+            async with database.read() as session:
+                prepared = await prepare(session, raw)
             async with database.write() as session:
-                await load(session, raw, catalogue.revision)
+                await load(session, prepared)
         finally:
             await database.close()
 

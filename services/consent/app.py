@@ -25,6 +25,7 @@ from services.consent import (
     api_attested,
     api_authorities,
     api_catalogue,
+    api_catalogue_admin,
     api_citizens,
     api_consents,
     api_fence,
@@ -50,6 +51,7 @@ from services.consent.settings import Settings
 VERSION = "1.0.0"
 ROUTERS = (
     api_catalogue.router,
+    api_catalogue_admin.router,
     api_citizens.router,
     api_citizens.citizen_router,
     api_consents.router,

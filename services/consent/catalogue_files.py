@@ -1,4 +1,4 @@
-"""Reads `deploy/reference/*.yaml`. The files are read together or not at all; what contradicts itself is refused."""
+"""Reads `deploy/reference/*.yaml`, together or not at all; what contradicts itself or the linter refuses is refused."""
 
 from datetime import date
 from pathlib import Path
@@ -9,12 +9,17 @@ import yaml
 from services.consent.catalogue_form import FILE_KINDS, RawEntry, build
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.errors import CatalogueError
+from services.consent.domain.text_rules import lint_newest
 
 
 def read(folder: Path) -> tuple[list[RawEntry], Catalogue]:
     """The entries and the catalogue they make. Raises CatalogueError naming file, entry and field."""
     raw = [RawEntry(kind, body) for kind in FILE_KINDS for body in _entries(folder / f"{kind}.yaml")]
-    return raw, build(raw)
+    catalogue = build(raw)
+    for kind, entry, finding in lint_newest(catalogue):
+        where = f"{entry.code} v{entry.version}"
+        raise CatalogueError(f"{kind}.yaml", where, finding.field, f"{finding.rule}: {finding.reason}")
+    return raw, catalogue
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

@@ -48,10 +48,15 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(entry) for kind, ent
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
-    """One entry as a JSON value, and the kind that says how to read it."""
+    """One entry as a JSON value, and the kind that says how to read it.
+
+    `origin`: `file`, or `api` when an administrator made it. `ended`: whether an administrator set its end.
+    """
 
     kind: str
     body: dict[str, Any]
+    origin: str = "file"
+    ended: bool = False
 
 
 def revision_of(raw: Sequence[RawEntry]) -> int:

@@ -1,40 +1,89 @@
 """Loads the reference files into the database, as its owner: part of `migrate`, safe to repeat.
 
-A version that was published never changes (R35): only its `valid_to` may be set. Anything else is refused, because a
-consent that was given pins the version it was given under.
+A version is known by (kind, code, number), and has one origin (R35):
+
+1. A version that was published never changes: only its end may be set, and once that has passed it stays. Anything else
+   is refused, because a consent that was given pins the version it was given under.
+2. What an administrator made through the API stays, whatever the files say. A file that claims the number of such a
+   version is refused: its version takes the next number.
+3. An end that an administrator set stays too. A file that says nothing of it agrees; one that says another is refused.
+4. Files that the linter refuses are refused (`catalogue_files`).
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
-from libs.common.database import WriteSession
+from libs.common.database import ReadSession, WriteSession, clock
 from services.consent import store_catalogue
-from services.consent.catalogue_form import RawEntry
+from services.consent.catalogue_form import RawEntry, build, revision_of
+from services.consent.domain.calendar import danish_date
 from services.consent.domain.errors import CatalogueError
 
 Key = tuple[str, str, int]
 
 
-async def load(session: WriteSession, raw: Sequence[RawEntry], revision: int) -> None:
-    """Replace the stored catalogue by what `catalogue_files.read` gave. Raises CatalogueError naming where.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be stored, its revision, and the revision of what it was made from."""
 
-    The files are read before the transaction begins: one that idles for half a second loses its session.
+    raw: tuple[RawEntry, ...]
+    revision: int
+    before: int
+
+
+async def prepare(session: ReadSession, raw: Sequence[RawEntry]) -> Prepared:
+    """What the files, read by `catalogue_files.read`, make of what is stored. Raises CatalogueError naming where."""
+    published = await store_catalogue.entries(session)
+    today = danish_date(await clock(session))
+    made = merged(published, raw, today)
+    return Prepared(made, build(made).revision, revision_of(published))
+
+
+async def load(session: WriteSession, prepared: Prepared) -> None:
+    """Store what was prepared. Raises CatalogueError when somebody changed the catalogue meanwhile.
+
+    It is prepared before the transaction begins: one that idles for half a second loses its session.
     """
-    check_published(await store_catalogue.entries(session), raw)
-    await store_catalogue.save(session, raw, revision)
+    if revision_of(await store_catalogue.entries(session)) != prepared.before:
+        raise CatalogueError("database", "catalogue", "revision", "was changed meanwhile: run migrate again")
+    await store_catalogue.save(session, prepared.raw, prepared.revision)
 
 
-def check_published(published: Iterable[RawEntry], raw: Iterable[RawEntry]) -> None:
-    """Raises CatalogueError when a published version is missing or says something else now."""
+def merged(published: Iterable[RawEntry], raw: Iterable[RawEntry], today: date) -> tuple[RawEntry, ...]:
+    """The files' versions and the administrators'. Raises CatalogueError for what contradicts what was published."""
     offered = {_key(entry): entry for entry in raw}
+    kept = []
     for old in published:
-        kind, code, version = _key(old)
-        new = offered.get((kind, code, version))
-        if new is None:
-            raise CatalogueError(f"{kind}.yaml", f"{code} v{version}", "version", "was published and is missing")
-        for name in sorted(old.body):
-            if name != "valid_to" and new.body.get(name) != old.body[name]:
-                problem = "was published and has changed: add the next version"
-                raise CatalogueError(f"{kind}.yaml", f"{code} v{version}", name, problem)
+        new = offered.get(_key(old))
+        if old.origin == "file":
+            offered[_key(old)] = _agreed(old, new, today)
+        elif new is not None:
+            raise _refused(old, "version", "was made through the administration: give the file's the next number")
+        else:
+            kept.append(old)
+    return (*offered.values(), *kept)
+
+
+def _agreed(old: RawEntry, new: RawEntry | None, today: date) -> RawEntry:
+    if new is None:
+        raise _refused(old, "version", "was published and is missing")
+    for name in sorted(old.body):
+        if name != "valid_to" and new.body.get(name) != old.body[name]:
+            raise _refused(old, name, "was published and has changed: add the next version")
+    was, says = old.body["valid_to"], new.body["valid_to"]
+    if old.ended and says is None:
+        return old
+    if old.ended and says != was:
+        raise _refused(old, "valid_to", "was set through the administration to another day")
+    if was is not None and date.fromisoformat(was) <= today and says != was:
+        raise _refused(old, "valid_to", "has passed and stays: add the next version")
+    return replace(new, ended=old.ended)
+
+
+def _refused(entry: RawEntry, field: str, problem: str) -> CatalogueError:
+    _, code, version = _key(entry)
+    return CatalogueError(f"{entry.kind}.yaml", f"{code} v{version}", field, problem)
 
 
 def _key(entry: RawEntry) -> Key:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from services.consent.domain.calendar import danish_date
 from services.consent.domain.catalogue import LANGUAGES, Bilingual, Catalogue, Entry, Text
 from services.consent.domain.catalogue_words import body
+from services.consent.domain.readability import lix
 from services.consent.schemas_catalogue import (
     CatalogueView,
     CategoryView,
@@ -16,6 +17,7 @@ from services.consent.schemas_catalogue import (
     PurposeView,
     ShownText,
     TextView,
+    UnitMappingView,
     UnitView,
     Words,
 )
@@ -33,6 +35,7 @@ def view(catalogue: Catalogue, now: datetime) -> CatalogueView:
         purposes=_views(PurposeView, catalogue.purposes, now),
         texts=_texts(catalogue, now),
         event_types=_views(EventTypeView, catalogue.event_types, now),
+        unit_mappings=_views(UnitMappingView, catalogue.unit_mappings, now),
     )
 
 
@@ -57,13 +60,14 @@ def _texts(catalogue: Catalogue, now: datetime) -> tuple[TextView, ...]:
 
 def _text(text: Text, consequence: Bilingual) -> TextView:
     hashes = {"da": text.sha256.da, "en": text.sha256.en}
+    words = {language: body(text, consequence, language) for language in LANGUAGES}
     return TextView(
         code=text.code,
         version=text.version,
         label=Words.model_validate(text.label),
         legal_basis=text.legal_basis,
         languages={
-            language: ShownText(body=body(text, consequence, language), sha256=hashes[language])
+            language: ShownText(body=words[language], sha256=hashes[language], lix=lix(words[language]))
             for language in LANGUAGES
         },
     )

@@ -1,6 +1,7 @@
 """What the runtime role may do with each table: what its work needs, and no more. Applied by the migrations.
 
-Reference data and the fence's generation are the owner's; history, receipts and declarations are only ever added to.
+Reference data grows by versions and is never deleted: of a version nothing but its end changes. The fence's generation
+is the owner's; history, receipts and declarations are only ever added to.
 """
 
 from libs.common.inbox import INBOX_GRANTS
@@ -14,8 +15,8 @@ GRANTS = {
     "custody": "SELECT, INSERT, DELETE",
     "custody_fact": "SELECT, INSERT, UPDATE",
     "case_fact": "SELECT, INSERT, UPDATE",
-    "catalogue_entry": "SELECT",
-    "catalogue_revision": "SELECT",
+    "catalogue_entry": "SELECT, INSERT, UPDATE (valid_to, body, ended)",
+    "catalogue_revision": "SELECT, UPDATE (revision)",
     "consent": "SELECT, INSERT, UPDATE",
     "consent_history": "SELECT, INSERT",
     "declaration": "SELECT, INSERT",

@@ -1,5 +1,6 @@
 """The catalogue as everybody reads it: what is in force now, with the exact texts and their hashes."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import ConfigDict
@@ -75,10 +76,11 @@ class PurposeView(EntryView):
 
 
 class ShownText(Answer):
-    """Show `body` as it is; send `sha256` with the grant."""
+    """Show `body` as it is; send `sha256` with the grant. `lix`: its readability index, in Danish at most 35 (R42)."""
 
     body: str
     sha256: Digest
+    lix: float
 
 
 class TextView(EntryView):
@@ -108,6 +110,13 @@ class EventTypeView(EntryView):
     lifecycle: bool
 
 
+class UnitMappingView(EntryView):
+    """A decision that what names the closed unit `code` counts for `to_unit` (R36); `label` is for the citizen."""
+
+    to_unit: str
+    decided_on: date
+
+
 class CatalogueView(Answer):
     """Everything in force now. `revision` changes exactly when the content does."""
 
@@ -118,3 +127,4 @@ class CatalogueView(Answer):
     purposes: tuple[PurposeView, ...]
     texts: tuple[TextView, ...]
     event_types: tuple[EventTypeView, ...]
+    unit_mappings: tuple[UnitMappingView, ...]

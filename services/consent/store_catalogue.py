@@ -45,19 +45,21 @@ async def current(session: Session) -> Catalogue:
 
 async def entries(session: Session) -> list[RawEntry]:
     """Every entry as it was loaded."""
-    rows = await session.execute(select(catalogue_entry.c.kind, catalogue_entry.c.body))
-    return [RawEntry(kind=row.kind, body=row.body) for row in rows]
+    c = catalogue_entry.c
+    rows = await session.execute(select(c.kind, c.body, c.origin, c.ended))
+    return [RawEntry(row.kind, row.body, row.origin, row.ended) for row in rows]
 
 
 async def save(session: WriteSession, raw: Sequence[RawEntry], revision: int) -> None:
     """Replace the stored catalogue by this one and set its revision. The owner's role only."""
     await session.execute(delete(catalogue_entry))
-    await session.execute(insert(catalogue_entry), [_row(entry) for entry in raw])
+    await session.execute(insert(catalogue_entry), [row_of(entry) for entry in raw])
     statement = upsert(catalogue_revision).values(only=1, revision=revision)
     await session.execute(statement.on_conflict_do_update(index_elements=["only"], set_={"revision": revision}))
 
 
-def _row(entry: RawEntry) -> Mapping[str, Any]:
+def row_of(entry: RawEntry) -> Mapping[str, Any]:
+    """An entry as it is stored."""
     ends = entry.body["valid_to"]
     return {
         "kind": entry.kind,
@@ -66,4 +68,6 @@ def _row(entry: RawEntry) -> Mapping[str, Any]:
         "valid_from": date.fromisoformat(entry.body["valid_from"]),
         "valid_to": None if ends is None else date.fromisoformat(ends),
         "body": entry.body,
+        "origin": entry.origin,
+        "ended": entry.ended,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from libs.common.database import WriteSession, driver
+from libs.common.database import Session, WriteSession, driver
 
 _CLAIM = """
 INSERT INTO idempotency (actor, key, request_sha256, created_at) VALUES ($1, $2, $3, $4)
@@ -39,6 +39,16 @@ async def claim(session: WriteSession, actor: str, key: str, *, request_sha256: 
     if await driver(session).fetchval(_CLAIM, actor, key, request_sha256, now):
         return None
     first = await driver(session).fetchrow(_FIRST, actor, key)
+    if first["request_sha256"] != request_sha256 or first["response"] is None:
+        raise KeyReusedError
+    return Answer(first["status"], first["response"])
+
+
+async def answered(session: Session, actor: str, key: str, *, request_sha256: str) -> Answer | None:
+    """What a key was answered before, without claiming it. Raises KeyReusedError when it was for another request."""
+    first = await driver(session).fetchrow(_FIRST, actor, key)
+    if first is None:
+        return None
     if first["request_sha256"] != request_sha256 or first["response"] is None:
         raise KeyReusedError
     return Answer(first["status"], first["response"])

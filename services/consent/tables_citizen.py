@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -107,6 +109,9 @@ catalogue_entry = Table(
     Column("valid_from", Date, nullable=False),
     Column("valid_to", Date),
     Column("body", JSONB, nullable=False),
+    # Who made the version, and whether an administrator set its end: files never overwrite either.
+    Column("origin", Text, nullable=False, server_default=text("'file'")),
+    Column("ended", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("kind", "code", "version"),
 )
 catalogue_revision = Table(

@@ -2,6 +2,7 @@
 
 import re
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from libs.common.database import Database
 from services.consent.catalogue_files import read
 from services.consent.catalogue_form import RawEntry, build, revision_of
-from services.consent.catalogue_loading import check_published, load
+from services.consent.catalogue_loading import load, merged, prepare
 from services.consent.domain.catalogue_words import body
 from services.consent.domain.errors import CatalogueError
 from services.consent.domain.readability import LIX_MAX, lix
@@ -21,6 +22,7 @@ from tests.consent.examples import NOW, REFERENCE, the_catalogue
 from tests.servers import TestDatabase
 
 RAW = read(REFERENCE)[0]
+TODAY, END = NOW.date(), "2027-06-01"
 
 STORY = [  # system.md and the brief's four citizens: purpose, holder, recipient, categories
     ("KOORDINERING", "BIF-JOBINDSATS", "SOF-BCV", {"BESKAEFTIGELSESFORLOEB", "FREMMOEDE"}),
@@ -231,13 +233,36 @@ def test_a_file_that_is_no_list_of_entries_is_refused_by_name(tmp_path: Path, co
 )
 def test_a_published_version_does_not_change(change: dict):
     with pytest.raises(CatalogueError, match="was published and has changed"):
-        check_published(RAW, changed("units", "SOF-BCV", **change))
+        merged(RAW, changed("units", "SOF-BCV", **change), TODAY)
 
 
 def test_a_published_version_does_not_disappear_but_may_get_an_end():
     with pytest.raises(CatalogueError, match="is missing"):
-        check_published(RAW, [item for item in RAW if item.body["code"] != "SOF-BCV"])
-    check_published(RAW, changed("units", "SOF-BCV", valid_to="2027-01-01"))
+        merged(RAW, [item for item in RAW if item.body["code"] != "SOF-BCV"], TODAY)
+    merged(RAW, changed("units", "SOF-BCV", valid_to="2027-01-01"), TODAY)
+
+
+def test_an_end_that_has_passed_stays_so_that_no_gap_is_hidden():
+    for end, again in (("2026-11-01", None), ("2026-11-22", "2027-01-01")):
+        with pytest.raises(CatalogueError, match="has passed and stays"):
+            merged(changed("units", "SOF-BCV", valid_to=end), changed("units", "SOF-BCV", valid_to=again), TODAY)
+    merged(changed("units", "SOF-BCV", valid_to="2026-11-23"), RAW, TODAY)
+
+
+def test_files_never_touch_what_an_administrator_made():
+    made = replace(the_unit(), body={**the_unit().body, "code": "SOF-NY"}, origin="api")
+    assert made in merged([*RAW, made], RAW, TODAY)
+    with pytest.raises(CatalogueError, match="made through the administration"):
+        merged([*RAW, made], [*RAW, replace(made, origin="file")], TODAY)
+
+
+def test_files_never_touch_an_end_that_an_administrator_set():
+    closed = [replace(item, ended=item.body["code"] == "SOF-BCV") for item in changed("units", "SOF-BCV", valid_to=END)]
+    kept = next(item for item in merged(closed, RAW, TODAY) if item.body["code"] == "SOF-BCV")
+    assert (kept.body["valid_to"], kept.ended) == (END, True)
+    assert merged(closed, changed("units", "SOF-BCV", valid_to=END), TODAY)
+    with pytest.raises(CatalogueError, match="to another day"):
+        merged(closed, changed("units", "SOF-BCV", valid_to="2028-01-01"), TODAY)
 
 
 def test_the_revision_stands_for_the_content_whatever_its_order():
@@ -252,9 +277,11 @@ async def test_loading_is_repeatable_and_refuses_what_contradicts_what_was_publi
     database = Database(consent_database.owner_url, application_name="test", pool_size=1)
 
     async def loaded(folder: Path) -> None:
-        raw, catalogue = read(folder)
+        raw, _ = read(folder)
+        async with database.read() as session:
+            prepared = await prepare(session, raw)
         async with database.write() as session:
-            await load(session, raw, catalogue.revision)
+            await load(session, prepared)
 
     try:
         await loaded(REFERENCE)

@@ -1,0 +1,230 @@
+"""What an administrator sends and gets. No person is named anywhere here (R40); words are what citizens will read."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from libs.common.messages import Code
+from services.consent.domain.catalogue import Sensitivity
+from services.consent.schemas import Answer, Request
+from services.consent.schemas_catalogue import Words
+
+Kind = Literal["units", "categories", "legal_bases", "purposes", "texts", "event_types", "policies", "unit_mappings"]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+Paragraph = Annotated[str, Field(min_length=1, max_length=2_000)]
+Source = Annotated[str, Field(min_length=3, max_length=100, description="where it is decided or described")]
+EventCode = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+){1,3}$", max_length=80)]
+Kle = Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}$")]
+Months = Annotated[int, Field(ge=1, le=120)]
+Age = Annotated[int, Field(ge=1, le=30)]
+Days = Annotated[int, Field(ge=0, le=3_650)]
+
+
+class Labels(Request):
+    """The same in both languages."""
+
+    da: Label
+    en: Label
+
+
+class Version(Request):
+    """What every new version says. It is in force on [`valid_from`, `valid_to`), in Danish days."""
+
+    valid_from: date
+    valid_to: date | None = None
+    label: Labels
+    source: Source
+
+
+class UnitVersion(Version):
+    """A unit."""
+
+    kind: Literal["units"]
+    administration: Literal["BIF", "SOF", "FAELLES"]
+    contact: Annotated[str, Field(min_length=3, max_length=200)]
+
+
+class CategoryVersion(Version):
+    """A kind of information."""
+
+    kind: Literal["categories"]
+    sensitivity: Sensitivity
+    special: Literal["art9", "art10"] | None
+    selectable: bool
+    holders: tuple[Literal["BIF", "SOF"], ...] = Field(min_length=1, max_length=2)
+    subject: Literal["citizen", "child"]
+
+
+class LegalBasisVersion(Version):
+    """A legal basis. The words of a `consequence` are part of every text under it: new words are a new basis."""
+
+    kind: Literal["legal_bases"]
+    provision: Label
+    needs_consent: bool
+    ceiling_months: Months | None
+    consequence: Labels | None
+
+
+class OfferBody(Request):
+    """One direction."""
+
+    holder: Code
+    recipient: Code
+
+
+class PurposeVersion(Version):
+    """A purpose."""
+
+    kind: Literal["purposes"]
+    legal_basis: Code
+    text: Code
+    categories: tuple[Code, ...] = Field(min_length=1, max_length=50)
+    between: tuple[OfferBody, ...] = Field(min_length=1, max_length=1_000)
+    standalone: bool
+    family: bool
+
+
+class SectionsBody(Request):
+    """A text in the order in which it is shown. What a no means follows from the legal basis (R6)."""
+
+    who: Paragraph
+    what: Paragraph
+    why: Paragraph
+    how_long: Paragraph
+    withdraw: Paragraph
+
+
+class TextVersion(Version):
+    """A consent text. Its hashes are made here."""
+
+    kind: Literal["texts"]
+    legal_basis: Code
+    da: SectionsBody
+    en: SectionsBody
+
+
+class RevealBody(Request):
+    """What an event tells about whom."""
+
+    role: Literal["citizen", "child", "parent"]
+    category: Code
+
+
+class EventTypeVersion(Version):
+    """A case event."""
+
+    kind: Literal["event_types"]
+    direction: Literal["SOF->BIF", "BIF->SOF", "both", "system"]
+    category: Code | None
+    kle: Kle | None
+    purposes: tuple[Code, ...] = Field(max_length=50)
+    reveals: tuple[RevealBody, ...] = Field(max_length=10)
+    lifecycle: bool
+
+
+class PolicyVersion(Version):
+    """The municipality's own limits: ages in years, periods as their names say."""
+
+    kind: Literal["policies"]
+    involved_age: Age
+    own_declaration_age: Age
+    adult_age: Age
+    custody_holders_join_for_special: bool
+    consent_months_default: Months
+    consent_months_max: Months
+    decline_cool_down_days: Days
+    expiry_notice_days: Days
+    emergency_hours_max: Annotated[int, Field(ge=1, le=8_760)]
+    controller: Label
+    controller_cvr: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
+    contact: Label
+    supervisory_authority: Label
+    storage_place: Label
+    retention_rule: Label
+
+
+class UnitMappingVersion(Version):
+    """A decision that what names the closed unit counts for `to_unit` (R36). `source`: the decision's reference."""
+
+    kind: Literal["unit_mappings"]
+    to_unit: Code
+    decided_on: date
+    decided_by: Code
+
+
+NewVersion = Annotated[
+    UnitVersion
+    | CategoryVersion
+    | LegalBasisVersion
+    | PurposeVersion
+    | TextVersion
+    | EventTypeVersion
+    | PolicyVersion
+    | UnitMappingVersion,
+    Field(discriminator="kind"),
+]
+
+
+class Ending(Request):
+    """The first day on which it is not in force any more; null lifts an end that has not come."""
+
+    valid_to: date | None
+
+
+class LintRequest(Request):
+    """A version that somebody thinks of adding to `code`; nothing is written."""
+
+    code: str = Field(pattern=r"^[A-Za-zÆØÅ0-9_.-]+$", max_length=80)
+    version: NewVersion
+
+
+class FindingView(Answer):
+    """One reason to refuse it: the rule's name, the field, and what must change."""
+
+    rule: str
+    field: str
+    reason: str
+
+
+class ReadabilityView(Answer):
+    """LIX of what a citizen reads there; `field` as in the version. At most `lix_max` in Danish (R42)."""
+
+    field: str
+    lix: float
+
+
+class LintView(Answer):
+    """Empty `findings`: it would be accepted."""
+
+    findings: tuple[FindingView, ...]
+    readability: tuple[ReadabilityView, ...]
+    lix_max: float
+
+
+class VersionView(Answer):
+    """One version. `content`: what it says, as it was sent; `origin`: `file`, or `api` when it was made here."""
+
+    version: int
+    status: Literal["future", "in_force", "ended", "taken_back"]
+    valid_from: date
+    valid_to: date | None
+    origin: Literal["file", "api"]
+    label: Words
+    content: dict[str, Any]
+    readability: tuple[ReadabilityView, ...]
+
+
+class AdminEntryView(Answer):
+    """An entry with its versions, oldest first."""
+
+    kind: Kind
+    code: str
+    versions: tuple[VersionView, ...]
+
+
+class AdminPage(Answer):
+    """Entries by code. `next`: the cursor of the next page, null at the end."""
+
+    items: tuple[AdminEntryView, ...]
+    next: str | None
