@@ -83,7 +83,7 @@ def decide(question: Question, snapshot: Snapshot, now: datetime, *, with_end: b
     `with_end` False leaves `ends_at` out, which is a third of the work: for whoever asks only whether.
     """
     catalogue = snapshot.catalogue
-    refusal = _not_offered(question, catalogue, now)
+    refusal = not_offered(question, catalogue, now)
     if refusal is not None:
         return _no(refusal)
     person = snapshot.persons.get(question.borger_id)
@@ -126,7 +126,8 @@ def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime)
     )
 
 
-def _not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Reason | None:
+def not_offered(question: Question, catalogue: Catalogue, now: datetime) -> Reason | None:
+    """Why the catalogue knows of no such question; None where it does."""
     today = catalogue.on(now)
     holder = today.units.get(question.holder_unit)
     if holder is None or question.recipient_unit not in today.units:

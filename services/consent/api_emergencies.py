@@ -1,0 +1,128 @@
+"""Emergency disclosure (*værdispring*): recorded by the holder unit, told at once, reviewed by the officer.
+
+It lasts hours, and stands before the citizen's refusal: why, in `domain/other_basis`. The citizen sees it among the
+other bases; the data protection officer sees them all.
+"""
+
+from hashlib import sha256
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from starlette.requests import Request as HttpRequest
+
+from libs.common.auth import Principal, require
+from libs.common.database import WriteSession, clock
+from libs.common.problems import ConflictError, NotFoundError
+from services.consent import handlers_other_bases, store_catalogue, store_idempotency
+from services.consent.api_acting import actor_of, assurance_of
+from services.consent.api_drain import STATUSES, WithdrawalView, status_answer
+from services.consent.api_draining import answered, is_drained
+from services.consent.api_other_bases import recorded
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_staff import ActingEmployee
+from services.consent.api_transaction import committed, looked_up
+from services.consent.api_translation import translated
+from services.consent.domain.receipt import Office
+from services.consent.handlers_other_bases import AlreadyReviewedError, NoSuchBasisError
+from services.consent.receipts import Signer
+from services.consent.schemas import IdempotencyKey
+from services.consent.schemas_other_bases import (
+    EmergencyRequest,
+    ReviewRequest,
+    StaffBasisPage,
+    StaffBasisView,
+    staff_basis_view,
+)
+from services.consent.store_withdrawals import Withdrawal
+
+router = APIRouter(prefix="/v1/emergencies", tags=["other bases"])
+
+Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
+Officer = Annotated[Principal, Depends(require("dpo"))]
+
+
+@router.post("", status_code=201, response_model=StaffBasisView)
+async def record_emergency(
+    request: HttpRequest, body: EmergencyRequest, by: ActingEmployee, idempotency_key: Key
+) -> Response:
+    """Let one recipient be told one kind of information for some hours, to avert a danger.
+
+    It holds against a refusal and a restriction, never about the dead. The citizen and the data protection officer are
+    told in the same transaction. 404 for anybody without an open case in one's own unit.
+    """
+    return await recorded(request, body, by, idempotency_key)
+
+
+@router.get("")
+async def list_emergencies(
+    request: HttpRequest,
+    caller: Officer,
+    unreviewed: Annotated[bool, Query(description="only those that nobody has reviewed")] = False,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> StaffBasisPage:
+    """Every emergency, newest first; each person read about is on the record."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
+    found, catalogue, now = await committed(
+        request,
+        lambda session: handlers_other_bases.list_emergencies(
+            session, actor, unreviewed=unreviewed, after=after, limit=limit + 1
+        ),
+    )
+    items = tuple(staff_basis_view(item, catalogue, now) for item in found[:limit])
+    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
+    return StaffBasisPage(items=items, next=following)
+
+
+@router.post("/{basis_id}:review", response_model=StaffBasisView, responses={202: {"model": StaffBasisView}})
+async def review_emergency(
+    request: HttpRequest,
+    caller: Officer,
+    basis_id: UUID,
+    body: ReviewRequest,
+    idempotency_key: Key,
+) -> Response:
+    """Record what the officer found. `unjustified` ends it at once; `202` while something older is in flight.
+
+    Repeating it waits for the same; another outcome than the first is a 409, as is a key used for another review.
+    """
+    signer: Signer = request.app.state.signer
+    actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
+    office = Office(caller.unit or "DPO", assurance_of(caller))
+    digest = sha256(f"review\n{basis_id}\n{body.outcome}".encode()).hexdigest()
+    owner = f"dpo:{caller.subject}"
+
+    async def work(session: WriteSession) -> tuple[StaffBasisView, Withdrawal | None]:
+        now = await clock(session)
+        first = await store_idempotency.claim(session, owner, idempotency_key, request_sha256=digest, now=now)
+        found, withdrawal = await handlers_other_bases.review(
+            session, signer, office, basis_id, justified=body.outcome == "justified", actor=actor
+        )
+        if first is None:
+            await store_idempotency.complete(session, owner, idempotency_key, status=200, response={})
+        return staff_basis_view(found, await store_catalogue.current(session), now), withdrawal
+
+    with translated():
+        try:
+            view, withdrawal = await committed(request, work)
+        except NoSuchBasisError:
+            raise NotFoundError from None
+        except AlreadyReviewedError:
+            raise ConflictError("It has been reviewed with another outcome.") from None
+    drained = await is_drained(request, withdrawal, request.headers.get("Prefer", ""))
+    return answered(view, status=200, path=f"/v1/emergencies/{basis_id}/drain", drained=drained)
+
+
+@router.get("/{basis_id}/drain", response_model=WithdrawalView, responses=STATUSES)
+async def read_emergency_ending(
+    request: HttpRequest,
+    caller: Officer,  # noqa: ARG001 - who may ask
+    basis_id: UUID,
+) -> Response:
+    """Whether what an end before time ended is drained: looked at now, not remembered."""
+    withdrawal = await looked_up(request, lambda session: handlers_other_bases.find_ending(session, basis_id, None))
+    if withdrawal is None:
+        raise NotFoundError
+    return await status_answer(request, withdrawal, status_at=f"/v1/emergencies/{basis_id}/drain")

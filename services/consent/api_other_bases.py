@@ -1,0 +1,151 @@
+"""Bases that need no consent: a caseworker of the holder unit records and ends them, the citizen sees them."""
+
+from hashlib import sha256
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.encoders import jsonable_encoder
+from starlette.requests import Request as HttpRequest
+
+from libs.common.database import WriteSession
+from libs.common.problems import ForbiddenError, NotFoundError
+from services.consent import handlers_other_bases, store_catalogue
+from services.consent.api_acting import ActingCitizen
+from services.consent.api_drain import STATUSES, Prefer, WithdrawalView, drained_answer, status_answer
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
+from services.consent.api_transaction import committed, looked_up
+from services.consent.domain.catalogue import Language
+from services.consent.domain.staff import Employee
+from services.consent.handlers_other_bases import NewBasis, NoSuchBasisError
+from services.consent.handlers_staff import once
+from services.consent.receipts import Signer
+from services.consent.schemas import IdempotencyKey
+from services.consent.schemas_other_bases import (
+    BasisPage,
+    BasisRequest,
+    EmergencyRequest,
+    StaffBasisPage,
+    StaffBasisView,
+    basis_view,
+    staff_basis_view,
+)
+from services.consent.store_idempotency import Answer
+
+router = APIRouter(prefix="/v1/other-bases", tags=["other bases"])
+citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}/other-bases", tags=["other bases"])
+
+Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
+
+
+@router.post("", status_code=201, response_model=StaffBasisView)
+async def record_basis(request: HttpRequest, body: BasisRequest, by: ActingEmployee, idempotency_key: Key) -> Response:
+    """Record a basis that needs no consent, for exactly one question, from now on. The citizen is told of it.
+
+    404 for anybody without an open case in one's own unit, 422 for a basis that needs consent or is for emergencies.
+    """
+    return await recorded(request, body, by, idempotency_key)
+
+
+async def recorded(request: HttpRequest, body: BasisRequest, by: Employee, key: str) -> Response:
+    """Record it once per key; 201 with it. 403 for staff who are no caseworkers: it is a decision in a case."""
+    check_caseworker(by)
+    signer: Signer = request.app.state.signer
+    actor = actor_for(request, by)
+
+    async def work(session: WriteSession) -> Answer:
+        made = await handlers_other_bases.record(session, signer, by, _new(body), actor=actor)
+        catalogue = await store_catalogue.current(session)
+        return Answer(201, jsonable_encoder(staff_basis_view(made, catalogue, made.basis.valid_from)))
+
+    digest = sha256(f"{type(body).__name__}\n{by.unit}\n{body.model_dump_json()}".encode()).hexdigest()
+    with translated_for_staff():
+        answer = await committed(
+            request, lambda session: once(session, by, key, request_sha256=digest, work=lambda: work(session))
+        )
+    view = StaffBasisView.model_validate(answer.response)
+    return Response(view.model_dump_json(), 201, media_type="application/json")
+
+
+def check_caseworker(by: Employee) -> None:
+    """Raises ForbiddenError: a decision in a case is a caseworker's."""
+    if by.role != "caseworker":
+        raise ForbiddenError
+
+
+def _new(body: BasisRequest) -> NewBasis:
+    return NewBasis(
+        borger_id=body.borger_id,
+        recipient_unit=body.recipient_unit,
+        purpose=body.purpose,
+        category=body.category,
+        legal_basis=body.legal_basis,
+        valid_until=body.valid_until,
+        decision_reference=body.decision_reference,
+        emergency_reason=body.reason if isinstance(body, EmergencyRequest) else None,
+    )
+
+
+@router.get("")
+async def list_bases(
+    request: HttpRequest, by: ActingEmployee, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> StaffBasisPage:
+    """What one's unit has recorded, emergencies too, newest first; each person read about is on the record."""
+    check_caseworker(by)
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    found, catalogue, now = await committed(
+        request,
+        lambda session: handlers_other_bases.list_of_unit(
+            session, actor_for(request, by), by.unit, after=after, limit=limit + 1
+        ),
+    )
+    items = tuple(staff_basis_view(item, catalogue, now) for item in found[:limit])
+    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
+    return StaffBasisPage(items=items, next=following)
+
+
+@router.post("/{basis_id}:end", response_model=WithdrawalView, responses=STATUSES)
+async def end_basis(request: HttpRequest, by: ActingEmployee, basis_id: UUID, prefer: Prefer = "") -> Response:
+    """End it now, an emergency too; repeating it changes nothing. The answer waits as a withdrawal's."""
+    check_caseworker(by)
+    signer: Signer = request.app.state.signer
+    actor = actor_for(request, by)
+    try:
+        withdrawal = await committed(
+            request, lambda session: handlers_other_bases.end(session, signer, by, basis_id, actor=actor)
+        )
+    except NoSuchBasisError:
+        raise NotFoundError from None
+    return await drained_answer(request, withdrawal, prefer, status_at=f"/v1/other-bases/{basis_id}/drain")
+
+
+@router.get("/{basis_id}/drain", response_model=WithdrawalView, responses=STATUSES)
+async def read_ending(request: HttpRequest, by: ActingEmployee, basis_id: UUID) -> Response:
+    """Whether what its end ended is drained: looked at now, not remembered."""
+    check_caseworker(by)
+    withdrawal = await looked_up(request, lambda session: handlers_other_bases.find_ending(session, basis_id, by.unit))
+    if withdrawal is None:
+        raise NotFoundError
+    return await status_answer(request, withdrawal, status_at=f"/v1/other-bases/{basis_id}/drain")
+
+
+@citizen_router.get("")
+async def list_own_bases(
+    request: HttpRequest,
+    by: ActingCitizen,
+    language: Annotated[Language, Query()] = "da",
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> BasisPage:
+    """What may be told without consent, and could: which law, which unit recorded it, until when. Newest first."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    found, catalogue, now = await committed(
+        request,
+        lambda session: handlers_other_bases.list_of_citizen(
+            session, by.actor, by.borger_id, after=after, limit=limit + 1
+        ),
+    )
+    items = tuple(basis_view(item, catalogue, now, language) for item in found[:limit])
+    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
+    return BasisPage(items=items, next=following)
