@@ -126,9 +126,9 @@ def session_settings(application_name: str) -> dict[str, str]:
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "synchronous_commit": "on",  # whatever the server defaults to: an answer rests on what is durable
         "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "3",
-        "tcp_keepalives_count": "3",
+        **dict.fromkeys(("tcp_keepalives_interval", "tcp_keepalives_count"), "3"),
     }
 
 

@@ -1,5 +1,6 @@
 """A consent database with people, consents and holders in it, driven below HTTP: what the fence's tests act on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -187,6 +188,20 @@ class World:
             "UPDATE permit SET lease_until = clock_timestamp() - $2::interval WHERE permit_id = $1",
             *(permit_id, timedelta(seconds=seconds)),
         )
+
+    @asynccontextmanager
+    async def uncommitted(self, work: Callable[[WriteSession], Awaitable[Any]]) -> AsyncIterator[Any]:
+        """`work` done and its locks held, for as long as the test takes; committed when the block ends."""
+        async with self.database.write() as session:
+            await session.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '30s'")
+            yield await work(session)
+
+    async def until_waiting(self, task: "asyncio.Task[Any]", count: int = 1) -> None:
+        """Until the task's transaction waits for a lock, behind `count - 1` others. Fails when it ends without."""
+        waiting = asyncio.create_task(self.waits_for_a_lock(count))
+        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        assert not task.done(), f"it did not wait: {task}"
 
     async def waits_for_a_lock(self, count: int = 1) -> None:
         """Until `count` sessions of this database wait for a lock: the interleaving that a test is about."""

@@ -1,39 +1,17 @@
 """Two transactions at once: the traps that PostgreSQL sets, each interleaving held open (`docs/fence.md` §2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from libs.common.database import WriteSession
 from libs.common.permits import SettleItem
 from services.consent import drain, fence, fence_holders, store_holders, store_scopes, withdrawals
 from services.consent.domain.fence import ScopeKey
 from services.consent.fence import HolderDeadError
 from tests.consent.fence_world import LIMITS, PURPOSE, RECIPIENT, World
-
-Work = Callable[[WriteSession], Awaitable[Any]]
-
-
-@asynccontextmanager
-async def uncommitted(world: World, work: Work) -> AsyncIterator[Any]:
-    """`work` done and its locks held, for as long as the test takes; committed when the block ends."""
-    async with world.database.write() as session:
-        await session.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '30s'")
-        yield await work(session)
-
-
-async def until_waiting(world: World, task: "asyncio.Task[Any]") -> None:
-    """Until the task's transaction waits for a lock. Fails when it ends without."""
-    waiting = asyncio.create_task(world.waits_for_a_lock())
-    await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    assert not task.done(), f"it did not wait: {task}"
 
 
 async def test_an_acquire_that_waited_for_a_withdrawal_sees_what_it_did(world: World) -> None:
@@ -43,9 +21,9 @@ async def test_an_acquire_that_waited_for_a_withdrawal_sees_what_it_did(world: W
     item = await world.item(borger_id)
     request = world.request(borger_id)
     act = lambda s: withdrawals.withdraw_consent(s, world.signer, request, consent.consent_id)  # noqa: E731
-    async with uncommitted(world, act) as withdrawal:
+    async with world.uncommitted(act) as withdrawal:
         acquiring = asyncio.create_task(world.acquire(holder_id, item))
-        await until_waiting(world, acquiring)
+        await world.until_waiting(acquiring)
     assert await acquiring == []
     assert await world.drained(withdrawal)
 
@@ -58,7 +36,7 @@ async def test_an_acquire_that_waited_decides_by_the_clock_and_not_by_when_it_be
     async with world.raw() as session, session.transaction():
         await session.execute("SELECT 1 FROM scope WHERE borger_id = $1 FOR UPDATE", borger_id)
         acquiring = asyncio.create_task(world.acquire(holder_id, item))
-        await until_waiting(world, acquiring)
+        await world.until_waiting(acquiring)
         while await session.fetchval("SELECT clock_timestamp()") < ends:
             await session.execute("SELECT pg_sleep(0.01)")
     assert await acquiring == []
@@ -72,7 +50,7 @@ async def test_a_change_that_waited_decides_by_the_clock_so_that_a_gap_is_seen(w
     async with world.raw() as session, session.transaction():
         await session.execute("SELECT 1 FROM scope WHERE borger_id = $1 FOR UPDATE", borger_id)
         renewing = asyncio.create_task(world.grant(borger_id))
-        await until_waiting(world, renewing)
+        await world.until_waiting(renewing)
         while await session.fetchval("SELECT clock_timestamp()") < ends:
             await session.execute("SELECT pg_sleep(0.01)")
     renewed = await renewing
@@ -85,10 +63,10 @@ async def test_a_withdrawal_that_waited_for_an_acquire_drains_its_permit(world: 
     borger_id, holder_id = await world.citizen(), await world.holder()
     consent = await world.grant(borger_id)
     item = await world.item(borger_id)
-    async with uncommitted(world, lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)) as granted:
+    async with world.uncommitted(lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)) as granted:
         assert len(granted) == 1
         withdrawing = asyncio.create_task(world.withdraw(consent))
-        await until_waiting(world, withdrawing)
+        await world.until_waiting(withdrawing)
     withdrawal = await withdrawing
     assert not await world.drained(withdrawal)
     await world.settle(holder_id, item.permit_id)
@@ -99,9 +77,9 @@ async def test_a_death_waits_for_an_acquire_on_its_way_and_ends_its_permit(world
     borger_id, holder_id = await world.citizen(), await world.holder()
     consent = await world.grant(borger_id)
     item = await world.item(borger_id)
-    async with uncommitted(world, lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
+    async with world.uncommitted(lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
         dying = asyncio.create_task(world.die(holder_id))
-        await until_waiting(world, dying)
+        await world.until_waiting(dying)
     await dying
     assert await world.state(item.permit_id) == "dead"
     assert await world.drained(await world.withdraw(consent))
@@ -114,9 +92,9 @@ async def test_an_acquire_that_waited_for_its_holders_death_gets_nothing(world: 
     death = lambda s: fence_holders.confirm_death(  # noqa: E731
         s, holder_id, supervisor="up-advis", actor="up-advis", proof="reaped"
     )
-    async with uncommitted(world, death):
+    async with world.uncommitted(death):
         acquiring = asyncio.create_task(world.acquire(holder_id, item))
-        await until_waiting(world, acquiring)
+        await world.until_waiting(acquiring)
     with pytest.raises(HolderDeadError):
         await acquiring
     assert await world.state(item.permit_id) is None
@@ -126,7 +104,7 @@ async def test_ordering_a_fence_does_not_wait_for_the_holders_acquires(world: Wo
     borger_id, holder_id = await world.citizen(), await world.holder()
     await world.grant(borger_id)
     item = await world.item(borger_id)
-    async with uncommitted(world, lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
+    async with world.uncommitted(lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
         ordered = await world.write(lambda s: store_holders.order_fence(s, [holder_id], reason="test"))
     assert [ordered_id for ordered_id, _ in ordered] == [holder_id]
 
@@ -136,9 +114,9 @@ async def test_a_settle_that_overtakes_its_acquire_leaves_nothing_in_flight(worl
     borger_id, holder_id = await world.citizen(), await world.holder()
     consent = await world.grant(borger_id)
     item = await world.item(borger_id)
-    async with uncommitted(world, lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
+    async with world.uncommitted(lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
         settling = asyncio.create_task(world.settle(holder_id, item.permit_id, outcome="not_sent"))
-        await until_waiting(world, settling)
+        await world.until_waiting(settling)
     await settling
     assert await world.state(item.permit_id) == "settled"
     assert await world.value("SELECT count(*) FROM permit_scope") == 0
@@ -151,9 +129,9 @@ async def test_an_acquire_that_overtakes_its_settle_is_refused(world: World) -> 
     await world.grant(borger_id)
     item = await world.item(borger_id)
     tombstone = [SettleItem(permit_id=item.permit_id, outcome="not_sent")]
-    async with uncommitted(world, lambda s: fence.settle(s, holder_id, tombstone)):
+    async with world.uncommitted(lambda s: fence.settle(s, holder_id, tombstone)):
         acquiring = asyncio.create_task(world.acquire(holder_id, item))
-        await until_waiting(world, acquiring)
+        await world.until_waiting(acquiring)
     assert await acquiring == []
     assert await world.value("SELECT count(*) FROM permit_scope") == 0
     assert await world.value("SELECT count(*) FROM use_log") == 0
@@ -209,7 +187,7 @@ async def test_scopes_are_locked_in_key_order_whatever_the_order_asked_for(world
     async with world.raw() as session, session.transaction():
         await session.execute(row, high)
         locking = asyncio.create_task(world.write(lambda s: store_scopes.lock(s, keys)))
-        await until_waiting(world, locking)
+        await world.until_waiting(locking)
         with pytest.raises(asyncpg.LockNotAvailableError):
             await world.execute(f"{row} NOWAIT", low)
     assert await locking == set(keys)
