@@ -152,7 +152,7 @@ async def test_http_answers_what_the_same_rows_decide(door: Door, world: World, 
     if data.draw(st.booleans()):
         await world.execute(
             "INSERT INTO other_basis VALUES ($1, $2, 'BIF-KANTEN', 'SOF-BCV', 'FREMMOEDE', 'KOORDINERING', $3,"
-            " now() - interval '1 day', now() + interval '1 day')",
+            " now() - interval '1 day', now() + interval '1 day', NULL, 'SOF-26-3', 'sof101')",
             *(uuid4(), borger_id, data.draw(st.sampled_from(["RSL_11A_2", "GDPR_SAMTYKKE"]))),
         )
     if data.draw(st.integers(0, 3)) == 0:

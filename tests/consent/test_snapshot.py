@@ -30,7 +30,7 @@ async def _family(world: World) -> tuple[UUID, UUID, UUID]:
     await world.execute("INSERT INTO refusal VALUES ($1, $2, 'KONTAKT', 'SOF-BCV', $3, NULL)", uuid4(), child, WHEN)
     await world.execute(
         "INSERT INTO other_basis VALUES ($1, $2, 'BIF-KANTEN', 'SOF-BCV', 'FREMMOEDE', 'KOORDINERING', 'RSL_11C',"
-        " $3, $3)",
+        " $3, $3, NULL, 'SOF-26-3', 'sof101')",
         *(uuid4(), child, WHEN),
     )
     await world.execute("INSERT INTO case_fact VALUES ($1, 'SOF-BCH', 'SOF-26-1', $2, $2)", child, WHEN)
