@@ -64,6 +64,7 @@ class LegalBasisVersion(Version):
     needs_consent: bool
     ceiling_months: Months | None
     consequence: Labels | None
+    emergency: bool = False
 
 
 class OfferBody(Request):
