@@ -39,11 +39,15 @@ class Citizen:
 
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """A member of staff. `username` is the employee id; `unit` is where they act now (R37), None for no unit."""
+    """A member of staff. `username` is the employee id; `unit` is where they act now (R37), None for no unit.
+
+    `host_unit`: a bridge-builder's other unit; they name the one of the two that they act in, each time.
+    """
 
     username: str
     role: str
     unit: str | None = None
+    host_unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ STAFF = (
     Employee("bif501", "bridge_builder", "BIF-JOBINDSATS"),
     Employee("kk101", "citizen_service", "SOF-BCV"),
     Employee("kk102", "citizen_service", "SOF-BCV"),
+    Employee("bro101", "bridge_builder", "BIF-JOBINDSATS", "SOF-BCV"),
     Employee("dpo1", "dpo"),
     Employee("adm1", "administrator"),  # meets no citizen's data, and is never the DPO (R40)
 )
@@ -154,6 +159,7 @@ def _employee(person: Employee) -> dict[str, Any]:
         "display_name": f"{person.username} ({person.unit or person.role})",
         "roles": [person.role],
         "unit": person.unit,
+        "host_unit": person.host_unit,
         "cpr": None,
         "assurance": "Substantial",
     }

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Header
 from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database
-from libs.common.problems import ConflictError, ForbiddenError, NotFoundError, PreconditionError
+from libs.common.messages import Code
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError, PreconditionError
 from services.consent import handlers_citizens
 from services.consent.api_acting import ASSURANCE, actor_of, assurance_of
 from services.consent.api_transaction import available
@@ -20,7 +21,7 @@ from services.consent.api_translation import translated
 from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import parse
 from services.consent.domain.errors import CprError, OwnMatterError, SecondEmployeeError
-from services.consent.domain.staff import CITIZEN_SERVICE, STAFF_ROLES, Employee
+from services.consent.domain.staff import BRIDGE_BUILDER, CITIZEN_SERVICE, STAFF_ROLES, Employee
 from services.consent.handlers_authorities import AlreadyRepresentedError, NoSuchAuthorityError
 from services.consent.handlers_staff import Named, NobodyHereError
 from services.consent.records import Actor
@@ -28,6 +29,9 @@ from services.consent.schemas import Request
 from services.consent.store_authorities import StaleAuthorityError
 
 _EMPLOYEE_ID = re.compile(r"^[a-z]{1,8}[0-9]{1,8}$")  # a pseudonym, as on the bus: never a name
+ActingUnit = Annotated[
+    Code | None, Header(description="the unit acted in; needed by a bridge-builder with a home and a host unit (R37)")
+]
 OnDuty = Annotated[Principal, Depends(require(*STAFF_ROLES))]
 
 
@@ -48,12 +52,13 @@ class PersonReference(Request):
         return Named(None if self.cpr is None else parse(self.cpr), self.borger_id)
 
 
-async def employee(request: HttpRequest, caller: OnDuty) -> Employee:
-    """Dependency. 403 without a unit, an employee id or a login at NSIS Substantial at least."""
+async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit = None) -> Employee:
+    """Dependency. 403 without a unit, an employee id or a login at NSIS Substantial at least, or for another's unit."""
     assurance = assurance_of(caller)
     if caller.unit is None or assurance not in ASSURANCE or not _EMPLOYEE_ID.match(caller.subject):
         raise ForbiddenError
     role = next(name for name in (CITIZEN_SERVICE, *STAFF_ROLES) if name in caller.roles)
+    unit = _unit(caller, caller.unit, role, acting_unit)
     number = caller.claims.get("cpr")
     own = None
     if isinstance(number, str):
@@ -66,7 +71,18 @@ async def employee(request: HttpRequest, caller: OnDuty) -> Employee:
         with available():
             async with database.read() as session:
                 own = await handlers_citizens.find_citizen(session, vault, parsed)
-    return Employee(caller.subject, role, caller.unit, assurance, own)
+    return Employee(caller.subject, role, unit, assurance, own)
+
+
+def _unit(caller: Principal, home: str, role: str, named: str | None) -> str:
+    """The one unit acted in: a bridge-builder with a home and a host unit says which (R37), 422 when they do not."""
+    host = caller.claims.get("host_unit")
+    units = [home, host] if role == BRIDGE_BUILDER and isinstance(host, str) else [home]
+    if named is None and len(units) > 1:
+        raise InvalidError("Acting-Unit", "must name the unit that you act in now", sorted(units))
+    if named not in {None, *units}:
+        raise ForbiddenError
+    return named or home
 
 
 ActingEmployee = Annotated[Employee, Depends(employee)]

@@ -22,6 +22,7 @@ from libs.common.web import create_app
 from services.consent import (
     api_access,
     api_access_search,
+    api_answers,
     api_attested,
     api_authorities,
     api_catalogue,
@@ -35,6 +36,7 @@ from services.consent import (
     api_receipts,
     api_refusals,
     api_representatives,
+    api_requests,
     api_restrictions,
     api_withdrawals,
     drain,
@@ -42,6 +44,7 @@ from services.consent import (
     worker_expiry,
     worker_life,
     worker_permits,
+    worker_requests,
 )
 from services.consent.consumer import GROUP, LifecycleHandler
 from services.consent.cpr_vault import Vault
@@ -63,6 +66,8 @@ ROUTERS = (
     api_other_bases.router,
     api_other_bases.citizen_router,
     api_emergencies.router,
+    api_requests.router,
+    api_answers.router,
     api_fence.router,
     api_receipts.router,
     api_notices.router,
@@ -177,10 +182,14 @@ async def _live(parts: Parts) -> None:
     await worker_life.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
+async def _lapse(parts: Parts) -> None:
+    await worker_requests.keep_lapsing(parts.database, parts.bell, parts.settings, signer_of(parts))
+
+
 Run = Callable[[Parts], Awaitable[None]]
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},
     "relay": {"relay": _relay},
-    "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "permits": _forget},
+    "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "permits": _forget, "requests": _lapse},
 }

@@ -39,6 +39,15 @@ def view(catalogue: Catalogue, now: datetime) -> CatalogueView:
     )
 
 
+def text_in_force(catalogue: Catalogue, code: str, now: datetime) -> TextView | None:
+    """The words of one text with their hashes, as they are to be shown; None when it is not in force."""
+    text = catalogue.text(code, now)
+    law = None if text is None else catalogue.legal_basis(text.legal_basis, now)
+    if text is None or law is None or law.consequence is None:
+        return None
+    return _text(text, law.consequence)
+
+
 def _in_force(versions: Mapping[str, tuple[Entry, ...]], now: datetime) -> list[Entry]:
     today = danish_date(now)
     return [entry for _, entries in sorted(versions.items()) for entry in entries if entry.valid_on(today)]

@@ -73,12 +73,13 @@ class Grant(Yes):
 
 @dataclass
 class Outcome:
-    """What the change left behind for the receipt and the outbox."""
+    """What the change left behind for the receipt and the outbox. `less`: than what it replaced covered."""
 
     consent: Consent | None = None
     catalogue: Catalogue | None = None
     events: list[Event] = field(default_factory=list)
     renewed: bool = False
+    less: bool = False
 
 
 async def grant_consent(session: WriteSession, signer: Signer, grant: Grant) -> Answer:
@@ -170,6 +171,10 @@ async def give(session: WriteSession, yes: Yes, outcome: Outcome, now: datetime)
     active = declared.status is Status.ACTIVE
     outcome.renewed = any(status_at(item, catalogue, now) is Status.ACTIVE for item in running)
     ended = [item for item in running if item is not waiting and is_replaced(item, declared, now)]
+    outcome.less = any(
+        status_at(item, catalogue, now) is Status.ACTIVE and not item.categories <= declared.categories
+        for item in ended
+    )
     declared = in_place_of(declared, ended, now)
     await _end(session, ended, outcome, now)
     if waiting is None:
@@ -251,7 +256,7 @@ def _act(yes: Yes, outcome: Outcome, changed: Changed) -> Act:
     event = ReceiptEvent.RENEWED if outcome.renewed else ReceiptEvent.GIVEN
     if consent.status is not Status.ACTIVE:
         event = ReceiptEvent.DECLARED
-    elif changed.ended:
+    elif changed.ended and outcome.less:
         event = ReceiptEvent.NARROWED
     return Act(event, yes.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
 

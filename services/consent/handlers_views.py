@@ -7,10 +7,11 @@ from uuid import UUID
 
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
-from services.consent import records, store_catalogue, store_consents, store_receipts, store_use_pages
+from services.consent import records, store_catalogue, store_consents, store_receipts, store_requests, store_use_pages
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Status
 from services.consent.domain.ending import as_of, months_of
+from services.consent.domain.request import Request
 from services.consent.records import Actor
 from services.consent.store_consents import Revision
 from services.consent.store_receipts import StoredReceipt
@@ -66,6 +67,25 @@ async def read_consent(session: WriteSession, actor: Actor, borger_id: UUID, con
     await append(session, [records.of_read("consent.read", actor, subject=borger_id, at=now, objects=objects)])
     shown = as_of(consent, await store_catalogue.current(session), now)
     return Detail(shown, await store_consents.history(session, consent_id), now)
+
+
+async def list_requests(
+    session: WriteSession,
+    actor: Actor,
+    borger_id: UUID,
+    *,
+    purposes: frozenset[str] | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> tuple[tuple[Request, ...], Catalogue, datetime]:
+    """What the citizen was asked for, newest first, with the words for it, and the moment to read its state at.
+
+    `purposes`: of these only; None: of all. Audited as `requests.listed`.
+    """
+    now = await clock(session)
+    found = await store_requests.page(session, borger_id, purposes=purposes, before=after or (now, _LAST), limit=limit)
+    await append(session, [records.of_read("requests.listed", actor, subject=borger_id, at=now)])
+    return found, await store_catalogue.current(session), now
 
 
 async def list_uses(

@@ -23,6 +23,8 @@ class Settings(CommonSettings):
     attestation_confirm_days: int = Field(default=7, ge=1, le=30)  # for the second employee
     restriction_notice_days: int = Field(default=7, ge=0)
     expiry_sweep_seconds: int = Field(default=30, ge=1)
+    request_answer_days: int = Field(default=30, ge=1, le=365)  # then a request has lapsed (R9)
+    request_remind_days: int = Field(default=7, ge=1)  # no sooner than this after it was asked, and once (U8)
     expiry_batch: int = Field(default=100, ge=1, le=1_000)
 
     @property

@@ -24,11 +24,11 @@ _NEWEST_FIRST = (
 # Need-to-know ends with the unit's case (R15): then the request is not theirs to see any more.
 _KNOWN = (
     " AND EXISTS (SELECT 1 FROM case_fact f WHERE f.borger_id = r.borger_id AND f.unit = r.unit"
-    " AND f.closed_at IS NULL)"
+    " AND (f.closed_at IS NULL OR f.closed_at > clock_timestamp()))"
 )
 _OF_CITIZEN = _SELECT + "r.borger_id = $1 AND r.request_id = $2"
 _OF_UNIT = _SELECT + "r.unit = $1 AND r.request_id = $2" + _KNOWN
-_PAGE_OF_CITIZEN = _SELECT + "r.borger_id = $1" + _NEWEST_FIRST
+_PAGE_OF_CITIZEN = _SELECT + "r.borger_id = $1 AND ($5::text[] IS NULL OR r.purpose = ANY($5))" + _NEWEST_FIRST
 _PAGE_OF_UNIT = _SELECT + "r.unit = $1" + _KNOWN + _NEWEST_FIRST
 _SAVE = """
 UPDATE consent_request SET reminded_at = $3, cancelled_at = $4, revision = $5 WHERE request_id = $1 AND revision = $2
@@ -40,7 +40,8 @@ WHERE k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient
   AND (k.status = 'declined' OR (k.status = 'withdrawn' AND k.given_at IS NULL))
 """
 _HAS_CASE = """
-SELECT EXISTS (SELECT 1 FROM case_fact WHERE borger_id = $1 AND unit = $2 AND case_reference = $3 AND closed_at IS NULL)
+SELECT EXISTS (SELECT 1 FROM case_fact WHERE borger_id = $1 AND unit = $2 AND case_reference = $3
+  AND (closed_at IS NULL OR closed_at > clock_timestamp()))
 """
 _DUE = """
 SELECT DISTINCT borger_id, request_id FROM consent
@@ -98,9 +99,12 @@ async def find_of_unit(session: Session, unit: str, request_id: UUID) -> Request
     return next(iter(await _requests(session, _OF_UNIT, unit, request_id)), None)
 
 
-async def page(session: Session, borger_id: UUID, *, before: tuple[datetime, UUID], limit: int) -> tuple[Request, ...]:
-    """A citizen's, newest first, older than `before` = (requested at, id)."""
-    return await _requests(session, _PAGE_OF_CITIZEN, borger_id, *before, limit)
+async def page(
+    session: Session, borger_id: UUID, *, purposes: frozenset[str] | None, before: tuple[datetime, UUID], limit: int
+) -> tuple[Request, ...]:
+    """A citizen's, newest first, older than `before` = (requested at, id). `purposes`: of these only; None: of all."""
+    wanted = None if purposes is None else sorted(purposes)
+    return await _requests(session, _PAGE_OF_CITIZEN, borger_id, *before, limit, wanted)
 
 
 async def page_of_unit(

@@ -78,8 +78,7 @@ class Operation:
     def is_list(self) -> bool:
         """An array, or an object that is nothing but one and the way to the next page."""
         fields = self.answers.get("properties", {})
-        arrays = [name for name, field in fields.items() if field.get("type") == "array"]
-        return self.answers.get("type") == "array" or "next" in fields or ("items" in fields and bool(arrays))
+        return self.answers.get("type") == "array" or "next" in fields or set(fields) == {"items"}
 
 
 @cache

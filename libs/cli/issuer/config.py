@@ -74,6 +74,7 @@ class User(_Known):
     display_name: str
     roles: tuple[str, ...]
     unit: str | None
+    host_unit: str | None = None
     cpr: str | None = Field(repr=False)
     assurance: str
 

@@ -167,6 +167,8 @@ class _Tokens(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib publish
         claims: dict[str, Any] = {"roles": list(known.roles)}
         if known.unit is not None:
             claims["unit"] = known.unit
+        if isinstance(known, User) and known.host_unit is not None:
+            claims["host_unit"] = known.host_unit
         if isinstance(known, User) and known.cpr is not None and user.resource == CPR_AUDIENCE:
             claims["cpr"] = known.cpr
         return claims

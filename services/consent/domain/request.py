@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from services.consent.domain.calendar import danish_date
+from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Status
 from services.consent.domain.errors import AlreadyRemindedError, NotOpenError, TooSoonError
 from services.consent.domain.snapshot import Person
@@ -52,6 +54,10 @@ class Item:
     def is_open(self, now: datetime) -> bool:
         """Whether it still waits for somebody's word."""
         return self.consent.status_at(now) in _WAITING
+
+    def is_lapsed(self, now: datetime) -> bool:
+        """Whether its time passed while it waited, whether or not the row says so."""
+        return self.consent.given_at is None and self.consent.status_at(now) is Status.EXPIRED
 
     @property
     def reply(self) -> Reply | None:
@@ -106,11 +112,11 @@ class Request:
         return State.LAPSED, None
 
 
-def may_ask(person: Person | None, unit: str) -> bool:
+def may_ask(person: Person, unit: str, now: datetime) -> bool:
     """Need-to-know (R15): the unit has an open case about the person, who lives, and lives here."""
-    if person is None or person.died_on is not None or person.moved_out_on is not None:
+    if person.died_on is not None or person.is_away(danish_date(now)):
         return False
-    return any(case.unit == unit and case.closed_at is None for case in person.cases)
+    return any(case.unit == unit and (case.closed_at is None or now < case.closed_at) for case in person.cases)
 
 
 def remind(request: Request, *, after: timedelta, now: datetime) -> Request:
@@ -143,16 +149,24 @@ def check_cool_down(declined_at: datetime | None, days: int, now: datetime) -> N
         raise TooSoonError("the citizen has said no", not_before=declined_at + timedelta(days=days))
 
 
+def check_not_refused(person: Person, asked: Consent, catalogue: Catalogue, now: datetime) -> None:
+    """Nobody asks against a refusal that stands (R50). Raises TooSoonError: nobody knows for how long it does."""
+    for refusal in person.refusals:
+        unit = refusal.recipient_unit
+        to_it = unit is None or catalogue.stands_for(unit, asked.recipient_unit, now)
+        if to_it and refusal.purpose in {None, asked.purpose} and refusal.stands_at(now):
+            raise TooSoonError("the citizen has refused", not_before=None)
+
+
 def continued(running: Iterable[Consent], asked: Consent, now: datetime) -> Consent | None:
     """The row that a yes to `asked` goes on with: the very same that waits for a signature, or what was requested.
 
     A yes to none of the requested categories is no answer to the request, which goes on waiting.
     """
-    waiting = {item.status: item for item in running if item.status_at(now) in _WAITING}
-    pending, requested = waiting.get(Status.PENDING_SIGNATURE), waiting.get(Status.REQUESTED)
-    if pending is not None and pending.same_content(asked):
-        return pending
-    return requested if requested is not None and requested.categories & asked.categories else None
+    waiting = [item for item in running if item.status_at(now) in _WAITING]
+    pending = (item for item in waiting if item.status is Status.PENDING_SIGNATURE and item.same_content(asked))
+    requested = (item for item in waiting if item.status is Status.REQUESTED and item.categories & asked.categories)
+    return next(pending, None) or next(requested, None)
 
 
 def answered(waiting: Consent, asked: Consent) -> Consent:

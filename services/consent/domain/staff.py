@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 CITIZEN_SERVICE = "citizen_service"
-STAFF_ROLES = ("caseworker", "bridge_builder", CITIZEN_SERVICE)
+BRIDGE_BUILDER = "bridge_builder"
+STAFF_ROLES = ("caseworker", BRIDGE_BUILDER, CITIZEN_SERVICE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,257 @@
+"""The unit's door: ask a citizen for consents, see the state, remind once, take it back (U8, R5, R15, R37).
+
+A citizen whom the unit has no open case about is answered as one whom nobody knows: 404, to the byte.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.encoders import jsonable_encoder
+from starlette.requests import Request
+
+from libs.common.database import WriteSession
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
+from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_preconditions import IfMatch, check_match, etag_of
+from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
+from services.consent.api_transaction import committed
+from services.consent.cpr_vault import Vault
+from services.consent.domain.cpr import Cpr, parse
+from services.consent.domain.errors import (
+    AlreadyAskedError,
+    AlreadyRemindedError,
+    CprError,
+    NotOpenError,
+    TooSoonError,
+)
+from services.consent.domain.request import Request as Asked
+from services.consent.handlers_request_turns import Turn
+from services.consent.handlers_requests import Asking, Requester, Wanted
+from services.consent.handlers_staff import check_not_their_own
+from services.consent.receipts import Signer
+from services.consent.schemas import IdempotencyKey, TextReference
+from services.consent.schemas_requests import AskedItem, ConsentRequest, RequestPage, RequestView, WhoIsAsked
+from services.consent.settings import Settings
+from services.consent.store_idempotency import Answer
+
+router = APIRouter(prefix="/v1/requests", tags=["requests"])
+
+Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
+
+
+class NotBeforeError(ConflictError):
+    """409 with the moment from which it may be tried again; null when no moment is known."""
+
+    def __init__(self, detail: str, not_before: datetime | None) -> None:
+        super().__init__(detail)
+        self.not_before = not_before
+
+    def document(self) -> dict[str, Any]:
+        """The base document and `not_before` (RFC 9457 §3.2)."""
+        moment = None if self.not_before is None else self.not_before.astimezone(UTC).isoformat()
+        return {**super().document(), "not_before": moment}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raises the problem that a refusal of a request's life is to the caller."""
+    try:
+        with translated_for_staff():
+            yield
+    except AlreadyAskedError:
+        raise ConflictError("The same question waits for the citizen's answer already.") from None
+    except AlreadyRemindedError:
+        raise ConflictError("The citizen has been reminded already; once is the most.") from None
+    except NotOpenError:
+        raise ConflictError("The request waits for no answer any more.") from None
+    except TooSoonError as error:
+        raise NotBeforeError("It is too soon; not before `not_before`.", error.not_before) from None
+
+
+async def requester(request: Request, by: ActingEmployee) -> Requester:
+    """Who asks, in the one unit they act in now. 403 for those who serve anybody: they have no case of their own."""
+    if by.serves_anybody:
+        raise ForbiddenError
+    return Requester(by, actor_for(request, by))
+
+
+ActingRequester = Annotated[Requester, Depends(requester)]
+
+
+@router.post("", status_code=201, response_model=RequestView)
+async def make_request(request: Request, body: ConsentRequest, by: ActingRequester, idempotency_key: Key) -> Response:
+    """Ask. The citizen is told that something waits, and has `answer_by` to answer; silence is no.
+
+    What could not be granted cannot be asked for: 422 by field. 409 while the same question waits, and for some months
+    after a no, with `not_before` and no more.
+    """
+    number = _number(body.citizen)
+
+    async def work(session: WriteSession) -> Answer | None:
+        borger_id = body.citizen.borger_id
+        if number is not None:
+            vault: Vault = request.app.state.vault
+            borger_id = await handlers_citizens.find_citizen(session, vault, number)
+        if borger_id is not None:
+            await check_not_their_own(session, by.employee, borger_id)
+        signer: Signer = request.app.state.signer
+        return await handlers_requests.ask(
+            session, signer, _asking(request, body, by, key=idempotency_key, borger_id=borger_id)
+        )
+
+    with told():
+        answer = await committed(request, work)
+    if answer is None:
+        raise NotFoundError
+    return _sent(answer)
+
+
+@router.get("")
+async def list_requests(
+    request: Request, by: ActingRequester, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> RequestPage:
+    """The unit's own requests, newest first, about citizens it has an open case about."""
+    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
+    found, now = await committed(
+        request, lambda session: handlers_requests.list_requests(session, by, after=after, limit=limit + 1)
+    )
+    items = tuple(request_view(item, now) for item in found[:limit])
+    more = len(found) > limit
+    return RequestPage(items=items, next=written(items[-1].requested_at, items[-1].request_id) if more else None)
+
+
+@router.get("/{request_id}")
+async def read_request(request: Request, response: Response, by: ActingRequester, request_id: UUID) -> RequestView:
+    """One request of the unit's. `ETag` is of what is shown: nothing that is not shown changes it."""
+    found = await committed(request, lambda session: handlers_requests.read_request(session, by, request_id))
+    if found is None:
+        raise NotFoundError
+    view = request_view(*found)
+    response.headers["ETag"] = etag_of(view)
+    return view
+
+
+@router.post("/{request_id}:remind", response_model=RequestView)
+async def remind(
+    request: Request, by: ActingRequester, request_id: UUID, idempotency_key: Key, if_match: IfMatch = None
+) -> Response:
+    """Tell the citizen once more that it waits. 409 the second time, and too soon after it was asked."""
+    settings: Settings = request.app.state.settings
+    turn, after = _turn(by, request_id, idempotency_key, act="remind", if_match=if_match), settings.request_remind_days
+    with told():
+        answer = await committed(
+            request,
+            lambda session: handlers_request_turns.remind_citizen(session, turn, after=timedelta(days=after)),
+        )
+    if answer is None:
+        raise NotFoundError
+    return _sent(answer)
+
+
+@router.post("/{request_id}:cancel", response_model=RequestView)
+async def cancel(
+    request: Request, by: ActingRequester, request_id: UUID, idempotency_key: Key, if_match: IfMatch = None
+) -> Response:
+    """Take back what has not been answered. 409 when nothing waits any more."""
+    signer: Signer = request.app.state.signer
+    turn = _turn(by, request_id, idempotency_key, act="cancel", if_match=if_match)
+    with told():
+        answer = await committed(request, lambda session: handlers_request_turns.cancel_request(session, signer, turn))
+    if answer is None:
+        raise NotFoundError
+    return _sent(answer)
+
+
+def _number(citizen: WhoIsAsked) -> Cpr | None:
+    """The number, when that is how the citizen is named. 422 for neither, both, or what is no number."""
+    if (citizen.borger_id is None) == (citizen.cpr is None):
+        raise InvalidError("citizen", "must hold exactly one of borger_id and cpr")
+    try:
+        return None if citizen.cpr is None else parse(citizen.cpr)
+    except CprError as error:
+        raise InvalidError("citizen.cpr", error.message) from None
+
+
+def _asking(request: Request, body: ConsentRequest, by: Requester, *, key: str, borger_id: UUID | None) -> Asking:
+    settings: Settings = request.app.state.settings
+    # Never over the body as sent: a hash of a CPR number is as good as the number (R29).
+    content = f"request\n{by.unit}\n{borger_id}\n{body.model_dump_json(exclude={'citizen'})}"
+    return Asking(
+        borger_id=borger_id,
+        by=by,
+        purpose=body.purpose,
+        items=tuple(Wanted(item.holder_unit, item.recipient_unit, frozenset(item.categories)) for item in body.items),
+        language=body.language,
+        text_version=body.text_version,
+        case_reference=body.case_reference,
+        key=key,
+        request_sha256=sha256(content.encode()).hexdigest(),
+        days=settings.request_answer_days,
+        new_id=uuid4,
+        shape=_shape,
+    )
+
+
+def _turn(by: Requester, request_id: UUID, key: str, *, act: str, if_match: str | None) -> Turn:
+    return Turn(
+        by=by,
+        request_id=request_id,
+        key=key,
+        request_sha256=sha256(f"{act}\n{by.unit}\n{request_id}".encode()).hexdigest(),
+        precondition=_precondition(if_match),
+        new_id=uuid4,
+        shape=_shape,
+    )
+
+
+def _precondition(if_match: str | None) -> Callable[[Asked, datetime], None]:
+    return lambda found, now: check_match(if_match, etag_of(request_view(found, now)))
+
+
+def _shape(found: Asked, now: datetime) -> dict[str, Any]:
+    shaped: dict[str, Any] = jsonable_encoder(request_view(found, now))
+    return shaped
+
+
+def _sent(answer: Answer) -> Response:
+    view = RequestView.model_validate(answer.response)
+    headers = {"ETag": etag_of(view)}
+    return Response(orjson.dumps(answer.response), answer.status, headers, media_type="application/json")
+
+
+def request_view(found: Asked, now: datetime) -> RequestView:
+    """A request as its unit may see it at `now`."""
+    state, reply = found.state_at(now)
+    return RequestView.model_validate(
+        {
+            "request_id": found.request_id,
+            "borger_id": found.borger_id,
+            "unit": found.unit,
+            "function": found.function,
+            "case_reference": found.case_reference,
+            "purpose": found.purpose,
+            "text": TextReference(
+                code=found.text_code, version=found.text_version, language=found.language, sha256=found.text_sha256
+            ),
+            "items": [
+                AskedItem(
+                    holder_unit=item.holder_unit,
+                    recipient_unit=item.recipient_unit,
+                    categories=tuple(sorted(item.categories)),
+                )
+                for item in found.items
+            ],
+            "requested_at": found.requested_at.astimezone(UTC),
+            "answer_by": found.answer_by.astimezone(UTC),
+            "reminded_at": None if found.reminded_at is None else found.reminded_at.astimezone(UTC),
+            "state": state.value,
+            "reply": None if reply is None else reply.value,
+        }
+    )
