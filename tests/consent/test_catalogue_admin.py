@@ -1,5 +1,7 @@
 """The administrator's door: versions are added, never edited; what contradicts or asks too much is refused by name."""
 
+import asyncio
+import json
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, get_args
@@ -8,7 +10,7 @@ from uuid import uuid4
 import httpx2
 
 from libs.cli.people import CLIENTS, STAFF
-from services.consent.catalogue_form import KINDS
+from services.consent.catalogue_form import KINDS, RawEntry, build
 from services.consent.schemas_catalogue_admin import NewVersion
 from tests.consent import fence_door, issuer
 from tests.consent.catalogue_world import TARGET, day
@@ -198,6 +200,16 @@ async def test_a_key_answers_once_and_a_tag_is_asked_for(door: Door) -> None:
     assert (await send(door, "POST", "catalogue/units/SOF-NY:close", ending, tag='"old"')).status_code == 412
     assert (await send(door, "POST", "catalogue/units/SOF-X/versions", UNIT, tag='"old"')).status_code == 412
     assert (await send(door, "POST", "catalogue/units/SOF-X:close", ending, tag="*")).status_code == 404
+
+
+async def test_of_two_changes_at_once_the_second_is_planned_anew_on_the_first(door: Door) -> None:
+    sent = (send(door, "POST", f"catalogue/units/SOF-NY-{name}/versions", UNIT) for name in ("A", "B", "C"))
+    assert {answer.status_code for answer in await asyncio.gather(*sent)} == {201}
+    stored = await door.rows("SELECT kind, body FROM catalogue_entry")
+    (revision,) = await door.rows("SELECT revision FROM catalogue_revision")
+    raw = [RawEntry(row["kind"], json.loads(row["body"])) for row in stored]
+    assert revision["revision"] == build(raw).revision
+    assert {"SOF-NY-A", "SOF-NY-B", "SOF-NY-C"} <= {entry.body["code"] for entry in raw}
 
 
 async def test_lists_are_paged_by_code_and_every_kind_is_there(door: Door) -> None:
