@@ -92,7 +92,7 @@ async def record(session: WriteSession, signer: Signer, by: Employee, new: NewBa
     kind = "emergency.recorded" if emergency else "other_basis.recorded"
     await _told(session, kind, recorded, actor, at=changed.at, reason=new.emergency_reason)
     audiences: list[Audience] = ["citizen", "dpo"] if emergency else ["citizen"]
-    await _notify(session, audiences, EMERGENCY_NOTICE if emergency else BASIS_NOTICE, recorded, changed.at)
+    await _notify(session, audiences, EMERGENCY_NOTICE if emergency else BASIS_NOTICE, recorded, at=changed.at)
     return recorded
 
 
@@ -127,7 +127,7 @@ async def review(
         await _told(session, "emergency.reviewed", found, actor, at=now, reason=outcome)
         found = replace(found, review=outcome, reviewed_at=now, reviewed_by=actor.name)
         if not justified:
-            await _notify(session, ["citizen"], UNJUSTIFIED_NOTICE, found, now)
+            await _notify(session, ["citizen"], UNJUSTIFIED_NOTICE, found, at=now)
     return found, None if justified else await _ended(session, signer, found, office, actor=actor)
 
 
@@ -152,7 +152,7 @@ async def _ended(session: WriteSession, signer: Signer, found: Recorded, office:
     await store_withdrawals.insert(session, withdrawal)
     await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, changed.epochs)
     await _told(session, "other_basis.ended", ended, actor, at=changed.at)
-    await _notify(session, ["citizen"], ENDED_NOTICE, ended, changed.at)
+    await _notify(session, ["citizen"], ENDED_NOTICE, ended, at=changed.at)
     return withdrawal
 
 
@@ -171,7 +171,7 @@ async def list_of_citizen(
     """A page, newest first, with the catalogue and the moment to read it by. Audited as `other_bases.listed`."""
     now = await clock(session)
     found = await store_other_bases.page_of_citizen(session, borger_id, after or (now, _LAST), limit)
-    await _read(session, actor, "other_bases.listed", [borger_id], now)
+    await _read(session, actor, "other_bases.listed", [borger_id], now=now)
     return found, (await load_snapshot(session, [])).catalogue, now
 
 
@@ -181,7 +181,7 @@ async def list_of_unit(
     """What a holder unit has recorded; otherwise as `list_of_citizen`, with an entry for each person on the page."""
     now = await clock(session)
     found = await store_other_bases.page_of_unit(session, unit, after or (now, _LAST), limit)
-    await _read(session, actor, "other_bases.listed", (item.borger_id for item in found), now)
+    await _read(session, actor, "other_bases.listed", (item.borger_id for item in found), now=now)
     return found, (await load_snapshot(session, [])).catalogue, now
 
 
@@ -192,7 +192,7 @@ async def list_emergencies(
     now = await clock(session)
     before = after or (now, _LAST)
     found = await store_other_bases.page_of_emergencies(session, unreviewed=unreviewed, before=before, limit=limit)
-    await _read(session, actor, "emergencies.listed", (item.borger_id for item in found), now)
+    await _read(session, actor, "emergencies.listed", (item.borger_id for item in found), now=now)
     return found, (await load_snapshot(session, [])).catalogue, now
 
 
@@ -274,13 +274,13 @@ async def _told(
 
 
 async def _notify(
-    session: WriteSession, audiences: Iterable[Audience], kind: str, recorded: Recorded, at: datetime
+    session: WriteSession, audiences: Iterable[Audience], kind: str, recorded: Recorded, *, at: datetime
 ) -> None:
     for audience in audiences:
         notice = Notice(uuid4(), recorded.borger_id, audience, kind, recorded.basis.basis_id, at)
         await store_notices.add(session, notice)
 
 
-async def _read(session: WriteSession, actor: Actor, kind: str, persons: Iterable[UUID], now: datetime) -> None:
+async def _read(session: WriteSession, actor: Actor, kind: str, persons: Iterable[UUID], *, now: datetime) -> None:
     about: list[UUID | None] = [*sorted(set(persons))] or [None]
     await append(session, [records.of_read(kind, actor, subject=person, at=now) for person in about])
