@@ -73,9 +73,12 @@ class Settlements:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), RECORD_RETRY_S if self._entries else None)
             self._wake.clear()
+            ready = len(self._items)  # what ends while these are written down waits for its own turn
             await self._record()
-            while self._items:
-                await self._settle([self._items.popleft() for _ in range(min(BATCH_MAX, len(self._items)))])
+            while ready:
+                batch = [self._items.popleft() for _ in range(min(BATCH_MAX, ready))]
+                ready -= len(batch)
+                await self._settle(batch)
             if not (self._items or self._entries):
                 self._idle.set()
 

@@ -100,6 +100,24 @@ async def test_a_database_that_is_away_delays_the_entry_and_not_the_settle(
     await broken.close()
 
 
+async def test_what_ends_while_others_are_recorded_is_settled_only_after_its_own_record(running, consent, database):
+    """A process that dies in between would otherwise leave a settled permit of which audit never hears how it ended."""
+    first, second = use(), use()
+    async with database.write() as blocker:
+        await blocker.exec_driver_sql("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+        running.add([first], Reach.DISCLOSED)
+
+        async def recording() -> bool:
+            waiting = await blocker.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(waiting.scalar_one())
+
+        await until(recording)
+        running.add([second], Reach.DISCLOSED)
+    assert await running.finish(5)
+    called = [[item.permit_id for item in call.items] for call in consent.calls[SETTLE]]
+    assert called == [[first.permit_id], [second.permit_id]]
+
+
 async def test_a_database_that_hangs_does_not_hold_up_the_settle(running, consent, database):
     async with database.write() as blocker:
         await blocker.exec_driver_sql("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
