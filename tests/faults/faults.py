@@ -59,6 +59,12 @@ class Fault:
     outage: bool = False
     alone: bool = False
 
+    @property
+    def family(self) -> str:
+        """`kill at`, `stop at`, `wire kafka` …: what it does, without where."""
+        words = self.name.split()
+        return " ".join(words[: 2 if words[1:2] == ["at"] or words[0] == "wire" else 1]) if len(words) > 1 else words[0]
+
 
 async def _ready(scene: Scene, *names: str) -> str:
     try:
@@ -204,8 +210,8 @@ def every() -> tuple[Fault, ...]:
         *(Fault(f"stop at {name}", partial(_point, name=name, act="STOP")) for name in STOPPABLE),
         *(Fault(f"stop {name}", partial(_stop, name=name)) for name in (*HOLDERS, "advis-consumer", "consent-relay")),
         Fault("stop consent-api", partial(_stop, name="consent-api"), outage=True),
-        Fault("kill broker", _broker),
-        Fault("stop postgres", _postgres, outage=True, alone=True),
+        Fault("broker", _broker),
+        Fault("postgres", _postgres, outage=True, alone=True),
         *(
             Fault(f"backends {name}", partial(_backends, service=name), outage=name == "consent")
             for name in ("consent", "advis", "audit")
@@ -217,5 +223,5 @@ def every() -> tuple[Fault, ...]:
         ),
         Fault("clock", _clock),
         *(Fault(name, run) for name, run in bus_faults.every().items()),
-        Fault("restore advis", restore.restore, alone=True),
+        Fault("restore", restore.restore, alone=True),
     )

@@ -115,10 +115,8 @@ _ADVIS = (
     _edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
     _edit(
         "services/advis/worker_settlements.py",
-        "            await self._record()\n            while self._items:\n",
-        "            await self._record()\n"
-        '            if self._items:\n                probe.point("settle-due")\n'
-        "            while self._items:\n",
+        "            while ready:\n",
+        '            if ready:\n                probe.point("settle-due")\n            while ready:\n',
     ),
     _edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
 )

@@ -1,4 +1,4 @@
-"""Deals the faults: seeded, one to three at a time, every kind before any comes again."""
+"""Deals the faults: seeded, one to three at a time, one of every family before any family comes again."""
 
 import asyncio
 import random
@@ -24,6 +24,7 @@ class Nemesis:
     lines: list[FaultLine] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
     _deck: list[Fault] = field(default_factory=list)
+    _rest: dict[str, list[Fault]] = field(default_factory=dict)
 
     async def haunt(self, seconds: float) -> None:
         """Faults for so long; returns when the last has been taken back."""
@@ -40,12 +41,19 @@ class Nemesis:
         wanted = self.rng.choice(AT_ONCE)
         while len(hand) < wanted:
             if not self._deck:
-                self._deck = list(self.kinds)
+                self._deck = [self._next_of(family) for family in dict.fromkeys(kind.family for kind in self.kinds)]
                 self.rng.shuffle(self._deck)
             if hand and (self._deck[-1].alone or hand[0].alone or self._deck[-1] in hand):
                 break
             hand.append(self._deck.pop())
         return hand
+
+    def _next_of(self, family: str) -> Fault:
+        """One member of a family, and each of them once before any comes again."""
+        if not self._rest.get(family):
+            self._rest[family] = [kind for kind in self.kinds if kind.family == family]
+            self.rng.shuffle(self._rest[family])
+        return self._rest[family].pop()
 
     async def _inflict(self, fault: Fault) -> None:
         await asyncio.sleep(self.rng.uniform(0.0, 0.8))

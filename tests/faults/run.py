@@ -24,7 +24,7 @@ from tests.faults.history import History
 from tests.faults.nemesis import Nemesis
 from tests.faults.world import World, a_world
 
-CALM_S = 12.0
+CALM_S = 15.0
 TELL_S = 10.0  # between two lines where no terminal shows the progress
 FINISH_S = 120.0  # for actors who finish what they have begun
 HTTP_S = 15.0
