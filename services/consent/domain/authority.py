@@ -159,10 +159,14 @@ class Represented:
         valid = authority is not None and authority.authority_id == authority_id and authority.covers(purpose)
         return self.borger_id if valid else None
 
-    def counted(self, declarations: Iterable[Declaration], purpose: str) -> dict[UUID, Declaration]:
-        """The declarations that count today, by whose word each of them is."""
-        found = ((self.counts_as(item.giver, item.authority_id, purpose), item) for item in declarations)
-        return {whose: item for whose, item in found if whose is not None}
+    def counted(self, declarations: Iterable[Declaration], purpose: str) -> dict[UUID, list[Declaration]]:
+        """The declarations that count today, by whose word each of them is: the citizen's may be said by several."""
+        found: dict[UUID, list[Declaration]] = {}
+        for item in declarations:
+            whose = self.counts_as(item.giver, item.authority_id, purpose)
+            if whose is not None:
+                found.setdefault(whose, []).append(item)
+        return found
 
     def _is_replaced(self, purpose: str) -> bool:
         return any(item.replaces and item.covers(purpose) for item in self.authorities)

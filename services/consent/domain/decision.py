@@ -271,7 +271,7 @@ def _undeclared(consent: Consent, person: Person, rules: _Rules, now: datetime) 
         return Reason.DECLARATION_MISSING
     if rules.category.special is None:
         return None
-    affirmed = all(rules.category.code in declared[giver].affirmed_special for giver in required)
+    affirmed = all(any(rules.category.code in item.affirmed_special for item in declared[giver]) for giver in required)
     return None if affirmed else Reason.NOT_AFFIRMED
 
 
