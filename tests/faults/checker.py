@@ -330,7 +330,7 @@ def a1(evidence: Evidence) -> Verdict:
         "leaves": len(evidence.leaves),
         "decisions": len(evidence.notifications),
         "verified leaves": log.leaves if log else 0,
-        "permits settled, outcome lost with the process": sum(p.state == "settled" for p in silent),
+        "permits whose outcome no database has": sum(p.state == "settled" for p in silent),
         "entries lost with the old database": len(lost),
     }
     return Verdict("A1", "every decision is in the log, once", counts, tuple(counts)[:4], broken)

@@ -115,6 +115,7 @@ async def a_world(console: Console) -> AsyncIterator[World]:
     folder = _folder()
     receivers = Receivers()
     closing: list[Pipe] = []
+    named = {name: os.environ.get(name) for name in (ADMIN_DATABASE_URL, BUS_URL)}
     try:
         (folder / "faults" / probe.POINTS).mkdir(parents=True)
         (folder / "faults" / probe.CLOCKS).mkdir()
@@ -143,8 +144,10 @@ async def a_world(console: Console) -> AsyncIterator[World]:
         await receivers.stop()
         for pipe in reversed(closing):
             await pipe.close()
-        for name in (ADMIN_DATABASE_URL, BUS_URL):
+        for name, value in named.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         shutil.rmtree(folder, ignore_errors=True)
 
 

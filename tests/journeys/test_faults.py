@@ -16,7 +16,7 @@ SECONDS = 12.0
 LACKING = {"D1", "R1"}  # too short a run for these to find something of everything
 
 
-@pytest.mark.usefixtures("broker")
+@pytest.mark.usefixtures("kafka")
 async def test_every_invariant_holds_when_a_sender_is_stopped_before_its_first_byte() -> None:
     kinds = tuple(fault for fault in faults.every() if fault.name in DEALT)
     assert len(kinds) == len(DEALT)
