@@ -27,11 +27,13 @@ EXAMPLES = 2_000 if DEEPLY else 60
 UNDER_WAY_MAX = 4
 # How often each is tried. What is not possible just now makes somebody go on instead.
 ACTS = (
-    *["go_on"] * 6,
-    *["give", "give_less", "withdraw", "withdraw", "withdraw_again", "refuse", "lift", "look", "look", "look"],
-    *["event"] * 4,
-    *["acquire_again", "acquire_batch", "write", "write", "settle", "settle", "settle_again", "preview"],
-    *["leases_end", "crash", "obey_and_bury", "client_dies"],
+    *["go_on"] * 5,
+    *["give", "give", "give", "give_less", "give_less", "withdraw", "withdraw", "withdraw_again", "withdraw_again"],
+    *["refuse", "refuse", "lift", "lift", "lift", "look", "look"],
+    *["event"] * 6,
+    *["event_late", "event_late", "acquire_late", "acquire_late", "acquire_late", "acquire_batch", "preview"],
+    *["write", "write", "settle", "settle", "settle", "settle_again"],
+    *["leases_end", "crash", "obey_and_bury", "client_dies", "client_dies"],
 )
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ class Fence(RuleBasedStateMachine):
     @rule(
         what=st.sampled_from(ACTS),
         which=st.integers(0, 11),
-        then=st.sampled_from(["stand", "statement", "commit", "commit", "end", "end"]),
+        then=st.sampled_from(["stand", "statement", "commit", "end", "end", "end", "end"]),
     )
     def act(self, what: str, which: int, then: str) -> None:
         """Something begins, or somebody goes on, as far as `then` says and locks let them."""
@@ -150,9 +152,14 @@ class Fence(RuleBasedStateMachine):
         await self.acts.acquire(process, [await self.acts.arrive(process, pick(which // 2, self.events))])
         return True
 
-    async def acquire_again(self, which: int) -> bool:
-        """Late, or for the second time; its process may be long dead."""
-        call = pick(which, self.acts.oracle.calls[::-1])
+    async def event_late(self, which: int) -> bool:
+        """It arrives, and its acquire is on its way for long."""
+        await self.acts.arrive(pick(which, self.running()), pick(which // 2, self.events))
+        return True
+
+    async def acquire_late(self, which: int) -> bool:
+        """Delivered late, or for the second time; its process may be long dead."""
+        call = pick(which, self.acts.oracle.calls[:-5:-1])
         if call:
             await self.acts.acquire(call.process, [call])
         return call is not None
