@@ -330,7 +330,8 @@ class Acts:
     async def check_records(self) -> None:
         """What is written is what happened: nothing open, each use once (A2), the consents as they were given."""
         holders = [process.holder_id for process in self.processes]
-        assert not await self.owner.fetchval("SELECT count(*) FROM permit_scope WHERE holder_id = ANY($1)", holders)
+        left = await self.owner.fetchval("SELECT count(*) FROM permit_scope WHERE holder_id = ANY($1)", holders)
+        assert not left, "a permit is open that nobody will end"
         query = "SELECT notification_id, borger_id, count, not_sent, unknown FROM use_log WHERE borger_id = ANY($1)"
         written = {tuple(row) for row in await self.owner.fetch(query, [self.mother, self.child])}
         assert written == {
@@ -341,7 +342,9 @@ class Acts:
         }, "A2: the use log is not what was permitted"
         query = "SELECT consent_id, categories FROM consent WHERE borger_id = ANY($1) AND status = 'active'"
         active = {row[0]: frozenset(row[1]) for row in await self.owner.fetch(query, [self.mother, self.child])}
-        assert active == {scope.consent_id: scope.categories for scope in self.scopes if scope.consent_id}
+        assert active == {scope.consent_id: scope.categories for scope in self.scopes if scope.consent_id}, (
+            "not what was given"
+        )
 
     async def _write(self, name: str, work: Callable[[WriteSession], Any], **hears: Any) -> None:
         self._add(Doing(await self.stage.write(name, work), **hears))

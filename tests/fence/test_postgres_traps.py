@@ -17,9 +17,10 @@ import asyncpg
 import pytest
 
 from libs.common.database import CommitUncertainError, WriteSession, session_settings
+from libs.common.permits import Revealed
 from services.consent import fence, store_holders, store_permits, store_withdrawals, withdrawals
 from services.consent.domain.consent import Consent
-from tests.consent.fence_world import World
+from tests.consent.fence_world import FAMILY, FAMILY_EVENT, World, an_item
 from tests.fence.stepping import Stage, stepped
 from tests.servers import Postgres, TestDatabase
 
@@ -92,6 +93,27 @@ async def test_acquire_locks_holder_then_scopes_and_reads_the_state_after_both(w
     assert holder < scopes < only(sent, r"LEFT JOIN permit p") < state < written < len(sent) - 1
     assert not re.search(r"consent|coverage|refusal|citizen|permit", sent[scopes]), "the lock reads what it waits for"
     assert [number for number, statement in enumerate(sent) if "FOR SHARE" in statement] == [holder]
+
+
+@pytest.mark.parametrize("who", ["mother", "child"])
+async def test_a_family_event_waits_for_either_ones_scope(world: World, who: str) -> None:
+    """Read without its lock, a scope could be withdrawn and drained before the permit that reveals it is seen."""
+    holder_unit, recipient, purpose = FAMILY
+    units = {"holder_unit": holder_unit, "recipient_unit": recipient, "purpose": purpose}
+    mother, holder_id = await world.citizen(), await world.holder()
+    child = await world.citizen(age=8, parents=[mother])
+    await world.grant(mother, categories={"SAGSEKSISTENS"}, **units)
+    await world.grant(child, categories={"BARN_SAG"}, givers=(mother,), **units)
+    told = [
+        Revealed(borger_id=borger_id, category=category, epoch=await world.epoch(borger_id, purpose, recipient))
+        for borger_id, category in ((child, "BARN_SAG"), (mother, "SAGSEKSISTENS"))
+    ]
+    item = an_item(*told, event_type=FAMILY_EVENT, **units)
+    async with plain(world) as session, session.transaction():
+        await session.execute(LOCK_SCOPE, {"mother": mother, "child": child}[who])
+        acquiring = asyncio.create_task(world.acquire(holder_id, item))
+        await world.until_waiting(acquiring)
+    assert len(await acquiring) == 1
 
 
 async def test_withdrawing_and_counting_in_one_statement_misses_the_permit(world: World) -> None:
