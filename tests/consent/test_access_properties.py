@@ -39,8 +39,8 @@ units, purposes, categories = st.sampled_from(UNITS), st.sampled_from(PURPOSES),
 def _narrowed(draw: st.DrawFn, code: str, kind: str) -> Any:
     """A version of an entry with drawn validity: in force, ended, or not begun."""
     entry = getattr(BASE, kind)[code][-1]
-    ends = draw(st.sampled_from([None, None, None, date(2026, 1, 1), date(2027, 1, 1)]))
-    return replace(entry, valid_to=ends, valid_from=draw(st.sampled_from([entry.valid_from, date(2026, 12, 1)])))
+    ends = draw(st.sampled_from([None] * 8 + [date(2026, 1, 1), date(2027, 1, 1)]))
+    return replace(entry, valid_to=ends, valid_from=draw(st.sampled_from([entry.valid_from] * 9 + [date(2026, 12, 1)])))
 
 
 @st.composite
@@ -63,21 +63,25 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
 
 
 @st.composite
-def consents(draw: st.DrawFn) -> Consent:
-    told = frozenset(draw(st.lists(categories, unique=True, min_size=1)))
+def consents(draw: st.DrawFn, catalogue: Catalogue) -> Consent:
+    """Mostly about what is offered, so that there is something to find."""
+    purpose = catalogue.purposes[draw(purposes)][-1]
+    offer = draw(st.sampled_from([*purpose.between * 3, Offer(draw(units), draw(units))]))
+    told = frozenset(draw(st.lists(st.sampled_from([*purpose.categories * 2, *CATEGORIES]), unique=True, min_size=1)))
     return a_consent(
         consent_id=uuid4(),
-        purpose=draw(purposes),
-        holder_unit=draw(units),
-        recipient_unit=draw(units),
+        purpose=purpose.code,
+        holder_unit=offer.holder,
+        recipient_unit=offer.recipient,
         categories=told,
-        valid_until=NOW + timedelta(days=draw(st.sampled_from([-1, 100]))),
-        declarations=(a_declaration(affirmed=draw(st.sampled_from([told, frozenset()]))),),
+        valid_until=NOW + timedelta(days=draw(st.sampled_from([-1, 100, 100, 100]))),
+        declarations=(a_declaration(affirmed=draw(st.sampled_from([told, told, frozenset()]))),),
     )
 
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
+    catalogue = draw(catalogues())
     refused = [
         Refusal(uuid4(), draw(purposes), draw(units), NOW - timedelta(days=1), None)
         for _ in range(draw(st.integers(0, 1)))
@@ -91,14 +95,13 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     ]
     person = Person(
         borger_id=PETER,
-        birth_date=draw(st.sampled_from([GROWN, date(2015, 1, 1)])),
-        died_on=draw(st.sampled_from([None, None, None, date(2026, 1, 1)])),
-        consents=tuple(draw(st.lists(consents(), max_size=12))),
+        birth_date=draw(st.sampled_from([GROWN, GROWN, GROWN, date(2015, 1, 1)])),
+        died_on=draw(st.sampled_from([None] * 9 + [date(2026, 1, 1)])),
+        consents=tuple(draw(st.lists(consents(catalogue), min_size=2, max_size=8))),
         refusals=tuple(refused),
         other_bases=tuple(bases),
     )
-    known = draw(st.sampled_from([{PETER: person}] * 9 + [{}]))
-    return Snapshot(draw(catalogues()), known)
+    return Snapshot(catalogue, draw(st.sampled_from([{PETER: person}] * 19 + [{}])))
 
 
 ALL = [Question(PETER, *parts) for parts in product(UNITS, UNITS, PURPOSES, CATEGORIES)]
