@@ -9,6 +9,7 @@ import pytest
 
 from services.consent.domain.decision import Reason
 from services.consent.worker_life import sweep
+from tests.consent.asking import Desk
 from tests.consent.door import KEY, Citizen, Door
 from tests.consent.fence_door import in_flight, settle
 from tests.consent.people import adult, number
@@ -187,6 +188,21 @@ async def test_a_refusal_takes_one_employee_and_its_lifting_two(door: Door):
     assert await decided(door, peter.borger_id) is Reason.REFUSED
     assert (await second(door, lifting.json()["attestation_id"], by=SECOND)).status_code == 200
     assert await decided(door, peter.borger_id) is Reason.CONSENT
+
+
+@pytest.mark.parametrize(("said", "reply"), [("decline", "declined"), ("grant", "given")])
+async def test_what_a_unit_has_asked_is_answered_by_telephone(door: Door, said: str, reply: str):
+    desk = Desk(door)
+    peter = await desk.known()
+    made = await desk.asked(peter.borger_id)
+    act = await yes(door) if said == "grant" else {"kind": "decline", **QUESTION}
+    answer = await say(door, peter.cpr, act)
+    assert answer.status_code == (201 if said == "grant" else 200)
+    assert await desk.state(made) == ("answered", reply)
+    assert (await decided(door, peter.borger_id) is Reason.CONSENT) == (said == "grant")
+    if said == "decline":
+        assert (await desk.ask(peter.borger_id)).status_code == 409  # the cool-down
+        assert (await say(door, peter.cpr, act)).status_code == 404  # nothing is asked any more
 
 
 async def test_a_refusal_made_after_the_conversation_is_not_lifted_by_it(door: Door):
