@@ -151,6 +151,7 @@ async def _turn(
         await store_authorities.replace(session, found, turned[-1])
         events.extend(await close_lapsed(session, found.borger_id, now))
 
+    await store_scopes.lock_person(session, found.borger_id)  # else a scope might appear that the drain misses
     changed = await scopes.change(session, await store_scopes.keys_of(session, [found.borger_id]), work)
     new = turned[-1]
     await handlers_endings.prove(session, signer, events, changed)
