@@ -51,9 +51,10 @@ class Door:
                     return response
             await asyncio.sleep(0.1)
 
-    async def get(self, path: str) -> JSON:
-        """The body of a `200`."""
-        return expect(await self.patiently("GET", path), 200)
+    async def get(self, path: str, **headers: str) -> JSON:
+        """The body of a `200`. Header names are given with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return expect(await self.patiently("GET", path, None, named), 200)
 
     async def post(self, path: str, body: JSON | None = None, *, status: int = 200, **headers: str) -> JSON:
         """The body of an answer with exactly this status. Header names are given with underscores."""

@@ -23,6 +23,7 @@ STAFF = {
     "sof201": "SOF-BOLIGRAADGIVNING",
     "sof301": "SOF-RUSMIDDEL",
 }
+AT_CONSENT = ("bro101", "kk101", "kk102")  # a bridge-builder, and two who take what citizens say on the telephone
 WEBHOOK_KEY_FILE = "webhook.key"
 SOURCES = ("fasit", "domus", "dubu", "cpr")
 
@@ -52,11 +53,13 @@ async def bring_on(stage: Stage, system: System, http: httpx2.AsyncClient) -> No
 
     for name in SOURCES:
         stage.sources[name] = SourceSystem(name, await client(name, "consent"), await client(name, "advis"))
-    stage.numbers = [*system.cpr_numbers.values()]
+    stage.numbers, stage.number_of = [*system.cpr_numbers.values()], {**system.cpr_numbers}
     for name in CITIZENS:
         borger_id = await stage.sources["fasit"].resolve(system.cpr_numbers[name])
         stage.citizens[name] = Citizen(name, borger_id, await person(name, "consent"))
     stage.child = await stage.sources["dubu"].resolve(system.cpr_numbers["child"])
     for employee, unit in STAFF.items():
         stage.caseworkers[employee] = Caseworker(employee, unit, await person(employee, "advis"))
+    for employee in AT_CONSENT:
+        stage.staff[employee] = await person(employee, "consent")
     stage.dpo = await person("dpo1", "audit")

@@ -15,7 +15,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from libs.cli.demo import chapters_bridge, chapters_family, chapters_proof
+from libs.cli.demo import chapters_asking, chapters_bridge, chapters_family, chapters_proof
 from libs.cli.demo.actors import UnexpectedAnswerError
 from libs.cli.demo.cast import bring_on, endpoints_file
 from libs.cli.demo.receiver import Receiver
@@ -42,6 +42,8 @@ async def play(stage: Stage, system: System, http: httpx2.AsyncClient) -> Report
     await chapters_bridge.hans(stage)
     await chapters_family.peter(stage)
     await chapters_family.guelcan(stage)
+    await chapters_asking.a_request(stage)
+    await chapters_asking.a_telephone_call(stage)
     await chapters_proof.specific(stage)
     await chapters_proof.fails_closed(stage, system)
     jwks = (await http.get(system.urls["consent"] + "/.well-known/jwks.json")).json()

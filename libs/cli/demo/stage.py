@@ -28,9 +28,11 @@ class Stage:
     citizens: dict[str, Citizen] = field(default_factory=dict)
     caseworkers: dict[str, Caseworker] = field(default_factory=dict)
     sources: dict[str, SourceSystem] = field(default_factory=dict)
+    staff: dict[str, Door] = field(default_factory=dict)  # employees who speak to consent
     dpo: Door | None = None
     child: str = ""
     numbers: list[str] = field(default_factory=list)  # every CPR number in play: none may be found elsewhere
+    number_of: dict[str, str] = field(default_factory=dict)  # by citizen, as they would say it
     entries: int = 0  # in the audit log, when it was verified
     disclosed: dict[tuple[str, str], str] = field(default_factory=dict)  # (notification id, employee) → event type
     report: Report = field(default_factory=Report)
