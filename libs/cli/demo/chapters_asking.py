@@ -1,4 +1,4 @@
-"""Chapter six: a bridge-builder asks Morten, who answers in part; and what he says on the telephone counts as his word."""
+"""Chapter six: a bridge-builder asks and gets a part; and a word said on the telephone counts as the citizen's own."""
 
 import secrets
 from datetime import UTC, datetime
