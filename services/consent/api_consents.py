@@ -10,10 +10,10 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
 from libs.common.problems import NotFoundError
-from services.consent import handlers_views
+from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
-from services.consent.api_transaction import committed
+from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.api_views import consent_view, detail_view
 from services.consent.api_withdrawals import wait_for_narrowing
@@ -111,7 +111,12 @@ async def list_consents(
         ),
     )
     shown = found[:limit]
-    items = tuple(consent_view(item, by.giver.borger_id, now=now) for item in shown if by.covers(item.purpose))
+    catalogue = await looked_up(request, store_catalogue.current)
+    items = tuple(
+        consent_view(item, by.giver.borger_id, now=now, catalogue=catalogue)
+        for item in shown
+        if by.covers(item.purpose)
+    )
     more = len(found) > limit
     return ConsentPage(items=items, next=written(shown[-1].requested_at, shown[-1].consent_id) if more else None)
 
@@ -125,4 +130,4 @@ async def read_consent(request: Request, response: Response, by: ActingWithin, c
     if detail is None or not by.covers(detail.consent.purpose):
         raise NotFoundError
     response.headers["ETag"] = f'"{detail.consent.revision}"'
-    return detail_view(detail, by.giver.borger_id)
+    return detail_view(detail, by.giver.borger_id, await looked_up(request, store_catalogue.current))

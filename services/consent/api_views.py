@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.consent.domain.acting import Role
+from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import Consent, Declaration
 from services.consent.handlers_representatives import Capacity
 from services.consent.handlers_views import Detail
@@ -11,6 +12,7 @@ from services.consent.schemas import (
     ActsFor,
     ConsentDetail,
     ConsentView,
+    CountsFor,
     DeclarationView,
     Me,
     ReceiptView,
@@ -40,8 +42,8 @@ def _acts_for(item: Capacity) -> ActsFor:
     )
 
 
-def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentView:
-    """A consent as `reader` may see it at `now`."""
+def consent_view(consent: Consent, reader: UUID, *, now: datetime, catalogue: Catalogue | None = None) -> ConsentView:
+    """A consent as `reader` may see it at `now`; with a catalogue, for which units it counts then."""
     return ConsentView(
         consent_id=consent.consent_id,
         borger_id=consent.borger_id,
@@ -66,7 +68,15 @@ def consent_view(consent: Consent, reader: UUID, *, now: datetime) -> ConsentVie
         revision=consent.revision,
         closed_reason=None if consent.closed_reason is None else str(consent.closed_reason),
         declarations=tuple(_declaration(item, reader) for item in consent.declarations),
+        counts_for=None if catalogue is None else _counts_for(consent, catalogue, now),
     )
+
+
+def _counts_for(consent: Consent, catalogue: Catalogue, now: datetime) -> CountsFor | None:
+    holder, recipient = (catalogue.counts_as(unit, now) for unit in (consent.holder_unit, consent.recipient_unit))
+    if (holder, recipient) == (consent.holder_unit, consent.recipient_unit):
+        return None
+    return CountsFor(holder_unit=holder, recipient_unit=recipient)
 
 
 def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
@@ -85,9 +95,9 @@ def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
     )
 
 
-def detail_view(detail: Detail, reader: UUID) -> ConsentDetail:
+def detail_view(detail: Detail, reader: UUID, catalogue: Catalogue) -> ConsentDetail:
     """A consent with its history."""
-    view = consent_view(detail.consent, reader, now=detail.now)
+    view = consent_view(detail.consent, reader, now=detail.now, catalogue=catalogue)
     fields = {name: getattr(view, name) for name in ConsentView.model_fields}
     return ConsentDetail(**fields, history=tuple(_revision(item) for item in detail.history))
 

@@ -92,8 +92,18 @@ class TextReference(Answer):
     sha256: Digest
 
 
+class CountsFor(Answer):
+    """The units that a consent counts for today: those it names, those a decision maps them to, or none (R36)."""
+
+    holder_unit: Code | None
+    recipient_unit: Code | None
+
+
 class ConsentView(Answer):
-    """A consent as it stands now. `valid_until`: the earlier of the citizen's choice and the legal ceiling."""
+    """A consent as it stands now. `valid_until`: the earlier of the citizen's choice and the legal ceiling.
+
+    `counts_for`: where a unit that is named has closed since; null where both are as they were, or it is not read.
+    """
 
     consent_id: UUID
     borger_id: UUID
@@ -113,6 +123,7 @@ class ConsentView(Answer):
     revision: int
     closed_reason: str | None
     declarations: tuple[DeclarationView, ...]
+    counts_for: CountsFor | None = None
 
 
 class RevisionView(Answer):

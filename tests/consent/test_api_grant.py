@@ -27,7 +27,7 @@ async def test_a_consent_is_in_force_at_once_and_says_everything_it_is_about(doo
     assert consent["categories"] == ["BESKAEFTIGELSESFORLOEB", "FREMMOEDE"]
     assert consent["text"] == {
         "code": "KOORDINERING",
-        "version": 1,
+        "version": 2,
         "language": "da",
         "sha256": (await door.text("KOORDINERING"))["sha256"],
     }
@@ -80,7 +80,7 @@ async def test_a_grant_covers_its_scope_from_its_own_epoch_on(door: Door):
         ({"categories": ["KRISECENTER"]}, "categories"),  # R34
         ({"language": "sv", "text_sha256": "0" * 64}, "language"),
         ({"text_sha256": "0" * 64}, "text_sha256"),  # R10
-        ({"text_version": 2}, "text_version"),
+        ({"text_version": 1}, "text_version"),
         ({"valid_until": "2020-01-01T00:00:00Z"}, "valid_until"),
         ({"valid_until": "2020-01-01T00:00:00"}, "valid_until"),
         ({"valid_until": (datetime.now(UTC) + timedelta(days=400)).isoformat()}, "valid_until"),  # R9

@@ -269,11 +269,17 @@ async def test_a_mapping_is_recorded_and_the_citizen_sees_it_so(door: Door) -> N
     assert field_errors(await send(door, "POST", path, mapping))[0][0] == "valid_from"
     await close(door, "units", RECIPIENT, day(0).isoformat())
     assert (await fence_door.arrive(door, fence_door.event(by.borger_id)))[0]["openings"] == []
+    path_of_it = f"/v1/citizens/{by.borger_id}/consents/{consent['consent_id']}"
+    unmapped = (await door.call("GET", path_of_it, by.token)).json()["counts_for"]
+    assert unmapped == {"holder_unit": "BIF-JOBINDSATS", "recipient_unit": None}
     assert (await send(door, "POST", path, mapping)).status_code == 201
     ((opening,),) = [answer["openings"] for answer in await fence_door.arrive(door, fence_door.event(by.borger_id))]
     assert opening["recipient_unit"] == TARGET
     public = (await door.call("GET", "/v1/catalogue", by.token)).json()
     (shown,) = public["unit_mappings"]
     assert (shown["code"], shown["to_unit"]) == (RECIPIENT, TARGET)
-    kept = await door.call("GET", f"/v1/citizens/{by.borger_id}/consents/{consent['consent_id']}", by.token)
+    kept = await door.call("GET", path_of_it, by.token)
     assert kept.json()["recipient_unit"] == RECIPIENT
+    assert kept.json()["counts_for"] == {"holder_unit": "BIF-JOBINDSATS", "recipient_unit": TARGET}
+    listed = (await door.call("GET", f"/v1/citizens/{by.borger_id}/consents", by.token)).json()["items"]
+    assert [item["counts_for"] for item in listed] == [kept.json()["counts_for"]]
