@@ -8,6 +8,7 @@ import pytest
 
 from libs.common.permits import PermitItem
 from services.consent import fence, store_catalogue
+from services.consent.domain.calendar import danish_midnight
 from services.consent.domain.decision import decide
 from services.consent.domain.errors import CatalogueError
 from services.consent.domain.snapshot import Question
@@ -74,6 +75,17 @@ async def test_a_mapping_that_begins_tomorrow_is_none_today(world: World) -> Non
     await rewrite(world, ends("units", RECIPIENT, day(0)))
     await rewrite(world, maps(RECIPIENT, TARGET, day(1)))
     assert not await may(world, borger_id, TARGET)
+
+
+async def test_a_permit_never_outlives_the_mapping_that_it_rests_on(world: World) -> None:
+    borger_id = await world.citizen()
+    await world.grant(borger_id)
+    await merged(world)
+    await rewrite(world, ends("unit_mappings", RECIPIENT, day(1)))
+    async with world.database.read() as session:
+        snapshot = await load_snapshot(session, [borger_id])
+    asked = Question(borger_id, HOLDER_UNIT, TARGET, PURPOSE, CATEGORY)
+    assert decide(asked, snapshot, datetime.now(UTC)).ends_at == danish_midnight(day(1))
 
 
 async def test_what_arrived_for_the_old_unit_is_told_to_nobody(world: World) -> None:
