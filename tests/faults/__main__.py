@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.faults import faults, report
 from tests.faults.checker import check
-from tests.faults.run import Plan, run
+from tests.faults.run import CALM_S, Plan, run
 
 NONE = "none"
 
@@ -25,6 +25,7 @@ def main(
         str, typer.Option(help="faults whose names begin so, with commas between; `none`: a run without")
     ] = "",
     keep: Annotated[Path | None, typer.Option(help="where to leave report, records and logs")] = None,
+    calm: Annotated[float, typer.Option(min=1, help="seconds before the first fault")] = CALM_S,
     list_: Annotated[bool, typer.Option("--list", help="name every fault and end")] = False,
 ) -> None:
     """Exit 0 when every invariant held over something, else 1."""
@@ -42,7 +43,7 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
         signal.signal(number, signal.default_int_handler)
     try:
-        outcome = asyncio.run(run(Plan(seed, minutes * 60, kinds, keep=folder), console))
+        outcome = asyncio.run(run(Plan(seed, minutes * 60, kinds, keep=folder, calm_s=calm), console))
     except KeyboardInterrupt:
         console.print("stopped; everything is cleaned up")
         raise typer.Exit(130) from None

@@ -30,7 +30,7 @@ READERS = {"bif101": "BIF-JOBINDSATS", "bif201": "BIF-KANTEN", "bif301": "BIF-YD
 SYSTEMS = {"jobindsats-system": "BIF-JOBINDSATS", "kanten-system": "BIF-KANTEN", "bcv-system": "SOF-BCV"}
 STEADY, NEVER = "mehmet", "peter"
 CITIZENS = ("morten", "hans", "guelcan", STEADY, NEVER)
-EMIT_EVERY_S = 0.6
+EMIT_EVERY_S = 0.4
 PAGE = 5  # items in an ordinary read: each is a permit
 
 
@@ -73,6 +73,7 @@ class Company:
     sources: dict[str, Voice] = field(default_factory=dict)
     readers: dict[str, Voice] = field(default_factory=dict)
     cases: dict[tuple[str, str], str] = field(default_factory=dict)  # (citizen, unit) → the unit's case reference
+    seen_ns: dict[str, int] = field(default_factory=dict)  # case reference → when an inbox last showed it
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _catalogue: Mapping[str, Any] = field(default_factory=dict)
 
@@ -175,7 +176,9 @@ class Company:
         page: dict[str, Any] | None = response.json() if response.status_code == 200 else None
         shown = [[i["notification_id"], i["case_reference"]] for i in page["items"]] if page else []
         phase = "ok" if page else "fail"
-        self.history.note(reader, "read", phase, unit=unit, asked=asked, status=response.status_code, shown=shown)
+        told = {"unit": unit, "asked": asked, "status": response.status_code}
+        at = self.history.note(reader, "read", phase, **told, shown=shown)
+        self.seen_ns |= {case: at for _, case in shown}
         return page
 
     async def act(self, reader: str, item: Mapping[str, Any], what: str) -> None:
@@ -231,6 +234,13 @@ class Company:
         self, voice: Voice, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:
         return await voice.until_answered("POST", path, body, headers, patience_s=PATIENCE_S)
+
+    async def until_shown(self, key: Key, longest_s: float) -> None:
+        """Until an inbox has shown this citizen from now on, so that there is something in flight to withdraw from."""
+        case, since = self.cases[key.citizen, key.recipient], time.monotonic_ns()
+        end = time.monotonic() + longest_s
+        while not self.over.is_set() and self.seen_ns.get(case, 0) < since and time.monotonic() < end:
+            await asyncio.sleep(0.01)
 
     async def moment(self, longest_s: float) -> None:
         """A random while, shorter when everything is over."""

@@ -113,16 +113,15 @@ def _state(pid: int) -> str:
 
 async def _point(scene: Scene, _rng: random.Random, name: str, act: str) -> str:
     folder = scene.world.records / probe.POINTS
-    armed, draft = folder / name, folder / f".draft.{name}"
-    draft.write_text(act)
-    draft.rename(armed)
+    armed = folder / f"{name}.{act}"
+    armed.touch()
     end = time.monotonic() + ARMED_S
     while armed.exists() and time.monotonic() < end:
         await asyncio.sleep(LOOK_S)
     with suppress(FileNotFoundError):
         armed.unlink()
         return "not reached"
-    taken = next(folder.glob(f".{name}.*"))
+    taken = next(path for path in folder.iterdir() if path.name.startswith(f".{name}.{act}."))
     pid = int(taken.name.rpartition(".")[2])
     taken.unlink()
     how = f"pid {pid}" if act == "KILL" else await _held(pid, STOPPED_S)

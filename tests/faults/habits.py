@@ -11,6 +11,7 @@ import httpx2
 from tests.faults.actors import CERTAIN, CONTENDED, EMIT_EVERY_S, EVENTS, READERS, STEADY, SYSTEMS, Company, Key
 
 RENEW_EVERY_S = 6.0
+OPEN_S, CLOSED_S, UNUSED_S, USED_SHARE = 0.5, 0.5, 4.0, 0.8
 SLOW_READ_S = 8.0
 SLOW_BYTES = 512
 CLUMSY_EVERY_S = 0.7
@@ -36,15 +37,22 @@ async def _contend(company: Company, key: Key) -> None:
         await company.grant(key)
     while not company.over.is_set():
         if key.way == "refuse":
-            await company.moment(1.5)
+            await _in_use(company, key)
             refusal_id = await company.refuse(key)
-            await company.moment(0.8)
+            await company.moment(CLOSED_S)
             await company.lift(key, refusal_id)
             continue
         consent_id = await company.grant(key)
-        await company.moment(1.5)
+        await _in_use(company, key)
         await company.withdraw(key, consent_id)
-        await company.moment(0.8)
+        await company.moment(CLOSED_S)
+
+
+async def _in_use(company: Company, key: Key) -> None:
+    """As long as a consent lasts: mostly until it was used, so that withdrawals meet disclosures under way."""
+    if company.rng.random() < USED_SHARE:
+        await company.until_shown(key, UNUSED_S)
+    await company.moment(OPEN_S)
 
 
 async def _renew(company: Company) -> None:

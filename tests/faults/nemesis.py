@@ -64,6 +64,8 @@ class Nemesis:
                 detail = await fault.run(self.scene, self.rng)
         except TimeoutError:
             pass
+        except (OSError, RuntimeError, KeyError) as error:
+            detail = f"could not be done: {type(error).__name__}: {error}"
         finally:
             self.under_way.remove(fault.name)
             self.lines.append(FaultLine(fault.name, began, time.monotonic_ns(), fault.outage, detail))

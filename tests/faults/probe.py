@@ -2,7 +2,8 @@
 
 Only the standard library, and nothing at all unless `FAULTS_DIR` is set. One record is one line in one file, appended
 by a single write, with CLOCK_MONOTONIC in nanoseconds: one clock for all processes of a machine, so that *after* is
-decidable. A fail point acts when a file of its name lies in `points/`; the first process that arrives takes it away.
+decidable. A fail point acts when a file `<name>.KILL` or `<name>.STOP` lies in `points/`; the first process that
+arrives takes it away.
 """
 
 import os
@@ -20,6 +21,7 @@ from typing import Any
 FOLDER = "FAULTS_DIR"
 RECORDS, POINTS, CLOCKS = "records.jsonl", "points", "clocks"
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+_ACTS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}
 _real_time = time.time
 _ringing: ContextVar[dict[str, Any] | None] = ContextVar("ringing", default=None)
 
@@ -45,19 +47,18 @@ def record(what: str, /, **fields: Any) -> None:
 
 
 def point(name: str) -> None:
-    """A named place in the code. Armed with KILL or STOP, that happens to this process, here and now."""
+    """A named place in the code. Armed, this process is killed or stopped here and now."""
     folder = _folder()
     if folder is None:
         return
-    armed = folder / POINTS / name
-    if not armed.exists():
-        return
-    taken = armed.with_name(f".{name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        armed.rename(taken)
-        act = taken.read_text()
-        record("point", name=name, act=act)
-        os.kill(os.getpid(), signal.SIGKILL if act == "KILL" else signal.SIGSTOP)
+    for act, number in _ACTS.items():
+        armed = folder / POINTS / f"{name}.{act}"
+        if not armed.exists():
+            continue
+        with suppress(FileNotFoundError):
+            armed.rename(armed.with_name(f".{name}.{act}.{os.getpid()}"))
+            record("point", name=name, act=act)
+            os.kill(os.getpid(), number)
 
 
 def bumped(epochs: Any, at: datetime, *, ended: bool) -> None:
