@@ -67,7 +67,7 @@ def consent_view(consent: Consent, reader: UUID, *, now: datetime, catalogue: Ca
         ceiling_until=consent.ceiling_until,
         revision=consent.revision,
         closed_reason=None if consent.closed_reason is None else str(consent.closed_reason),
-        declarations=tuple(_declaration(item, reader) for item in consent.declarations),
+        declarations=tuple(declaration_view(item, reader) for item in consent.declarations),
         counts_for=None if catalogue is None else _counts_for(consent, catalogue, now),
     )
 
@@ -79,7 +79,7 @@ def _counts_for(consent: Consent, catalogue: Catalogue, now: datetime) -> Counts
     return CountsFor(holder_unit=holder, recipient_unit=recipient)
 
 
-def _declaration(item: Declaration, reader: UUID) -> DeclarationView:
+def declaration_view(item: Declaration, reader: UUID) -> DeclarationView:
     """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6).
 
     Nor which unit heard them, where somebody must not learn where they stay (R34).

@@ -213,6 +213,8 @@ class Term(StrEnum):
     FINGERPRINT = auto()
     PREVIOUS = auto()
     FIRST = auto()
+    EVERY_UNIT = auto()
+    EVERY_PURPOSE = auto()
 
 
 TERMS: Mapping[Term, Bilingual] = {
@@ -266,4 +268,6 @@ TERMS: Mapping[Term, Bilingual] = {
     Term.FINGERPRINT: Bilingual("Fingeraftryk (SHA-256)", "Fingerprint (SHA-256)"),
     Term.PREVIOUS: Bilingual("Fingeraftryk af den forrige", "Fingerprint of the one before"),
     Term.FIRST: Bilingual("Dette er den første", "This is the first"),
+    Term.EVERY_UNIT: Bilingual("Alle enheder", "Every unit"),
+    Term.EVERY_PURPOSE: Bilingual("Alle grunde", "Every reason"),
 }

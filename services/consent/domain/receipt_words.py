@@ -55,16 +55,20 @@ class _Reader:
         content, words = self._content, self._words
         law = content.get("legal_basis")
         facts = [
-            (Term.RECIPIENT, _label(content.get("recipient"), words.unit)),
+            (Term.RECIPIENT, self._every("recipient", Term.EVERY_UNIT) or _label(content.get("recipient"), words.unit)),
             (Term.HOLDER, _label(content.get("holder"), words.unit)),
             (Term.WHAT, self._categories()),
-            (Term.PURPOSE, _label(content.get("purpose"), words.purpose)),
+            (Term.PURPOSE, self._every("purpose", Term.EVERY_PURPOSE) or _label(content.get("purpose"), words.purpose)),
             (Term.LAW, None if law is None else law["provision"] or law["code"]),
             *self._validity(),
             (Term.STATUS, self._one(STATUSES, content.get("status"))),
             (Term.REASON, self._one(REASONS, content["act"].get("reason"))),
         ]
         return [(self.term(term), value) for term, value in facts if value]
+
+    def _every(self, field: str, term: Term) -> str | None:
+        """A field that is there and names nothing is about everything."""
+        return self.term(term) if field in self._content and self._content[field] is None else None
 
     def _categories(self) -> str:
         words, special = self._words, self.term(Term.SPECIAL)
