@@ -37,7 +37,8 @@ NO_KEY = {
     "/v1/permits:settle": FENCE,
     "/v1/holders": FENCE,
     "/v1/holders/{holder_id}:dead": FENCE,
-    "/v1/citizens/{borger_id}/refusals/{refusal_id}:lift": OWN_ID,
+    "/v1/citizens/{borger_id}/restrictions/{restriction_id}:announce-lifting": OWN_ID,
+    "/v1/citizens/{borger_id}/restrictions/{restriction_id}:lift": OWN_ID,
     "/v1/citizens/{borger_id}/notices/{notice_id}:seen": OWN_ID,
     "/v1/notices/{notice_id}:seen": OWN_ID,
     "/v1/me/access-tokens": "nothing is stored; each token is its own",
@@ -114,7 +115,7 @@ def test_a_write_takes_an_idempotency_key(operation: Operation):
 def test_a_write_is_never_behind_a_get_and_a_key_is_required_where_nothing_is_ended(operation: Operation):
     """A withdrawal without a key is a withdrawal; a grant without one could become two."""
     key = operation.parameter("Idempotency-Key")
-    optional = operation.path.endswith((":withdraw", ":end", "/refusals", "/withdrawals", ":decline", "/restrictions"))
+    optional = operation.path.endswith((":withdraw", ":end", ":lift", ":decline", "/refusals", "/restrictions"))
     assert key is None or key["required"] is not optional
 
 
