@@ -33,6 +33,7 @@ NO_KEY = {
     "/v1/arrivals": READ,
     "/v1/permits:preview": READ,
     "/v1/citizens:resolve": READ,
+    "/v1/admin/catalogue:lint": READ,
     "/v1/permits:acquire": FENCE,
     "/v1/permits:settle": FENCE,
     "/v1/holders": FENCE,
@@ -41,6 +42,7 @@ NO_KEY = {
     "/v1/citizens/{borger_id}/restrictions/{restriction_id}:lift": OWN_ID,
     "/v1/citizens/{borger_id}/notices/{notice_id}:seen": OWN_ID,
     "/v1/notices/{notice_id}:seen": OWN_ID,
+    "/v1/other-bases/{basis_id}:end": OWN_ID,
     "/v1/me/access-tokens": "nothing is stored; each token is its own",
 }
 NO_PAGES = {
@@ -51,6 +53,8 @@ NO_PRECONDITION = {
     "/v1/holders/{holder_id}:dead": "a death is final whatever was known before it",
     "/v1/authorities/{authority_id}:end": "ends an authority whatever it says: nobody may be kept from it",
     "/v1/notices/{notice_id}:seen": "nothing that was there is changed",
+    "/v1/other-bases/{basis_id}:end": "ends it whatever it says: a disclosure must never go on for want of a tag",
+    "/v1/emergencies/{basis_id}:review": "once: another outcome than the first is a 409",
 }
 
 
