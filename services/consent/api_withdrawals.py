@@ -107,7 +107,8 @@ async def read_withdrawal(request: HttpRequest, by: ActingWithin, withdrawal_id:
     with available():
         async with database.read() as session:
             withdrawal = await store_withdrawals.read(session, by.borger_id, withdrawal_id)
-    if withdrawal is None:
+            purposes = await store_withdrawals.purposes_of(session, withdrawal_id)
+    if withdrawal is None or not all(by.covers(purpose) for purpose in purposes):
         raise NotFoundError
     return await status_answer(request, withdrawal)
 

@@ -147,6 +147,12 @@ async def read_of_object(session: Session, borger_id: UUID, act: Act, object_id:
     return _withdrawal(row) if row else None
 
 
+async def purposes_of(session: Session, withdrawal_id: UUID) -> frozenset[str]:
+    """What it ended something for: who acts for the citizen in some purposes sees no other's."""
+    query = "SELECT DISTINCT purpose FROM withdrawal_scope WHERE withdrawal_id = $1"
+    return frozenset(row[0] for row in await driver(session).fetch(query, withdrawal_id))
+
+
 async def read(session: Session, borger_id: UUID, withdrawal_id: UUID) -> Withdrawal | None:
     """One of this citizen's withdrawals."""
     row = await driver(session).fetchrow(_READ, borger_id, withdrawal_id)

@@ -112,7 +112,12 @@ async def test_an_attorney_sees_and_does_only_what_the_power_is_about(door: Door
     assert (await door.call("POST", f"{base}/refusals", anna.token, json=no)).status_code == 404
     assert (await door.call("GET", f"{base}/receipts", anna.token)).status_code == 404
     assert (await door.call("GET", f"{base}/notices", anna.token)).status_code == 404
-    assert (await door.call("POST", f"{base}/consents/{mine}:withdraw", anna.token)).status_code == 200
+    theirs = await door.call("POST", f"{base}/consents/{mine}:withdraw", anna.token)
+    others = await door.call("POST", f"{base}/consents/{hidden}:withdraw", peter.token)
+    for ended, seen in ((theirs, 200), (others, 404)):
+        assert ended.status_code == 200
+        status = f"{base}/withdrawals/{ended.json()['withdrawal_id']}"
+        assert (await door.call("GET", status, anna.token)).status_code == seen
 
 
 async def test_me_lists_whom_one_may_act_for_and_the_citizen_sees_who_may(door: Door):

@@ -23,11 +23,10 @@ SPECIAL = ("sof.rusmiddel.opstartet", "SOF-RUSMIDDEL", "BIF-KANTEN", "BEHANDLING
 ORDINARY = ("bif.forloeb.udeblevet", "BIF-JOBINDSATS", "SOF-BCV", "KOORDINERING", "FREMMOEDE")
 OTHER_PURPOSE = frozenset({"BOLIG_FOREBYGGELSE"})
 
-days = st.integers(-3, 3).map(lambda number: TODAY + timedelta(days=number))
 births = st.one_of(
     *(
         st.integers(-2, 2).map(lambda number, age=age: date(TODAY.year - age, 11, 22) + timedelta(days=number))
-        for age in (10, 15, 18, 40)
+        for age in (10, 15, 18, 40, 40, 40)
     ),
     st.just(date(2012, 2, 29)),
 )
@@ -50,13 +49,13 @@ def authorities(draw: st.DrawFn, purpose: str) -> Authority:
         kind=kind,
         replaces=kind is AuthorityKind.GUARDIAN and draw(st.booleans()),
         purposes=draw(st.sampled_from([None, frozenset({purpose}), OTHER_PURPOSE])),
-        valid_from=draw(days),
-        valid_to=draw(st.none() | days),
+        valid_from=draw(st.sampled_from([TODAY - timedelta(days=9), TODAY, TODAY + timedelta(days=1)])),
+        valid_to=draw(st.sampled_from([None, None, TODAY, TODAY + timedelta(days=1)])),
         evidence="SOF-26-1",
         recorded_by="sof101",
         recorded_unit="SOF-BCV",
         recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
-        status=draw(st.sampled_from([AuthorityStatus.ACTIVE] * 3 + list(AuthorityStatus))),
+        status=draw(st.sampled_from([AuthorityStatus.ACTIVE] * 9 + list(AuthorityStatus))),
     )
 
 
@@ -71,14 +70,16 @@ class Drawn:
 def worlds(draw: st.DrawFn) -> Drawn:
     special = draw(st.booleans())
     event, holder, recipient, purpose, category = SPECIAL if special else ORDINARY
-    held = draw(st.lists(authorities(purpose), max_size=2, unique_by=lambda item: item.representative))
-    givers = draw(st.lists(st.sampled_from([PETER, PETER, MOTHER, FATHER, ANNA, BENT]), min_size=1, unique=True))
+    held = draw(st.lists(authorities(purpose), min_size=1, max_size=2, unique_by=lambda item: item.representative))
+    givers = draw(
+        st.lists(st.sampled_from([PETER, MOTHER, FATHER, ANNA, ANNA, BENT]), min_size=1, max_size=3, unique=True)
+    )
     said = []
     for giver in givers:
         under = None
         if giver in {ANNA, BENT}:
             known = [item.authority_id for item in held if item.representative == giver]
-            under = draw(st.sampled_from([*known, *known, UUID(int=500), UUID(int=999)]))
+            under = draw(st.sampled_from([*known * 3, UUID(int=500), UUID(int=999)]))
         affirmed = draw(st.sampled_from([frozenset({category})] * 5 + [frozenset()]))
         said.append(a_declaration(giver, affirmed=affirmed, authority_id=under))
     names = {"purpose": purpose, "holder_unit": holder, "recipient_unit": recipient}
