@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from libs.common.permits import PermitItem
@@ -131,6 +132,8 @@ async def test_an_acquire_holds_what_a_withdrawal_of_the_old_unit_locks(world: W
         store_catalogue._memo.clear()
         store_catalogue._memo.update(unmapped)
         (permit,) = await fence.acquire(session, holder_id, [item], longest_ms=LEASE_MS)
+        with pytest.raises(asyncpg.LockNotAvailableError):  # the old unit's scope is held, not the new one's alone
+            await world.execute("SELECT FROM scope WHERE recipient_unit = $1 FOR UPDATE NOWAIT", RECIPIENT)
         withdrawing = asyncio.create_task(world.withdraw(consent))
         await world.waits_for_a_lock()
     withdrawal = await withdrawing
