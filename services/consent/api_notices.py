@@ -58,7 +58,9 @@ async def list_notices(
 @citizen_router.post("/{notice_id}:seen")
 async def see_notice(request: Request, by: ActingCitizen, notice_id: UUID) -> NoticeView:
     """Seen. The first time stands, so repeating it answers the same."""
-    kept = await committed(request, lambda session: handlers_notices.see_of_citizen(session, by.borger_id, notice_id))
+    kept = await committed(
+        request, lambda session: handlers_notices.see_of_citizen(session, by.actor, by.borger_id, notice_id)
+    )
     if kept is None:
         raise NotFoundError
     return _view(kept)

@@ -7,7 +7,7 @@ from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import records, store_notices
 from services.consent.records import Actor
-from services.consent.store_notices import Kept
+from services.consent.store_notices import Audience, Kept
 
 _LAST = UUID(int=2**128 - 1)
 After = tuple[datetime, UUID]
@@ -35,15 +35,21 @@ async def list_of_dpo(
     return found
 
 
-async def see_of_citizen(session: WriteSession, borger_id: UUID, notice_id: UUID) -> Kept | None:
-    """The citizen has seen it; repeating it changes nothing. None when it is not theirs."""
-    return await store_notices.mark_seen(session, notice_id, "citizen", borger_id=borger_id, at=await clock(session))
+async def see_of_citizen(session: WriteSession, actor: Actor, borger_id: UUID, notice_id: UUID) -> Kept | None:
+    """The citizen has seen it; repeating it changes nothing. None when it is not theirs. Audited as `notice.seen`."""
+    return await _see(session, actor, notice_id, "citizen", borger_id=borger_id)
 
 
 async def see_of_dpo(session: WriteSession, actor: Actor, notice_id: UUID) -> Kept | None:
-    """The officer has seen it; repeating it changes nothing. None when there is no such notice. Audited."""
+    """The officer has seen it; repeating it changes nothing. None when there is no such notice. Audited likewise."""
+    return await _see(session, actor, notice_id, "dpo", borger_id=None)
+
+
+async def _see(
+    session: WriteSession, actor: Actor, notice_id: UUID, audience: Audience, *, borger_id: UUID | None
+) -> Kept | None:
     now = await clock(session)
-    kept = await store_notices.mark_seen(session, notice_id, "dpo", borger_id=None, at=now)
+    kept = await store_notices.mark_seen(session, notice_id, audience, borger_id=borger_id, at=now)
     if kept is not None:
         objects = {"notice_id": str(notice_id)}
         subject = kept.notice.borger_id

@@ -5,6 +5,7 @@
 2. The citizen lifts it when they want to. The data protection officer first tells the citizen that it will be lifted
    (art. 18(3)), and lifts it when the days that they are given have passed.
 3. Lifting revives consents for what arrives from then on.
+4. A restriction of one consent is of that consent: one that replaces it is a new word, which art. 18(2) lets be used.
 """
 
 from collections.abc import Collection

@@ -72,6 +72,8 @@ async def test_what_was_seen_stays_seen_and_only_whom_it_is_for_can_say_so(door:
     assert first.json()["seen_at"] is not None
     assert (await door.call("POST", path, peter.token)).json() == first.json()
     assert ids(await listed(door, peter, unseen="true")) == []
+    (entry, _) = [data for kind, data in await door.told("audit.entries") if kind == "notice.seen"]
+    assert entry["objects"] == {"notice_id": notice_id}
 
 
 async def test_the_officer_reads_those_for_them_about_anybody_and_each_person_is_on_the_record(door: Door) -> None:
