@@ -12,7 +12,7 @@ from libs.common.database import WriteSession
 from libs.common.problems import ForbiddenError, NotFoundError
 from services.consent import handlers_other_bases, store_catalogue
 from services.consent.api_acting import ActingCitizen
-from services.consent.api_drain import STATUSES, Prefer, WithdrawalView, drained_answer, status_answer
+from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
@@ -106,7 +106,13 @@ async def list_bases(
 
 
 @router.post("/{basis_id}:end", response_model=WithdrawalView, responses=STATUSES)
-async def end_basis(request: HttpRequest, by: ActingEmployee, basis_id: UUID, prefer: Prefer = "") -> Response:
+async def end_basis(
+    request: HttpRequest,
+    by: ActingEmployee,
+    basis_id: UUID,
+    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; ending twice is ending once, whatever the key
+    prefer: Prefer = "",
+) -> Response:
     """End it now, an emergency too; repeating it changes nothing. The answer waits as a withdrawal's."""
     check_caseworker(by)
     signer: Signer = request.app.state.signer

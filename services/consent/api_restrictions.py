@@ -174,7 +174,12 @@ async def announce_lifting(
 
 
 @router.post("/{restriction_id}:lift")
-async def lift(request: HttpRequest, party: Party, restriction_id: UUID) -> RestrictionLifted:
+async def lift(
+    request: HttpRequest,
+    party: Party,
+    restriction_id: UUID,
+    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; lifting twice is lifting once, whatever the key
+) -> RestrictionLifted:
     """Lift it; repeating it answers the same. 409 to the officer until the citizen has been told long enough before."""
     signer: Signer = request.app.state.signer
     settings: Settings = request.app.state.settings

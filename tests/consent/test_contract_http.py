@@ -39,10 +39,8 @@ NO_KEY = {
     "/v1/holders": FENCE,
     "/v1/holders/{holder_id}:dead": FENCE,
     "/v1/citizens/{borger_id}/restrictions/{restriction_id}:announce-lifting": OWN_ID,
-    "/v1/citizens/{borger_id}/restrictions/{restriction_id}:lift": OWN_ID,
     "/v1/citizens/{borger_id}/notices/{notice_id}:seen": OWN_ID,
     "/v1/notices/{notice_id}:seen": OWN_ID,
-    "/v1/other-bases/{basis_id}:end": OWN_ID,
     "/v1/me/access-tokens": "nothing is stored; each token is its own",
 }
 NO_PAGES = {
