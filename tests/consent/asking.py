@@ -25,16 +25,24 @@ def item(holder: str = HOLDER, recipient: str = RECIPIENT, categories: tuple[str
     return {"holder_unit": holder, "recipient_unit": recipient, "categories": list(categories)}
 
 
-async def passes(owner_url: str, days: float) -> None:
-    """Everything happened so many days earlier."""
+async def passes(owner_url: str, days: float, *, of: UUID | None = None) -> None:
+    """Everything, or everything about one citizen, happened so many days earlier."""
     session = await asyncpg.connect(owner_url.replace("+asyncpg", ""))
     try:
-        async with session.transaction():
-            for table, moments in _MOMENTS.items():
-                shifted = ", ".join(f"{name} = {name} - make_interval(secs => $1)" for name in moments)
-                await session.execute(f"UPDATE {table} SET {shifted}", days * 86_400)
+        await shifted(session, days, of=of)
     finally:
         await session.close()
+
+
+async def shifted(session: asyncpg.Connection, days: float, *, of: UUID | None = None) -> None:
+    """As `passes`, in a session of the owner's."""
+    async with session.transaction():
+        for table, moments in _MOMENTS.items():
+            earlier = ", ".join(f"{name} = {name} - make_interval(secs => $1)" for name in moments)
+            whose = "borger_id = $2"
+            if table in {"consent_history", "declaration"}:
+                whose = "consent_id IN (SELECT consent_id FROM consent WHERE borger_id = $2)"
+            await session.execute(f"UPDATE {table} SET {earlier} WHERE $2::uuid IS NULL OR {whose}", days * 86_400, of)
 
 
 @dataclass

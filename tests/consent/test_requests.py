@@ -79,6 +79,13 @@ async def test_the_number_may_be_sent_instead_and_is_kept_nowhere(desk: Desk):
         assert not [row for row in found if cpr in row["row"]]
 
 
+async def test_a_key_stands_for_the_citizen_and_never_for_the_number(desk: Desk):
+    peter, headers = await desk.known(), {KEY: uuid4().hex}
+    first = await desk.ask(peter.cpr, headers=headers)
+    again = await desk.ask(peter.borger_id, headers=headers)
+    assert (first.status_code, again.content) == (201, first.content)
+
+
 async def test_whoever_the_unit_has_no_open_case_about_is_as_unknown_as_nobody(desk: Desk):
     stranger, others, closed = await desk.door.citizen(), await desk.known("SOF-BCH"), await desk.known()
     await desk.case(closed.borger_id, RECIPIENT, closed=True)
