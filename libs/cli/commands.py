@@ -68,7 +68,8 @@ def _show(system: System) -> None:
         who.add_column(heading)
     who.add_row(", ".join(citizen.username for citizen in CITIZENS), "citizen", "")
     for person in STAFF:
-        who.add_row(person.username, person.role, person.unit or "")
+        units = [unit for unit in (person.unit, person.host_unit) if unit is not None]
+        who.add_row(person.username, person.role, " or ".join(units))
     for client in CLIENTS:
         who.add_row(client.client_id, f"{client.role} (system)", client.unit or "")
     out.print(who)
