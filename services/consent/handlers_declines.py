@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import (
+    handlers_ages,
     handlers_receipts,
     records,
     scopes,
@@ -123,6 +124,9 @@ async def prove_no(
     events = [ConsentDeclined(declined)]
     told = records.of_events(events, word.actor, at=changed.at, epochs=changed.epochs, receipt_id=receipt.receipt_id)
     await append(session, told)
+    await handlers_ages.tell_child(
+        session, declined.borger_id, by=word.giver.borger_id, about=declined.consent_id, now=changed.at
+    )
     return receipt
 
 

@@ -359,6 +359,14 @@ async def test_a_grant_that_waits_for_a_signature_is_declined_without_any_reques
     assert (await desk.door.call("POST", nothing, father.token)).status_code == 404
 
 
+async def test_a_child_of_an_age_to_be_involved_hears_of_a_parents_no(desk: Desk):
+    mother, _, child = await family(desk, age=12)
+    made = await asked_of_a_family(desk, child)
+    await desk.decline(mother, made, about=child.borger_id)
+    told = await desk.door.rows("SELECT kind FROM notice WHERE borger_id = $1", child.borger_id)
+    assert [row["kind"] for row in told].count("decided_for_you") == 1
+
+
 async def test_a_young_person_answers_alone_what_is_not_special_and_a_parent_does_not(desk: Desk):
     mother, _, young = await family(desk, age=16)
     desk.token = employee()
