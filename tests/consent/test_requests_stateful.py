@@ -6,11 +6,13 @@ that run, are renewed, are given of one's own accord and are withdrawn. Every ru
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,8 +31,14 @@ from tests.servers import Postgres
 
 QUESTIONS = ("BIF-JOBINDSATS", "BIF-KANTEN")  # the holder units; all tell the one that asks
 CATEGORIES = ("BESKAEFTIGELSESFORLOEB", "FREMMOEDE", "FORSOERGELSE")
-ANSWER_DAYS, REMIND_DAYS, COOL_DAYS, DAYS_MAX = 30, 7, 90, 300
-SOME = st.sets(st.sampled_from(CATEGORIES), min_size=1)
+ANSWER_DAYS, REMIND_DAYS, COOL_DAYS, DAYS_MAX = 30, 7, 90, 360
+# How often each is tried. What is not possible just now makes the unit ask instead.
+ACTS = (
+    *["ask", "ask", "answer", "answer", "answer", "answer", "decline", "grant", "withdraw", "remind", "remind"],
+    *["cancel", "pass_time", "pass_time", "pass_time"],
+)
+
+TRIED = {"asked", "refused", "cooling", "answered", "declined", "cancelled", "granted", "lapsed"}  # in every whole run
 
 
 @dataclass
@@ -86,12 +94,27 @@ class Requests(RuleBasedStateMachine):
     run: Callable[[Awaitable[Any]], Any]
     desk: Desk
     owner: asyncpg.Connection
+    happened: Counter[str]
 
-    @initialize(givers=st.sampled_from([1, 1, 2]))
-    def begin(self, givers: int) -> None:
-        self.now, self.requests = 0, list[Asked]()
+    @initialize(chance=st.randoms(use_true_random=True))
+    def begin(self, chance: Random) -> None:
+        self.now, self.requests, self.chance = 0, list[Asked](), chance
         self.questions = {holder: Question() for holder in QUESTIONS}
-        self.run(self._begin(givers))
+        self.run(self._begin(chance.choice([1, 2])))
+
+    @rule(what=st.randoms(use_true_random=True))
+    def act(self, what: Random) -> None:
+        """One draw decides everything, so that every act is tried in every run."""
+        self.chance = what
+        if not getattr(self, what.choice(ACTS))():
+            self.ask()
+
+    def some(self, among: Iterable[str] = CATEGORIES) -> frozenset[str]:
+        known = sorted(among)
+        return frozenset(self.chance.sample(known, self.chance.randint(1, len(known))))
+
+    def giver(self) -> int:
+        return self.chance.randrange(len(self.givers))
 
     async def _begin(self, givers: int) -> None:
         door = self.desk.door
@@ -108,110 +131,123 @@ class Requests(RuleBasedStateMachine):
     def about(self) -> UUID:
         return self.subject.borger_id
 
-    # What the unit does
+    # What the unit does. Each answers whether it was possible.
 
-    @rule(wanted=st.dictionaries(st.sampled_from(QUESTIONS), SOME, min_size=1))
-    def ask(self, wanted: dict[str, set[str]]) -> None:
+    def ask(self) -> bool:
+        wanted = {holder: self.some() for holder in self.chance.sample(QUESTIONS, self.chance.randint(1, 2))}
         items = [item(holder, RECIPIENT, tuple(sorted(some))) for holder, some in wanted.items()]
         answer = self.run(self.desk.ask(self.about, *items))
         open_ones = [self.questions[holder] for holder in wanted]
         waits = any(one.asked or (one.pending and one.pending.request) for one in open_ones)
         cools = any(one.declined_at is not None and self.now < one.declined_at + COOL_DAYS for one in open_ones)
         assert answer.status_code == (409 if waits or cools else 201), answer.text
+        self.happened["refused" if waits else "cooling" if cools else "asked"] += 1
         if answer.status_code == 201:
-            made = Asked(
-                answer.json()["request_id"], {holder: frozenset(some) for holder, some in wanted.items()}, self.now
-            )
+            made = Asked(answer.json()["request_id"], wanted, self.now)
             self.requests.append(made)
             for one in open_ones:
                 one.asked = made
+        return True
 
-    @rule(which=st.integers(0, 9))
-    def remind(self, which: int) -> None:
+    def remind(self) -> bool:
         if not self.requests:
-            return
-        request = self.requests[which % len(self.requests)]
+            return False
+        waiting = [request for request in self.requests if request.state()[0] == "requested"]
+        request = self.chance.choice(waiting or self.requests[-2:])
         answer = self.run(self.desk.turn({"request_id": request.request_id}, "remind"))
         may = request.state()[0] == "requested" and not request.reminded and self.now >= request.at + REMIND_DAYS
         assert answer.status_code == (200 if may else 409)
+        self.happened["reminded" if may else "not reminded"] += 1
         request.reminded = request.reminded or may
+        return True
 
-    @rule(which=st.integers(0, 9))
-    def cancel(self, which: int) -> None:
+    def cancel(self) -> bool:
         if not self.requests:
-            return
-        request = self.requests[which % len(self.requests)]
+            return False
+        request = self.chance.choice(self.requests[-2:])
         may = request.state()[0] == "requested"
         answer = self.run(self.desk.turn({"request_id": request.request_id}, "cancel"))
         assert answer.status_code == (200 if may else 409)
+        self.happened["cancelled" if may else "not cancelled"] += 1
         if may:
             request.cancelled = True
             self._close(request)
+        return True
 
     # What the citizen, or who acts for them, does
 
-    @rule(which=st.integers(0, 9), giver=st.integers(0, 1), words=st.lists(st.none() | SOME, min_size=2, max_size=2))
-    def answer(self, which: int, giver: int, words: list[set[str] | None]) -> None:
-        """A yes to what is among the asked for, a no where nothing of it is, and one is left open where both are."""
+    def answer(self) -> bool:
+        """Per open item a yes to some of it, a no, or not yet; sometimes the yes that another giver has said."""
         waiting = [request for request in self.requests if request.state()[0] == "requested"]
         if not waiting:
-            return
-        request, by = waiting[which % len(waiting)], giver % len(self.givers)
+            return False
+        request, by = self.chance.choice(waiting), self.giver()
         said: dict[str, frozenset[str] | None] = {}
-        for holder, word in zip(QUESTIONS, words, strict=True):
-            if holder in request.items and holder not in request.ends:
-                accepted = frozenset(word or ()) & request.items[holder]
-                said[holder] = accepted if word is not None else None
+        for holder, asked in request.items.items():
+            if holder not in request.ends:
+                pending = self.questions[holder].pending
+                same = pending.categories if pending and pending.request is request else self.some(asked)
+                said[holder] = self.chance.choice([None, frozenset(), self.some(asked), same & asked, same & asked])
         expected = all(self._may_declare(holder, accepted, by) for holder, accepted in said.items() if accepted)
         response = self.run(self._answer(request, by, said))
         assert response.status_code in ({200, 202} if expected else {409}), response.text
-        if expected:
-            for holder, accepted in said.items():
-                if accepted:
-                    self._yes(holder, accepted, by)
-                elif accepted is None:
-                    self._no(self.questions[holder])
+        self.happened["answered" if expected else "said twice"] += 1
+        for holder, accepted in said.items() if expected else []:
+            if accepted:
+                self._yes(holder, accepted, by)
+            elif accepted is None:
+                self._no(self.questions[holder], request)
+        return True
 
-    @rule(which=st.integers(0, 9), giver=st.integers(0, 1))
-    def decline(self, which: int, giver: int) -> None:
+    def decline(self) -> bool:
         if not self.requests:
-            return
-        request = self.requests[which % len(self.requests)]
+            return False
+        request, by = self.chance.choice(self.requests[-2:]), self.givers[self.giver()]
         state = request.state()
-        by = self.givers[giver % len(self.givers)]
         response = self.run(self.desk.decline(by, {"request_id": request.request_id}, about=self.about))
         waits = state[0] == "requested"
         assert response.status_code == (200 if waits or state == ("answered", "declined") else 409)
+        self.happened["declined" if waits else "not declined"] += 1
         for holder in list(request.items) if waits else []:
             if holder not in request.ends:
-                self._no(self.questions[holder])
+                self._no(self.questions[holder], request)
+        return True
 
-    @rule(holder=st.sampled_from(QUESTIONS), some=SOME, giver=st.integers(0, 1))
-    def grant(self, holder: str, some: set[str], giver: int) -> None:
-        by, wish = giver % len(self.givers), {"holder_unit": holder, "recipient_unit": RECIPIENT}
-        expected = self._may_declare(holder, frozenset(some), by)
-        response = self.run(self.desk.door.grant(self.givers[by], self.about, categories=sorted(some), **wish))
+    def grant(self) -> bool:
+        holder, some, by = self.chance.choice(QUESTIONS), self.some(), self.giver()
+        wish = {"holder_unit": holder, "recipient_unit": RECIPIENT, "categories": sorted(some)}
+        expected = self._may_declare(holder, some, by)
+        response = self.run(self.desk.door.grant(self.givers[by], self.about, **wish))
         assert response.status_code in ({201, 202} if expected else {409}), response.text
+        self.happened["granted" if expected else "said twice"] += 1
         if expected:
-            self._yes(holder, frozenset(some), by)
+            self._yes(holder, some, by)
+        return True
 
-    @rule(holder=st.sampled_from(QUESTIONS))
-    def withdraw(self, holder: str) -> None:
-        if self.questions[holder].running is not None:
-            assert self.run(self._withdraw(holder)).status_code == 200
-            self.questions[holder].running = None
+    def withdraw(self) -> bool:
+        running = [holder for holder, one in self.questions.items() if one.running is not None]
+        if not running:
+            return False
+        holder = self.chance.choice(running)
+        assert self.run(self._withdraw(holder)).status_code == 200
+        self.questions[holder].running = None
+        self.happened["withdrawn"] += 1
+        return True
 
     # What time does
 
-    @rule(days=st.sampled_from([3, 8, 8, 31, 91]), swept=st.booleans())
-    def pass_time(self, days: int, swept: bool) -> None:
+    def pass_time(self) -> bool:
+        cools = any(one.declined_at is not None and self.now < one.declined_at + 90 for one in self.questions.values())
+        days = self.chance.choice([8, 91, 91] if cools else [8, 8, 31])
         if self.now + days > DAYS_MAX:
-            return
+            return False
         self.now += days
-        self.run(self._pass(days, swept=swept))
+        self.run(self._pass(days, swept=self.chance.random() < 0.5))
         for request in self.requests:
-            if not request.cancelled and self.now >= request.at + ANSWER_DAYS:
+            if request.state()[0] == "requested" and self.now >= request.at + ANSWER_DAYS:
+                self.happened["lapsed"] += 1
                 self._close(request)
+        return True
 
     @invariant()
     def what_is_seen_is_what_the_model_has(self) -> None:
@@ -238,14 +274,14 @@ class Requests(RuleBasedStateMachine):
             if pending.request is not None:
                 pending.request.ends[holder] = some
 
-    def _no(self, one: Question) -> None:
-        request = one.asked or (one.pending and one.pending.request)
-        assert request
+    def _no(self, one: Question, request: Asked) -> None:
         holder = next(holder for holder, known in self.questions.items() if known is one)
         request.ends[holder] = "declined"
         if one.asked is request:
             one.asked = None
         else:
+            assert one.pending is not None
+            assert one.pending.request is request
             one.pending = None
         one.declined_at = self.now
 
@@ -323,15 +359,19 @@ def requests(postgres: Postgres) -> Iterator[type[Requests]]:
             return Desk(door), await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
 
         desk, owner = runner.run(begin())
-        yield type("RequestsHere", (Requests,), {"run": staticmethod(runner.run), "desk": desk, "owner": owner})
+        yield type(
+            "RequestsHere",
+            (Requests,),
+            {"run": staticmethod(runner.run), "desk": desk, "owner": owner, "happened": Counter()},
+        )
         runner.run(owner.close())
         runner.run(stack.aclose())
 
 
 def test_what_each_side_sees_is_what_was_said_in_whatever_order(requests: type[Requests]) -> None:
     chosen = settings(
-        max_examples=14,
-        stateful_step_count=20,
+        max_examples=10,
+        stateful_step_count=25,
         deadline=None,
         derandomize=True,
         database=None,
@@ -339,3 +379,4 @@ def test_what_each_side_sees_is_what_was_said_in_whatever_order(requests: type[R
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(requests, settings=chosen)
+    assert set(requests.happened) >= TRIED
