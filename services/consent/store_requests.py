@@ -100,7 +100,12 @@ async def find_of_unit(session: Session, unit: str, request_id: UUID) -> Request
 
 
 async def page(
-    session: Session, borger_id: UUID, *, purposes: frozenset[str] | None, before: tuple[datetime, UUID], limit: int
+    session: Session,
+    borger_id: UUID,
+    *,
+    purposes: frozenset[str] | None = None,
+    before: tuple[datetime, UUID],
+    limit: int,
 ) -> tuple[Request, ...]:
     """A citizen's, newest first, older than `before` = (requested at, id). `purposes`: of these only; None: of all."""
     wanted = None if purposes is None else sorted(purposes)
