@@ -102,7 +102,7 @@ async def list_refusals(
     )
     shown = found[:limit]
     following = written(shown[-1].recorded_at, shown[-1].refusal_id) if len(found) > limit else None
-    return RefusalPage(items=tuple(_view(item) for item in shown), next=following)
+    return RefusalPage(items=tuple(refusal_view(item) for item in shown), next=following)
 
 
 @router.get("/{refusal_id}")
@@ -113,7 +113,7 @@ async def read_refusal(request: HttpRequest, by: ActingWithin, refusal_id: UUID)
     )
     if found is None or not by.covers(found.purpose):
         raise NotFoundError
-    return _view(found)
+    return refusal_view(found)
 
 
 @router.post("/{refusal_id}:lift")
@@ -133,7 +133,8 @@ async def lift(
     return LiftedView(refusal_id=refusal_id, receipt=receipt)
 
 
-def _view(refusal: Refusal) -> RefusalView:
+def refusal_view(refusal: Refusal) -> RefusalView:
+    """A refusal as the citizen sees it."""
     return RefusalView(
         refusal_id=refusal.refusal_id,
         purpose=refusal.purpose,

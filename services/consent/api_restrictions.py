@@ -140,7 +140,7 @@ async def list_restrictions(
             session, party.actor, party.borger_id, after=after, limit=limit + 1
         ),
     )
-    items = tuple(_view(kept) for kept in found[:limit])
+    items = tuple(restriction_view(kept) for kept in found[:limit])
     following = written(items[-1].recorded_at, items[-1].restriction_id) if len(found) > limit else None
     return RestrictionPage(items=items, next=following)
 
@@ -170,7 +170,7 @@ async def announce_lifting(
         )
     except NoSuchRestrictionError:
         raise NotFoundError from None
-    return _view(kept)
+    return restriction_view(kept)
 
 
 @router.post("/{restriction_id}:lift")
@@ -205,7 +205,8 @@ def _request(party: Concerned, key: str | None, content: str) -> ActRequest:
     return ActRequest(party.borger_id, party.by, party.actor, key, sha256(content.encode()).hexdigest(), uuid4)
 
 
-def _view(kept: Kept) -> RestrictionView:
+def restriction_view(kept: Kept) -> RestrictionView:
+    """A restriction as the citizen sees it."""
     made = kept.restriction
     return RestrictionView.model_validate(
         {

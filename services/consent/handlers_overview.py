@@ -48,7 +48,7 @@ async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) ->
     if person is None:
         return None
     consents = await store_consents.open_of(session, borger_id)
-    requests = await store_requests.page(session, borger_id, before=(now, _LAST), limit=SHOWN_MAX)
+    requests = await store_requests.page(session, borger_id, purposes=None, before=(now, _LAST), limit=SHOWN_MAX)
     found = Overview(
         person=person,
         snapshot=snapshot,

@@ -52,7 +52,7 @@ def rendered(document: Document) -> bytes:
         ignore_system_fonts=True,
         sys_inputs={"document": orjson.dumps(_data(document)).decode()},
         pdf_standards=_STANDARDS,
-        timestamp=document.at,
+        timestamp=document.at.replace(microsecond=0),
     )
     assert isinstance(made, bytes)
     return made

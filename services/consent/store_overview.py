@@ -47,3 +47,32 @@ async def uses_of(session: Session, borger_id: UUID, consents: list[UUID]) -> di
         )
         for row in rows
     }
+
+
+_HISTORIES = """
+SELECT consent_id, revision, at, status, actor_kind, reason, snapshot -> 'categories' AS categories,
+       snapshot ->> 'valid_until' AS valid_until
+FROM consent_history WHERE consent_id = ANY($1::uuid[]) ORDER BY consent_id, revision
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRevision:
+    """One revision as it was kept: what it covered, until when, and whose kind of act made it."""
+
+    revision: int
+    at: datetime
+    status: str
+    actor_kind: str
+    reason: str | None
+    categories: list[str]
+    valid_until: str
+
+
+async def histories_of(session: Session, consents: list[UUID]) -> dict[UUID, list[KeptRevision]]:
+    """Every revision of these consents, oldest first."""
+    found: dict[UUID, list[KeptRevision]] = {}
+    for row in await driver(session).fetch(_HISTORIES, consents):
+        consent_id, *kept = row
+        found.setdefault(UUID(str(consent_id)), []).append(KeptRevision(*kept))
+    return found
