@@ -65,7 +65,7 @@ def _data(document: Document) -> dict[str, Any]:
         "lead": document.lead,
         "author": document.author,
         "footer": PAGE.get(document.language),
-        "sections": [_section(item) for item in document.sections],
+        "sections": [_section(item, document.language) for item in document.sections],
         "files": [
             {
                 "name": file.name,
@@ -78,9 +78,10 @@ def _data(document: Document) -> dict[str, Any]:
     }
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _section(section: Section, language: str) -> dict[str, Any]:
     return {
         "level": section.level,
+        "language": section.language or language,
         "heading": section.heading,
         "paragraphs": section.paragraphs,
         "facts": section.facts,

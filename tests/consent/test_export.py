@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -162,6 +163,20 @@ async def test_as_a_pdf_it_can_be_read_by_anyone(door: Door, query: str, languag
     assert LEAD.get("en" if language == "en" else "da") in words
     assert ("Borgercenter Voksne" if language == "da" else "Citizen Centre for Adults") in words
     assert "sof101" not in words
+    assert {"da", "en"} <= {
+        element["/Lang"] for element in _elements(root["/StructTreeRoot"]) if "/Lang" in element
+    } | {language}
+
+
+def _elements(node: Any) -> Iterator[Any]:
+    node = node.get_object()
+    if isinstance(node, list):
+        for child in node:
+            yield from _elements(child)
+    elif isinstance(node, dict):
+        yield node
+        if "/K" in node:
+            yield from _elements(node["/K"])
 
 
 def test_a_pdf_that_tells_only_the_newest_says_so():

@@ -25,7 +25,10 @@ PAGE = Bilingual(da="Side", en="Page")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One heading with its sentences, then its facts (term and value), then a table whose first row is `columns`."""
+    """One heading with its sentences, then its facts (term and value), then a table whose first row is `columns`.
+
+    `language`: of the sentences, where it is not the document's: a screen reader changes its voice.
+    """
 
     heading: str
     paragraphs: tuple[str, ...] = ()
@@ -33,6 +36,7 @@ class Section:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     level: Literal[1, 2] = 1
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ class _Teller:
                 tuple((item["words"] or "").split("\n\n")),
                 ((self._term(Term.TEXT_HASH), item["sha256"]),),
                 level=2,
+                language=item["language"],
             )
             for item in items[:SHOWN_MAX]
         ]
