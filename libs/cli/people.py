@@ -77,7 +77,6 @@ STAFF = (
     Employee("sof201", "caseworker", "SOF-BOLIGRAADGIVNING"),
     Employee("sof301", "caseworker", "SOF-RUSMIDDEL"),
     Employee("sof302", "caseworker", "SOF-RUSMIDDEL"),
-    Employee("bif501", "bridge_builder", "BIF-JOBINDSATS"),
     Employee("kk101", "citizen_service", "SOF-BCV"),
     Employee("kk102", "citizen_service", "SOF-BCV"),
     Employee("bro101", "bridge_builder", "BIF-JOBINDSATS", "SOF-BCV"),
