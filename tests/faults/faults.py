@@ -15,7 +15,7 @@ import asyncpg
 
 from libs.cli.system import StartError
 from tests.faults import bus_faults, probe, restore
-from tests.faults.instrument import FAIL_POINTS, STOPPABLE
+from tests.faults.instrument import ABOUT_SOMEBODY, FAIL_POINTS, STOPPABLE
 from tests.faults.world import World
 
 ARMED_S = 10.0  # how long a fail point waits to be reached
@@ -42,6 +42,7 @@ class Scene:
     """The world, and what the faults leave for the checker."""
 
     world: World
+    contended: tuple[str, ...] = ()  # borger_ids whose consents end all the time
     backup: Path | None = None
     poisoned: int = 0
     restored_ns: list[int] = field(default_factory=list)
@@ -113,8 +114,10 @@ def _state(pid: int) -> str:
 
 async def _point(scene: Scene, _rng: random.Random, name: str, act: str) -> str:
     folder = scene.world.records / probe.POINTS
-    armed = folder / f"{name}.{act}"
-    armed.touch()
+    armed, draft = folder / f"{name}.{act}", folder / f".draft.{name}.{act}"
+    # Stopped while it discloses what somebody is about to end, so that a withdrawal has to have it killed.
+    draft.write_text("\n".join(scene.contended) if name in ABOUT_SOMEBODY and act == "STOP" else "")
+    draft.rename(armed)
     end = time.monotonic() + ARMED_S
     while armed.exists() and time.monotonic() < end:
         await asyncio.sleep(LOOK_S)

@@ -26,6 +26,7 @@ FAIL_POINTS: Mapping[str, str] = MappingProxyType(
         "consumer-committed": "any consumer: the work and the position are committed, the bus is told nothing",
     }
 )
+ABOUT_SOMEBODY = frozenset({"permit-held", "lease-checked", "answer-written", "bell-connected", "bell-rung"})
 STOPPABLE = ("lease-checked", "answer-written", "bell-connected", "bell-rung", "permit-held", "settle-due")
 # Said in full at each place: an import of our own would need another text to stand beside.
 _PROBE = '__import__("tests.faults.probe", fromlist=["probe"]).'
@@ -38,9 +39,8 @@ def _edit(file: str, old: str, new: str) -> Edit:
 _CONSENT = (
     _edit(
         "services/consent/scopes.py",
-        "    return Changed(now, epochs,",
-        "    probe.bumped(epochs, now, ended=any(turn.before - turn.after for turn in turns.values()))\n"
-        "    return Changed(now, epochs,",
+        "    await store_scopes.bump(session, epochs)\n",
+        "    await store_scopes.bump(session, epochs)\n    probe.bumped(epochs, now)\n",
     ),
     _edit(
         "services/consent/fence.py",
@@ -73,21 +73,21 @@ _CONSENT = (
 _ADVIS = (
     _edit(
         "services/advis/permission.py",
-        "        shown = tuple(\n",
-        '        if grant.permits:\n            probe.point("permit-held")\n        shown = tuple(\n',
+        "        refused = tuple(about",
+        '        if shown:\n            probe.point("permit-held", shown)\n        refused = tuple(about',
     ),
     _edit(
         "services/advis/disclosure.py",
         "        wire.hold()\n",
         "        wire.hold()\n        if self.disclosure.settle.__self__.shown:\n"
-        '            probe.point("lease-checked")\n'
+        '            probe.point("lease-checked", self.disclosure.settle.__self__.shown)\n'
         "        probe.writing(self.disclosure)\n",
     ),
     _edit(
         "services/advis/disclosure.py",
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
         "            if self.disclosure.settle.__self__.shown:\n"
-        '                probe.point("answer-written")\n'
+        '                probe.point("answer-written", self.disclosure.settle.__self__.shown)\n'
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
     ),
     _edit(
@@ -98,7 +98,7 @@ _ADVIS = (
     _edit(
         "services/advis/sender.py",
         "        line.connected = True\n",
-        '        line.connected = True\n        probe.point("bell-connected")\n        probe.ringing()\n',
+        '        line.connected = True\n        probe.at_bell("bell-connected")\n        probe.ringing()\n',
     ),
     _edit("services/advis/sender.py", "datetime.now(UTC)", "probe.now()"),
     _edit(
@@ -109,7 +109,7 @@ _ADVIS = (
     _edit(
         "services/advis/worker.py",
         "            granted.settle_one(item, Reach(answer.reach))\n",
-        '            probe.point("bell-rung")\n            probe.rung(answer.reach)\n'
+        '            probe.at_bell("bell-rung")\n            probe.rung(answer.reach)\n'
         "            granted.settle_one(item, Reach(answer.reach))\n",
     ),
     _edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),

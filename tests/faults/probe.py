@@ -24,6 +24,7 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _ACTS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}
 _real_time = time.time
 _ringing: ContextVar[dict[str, Any] | None] = ContextVar("ringing", default=None)
+_about: ContextVar[tuple[Any, ...]] = ContextVar("about", default=())
 
 
 @cache
@@ -46,8 +47,11 @@ def record(what: str, /, **fields: Any) -> None:
         os.write(_file(), dumps(line, default=str, separators=(",", ":")).encode() + b"\n")
 
 
-def point(name: str) -> None:
-    """A named place in the code. Armed, this process is killed or stopped here and now."""
+def point(name: str, shown: Iterable[Any] = ()) -> None:
+    """A named place in the code. Armed, this process is killed or stopped here and now.
+
+    Where the armed file names persons, it must be about one of them: `shown` is what is about to be disclosed.
+    """
     folder = _folder()
     if folder is None:
         return
@@ -56,14 +60,17 @@ def point(name: str) -> None:
         if not armed.exists():
             continue
         with suppress(FileNotFoundError):
+            wanted = set(armed.read_text().split())
+            if wanted and wanted.isdisjoint(str(person) for item in shown for person in item.notification.persons):
+                continue
             armed.rename(armed.with_name(f".{name}.{act}.{os.getpid()}"))
             record("point", name=name, act=act)
             os.kill(os.getpid(), number)
 
 
-def bumped(epochs: Any, at: datetime, *, ended: bool) -> None:
+def bumped(epochs: Any, at: datetime) -> None:
     """Inside the transaction, under the scope locks: these scopes have these epochs from now on."""
-    record("bump", scopes=[[*map(str, key), epoch] for key, epoch in epochs.items()], at=at.timestamp(), ended=ended)
+    record("bump", scopes=[[*map(str, key), epoch] for key, epoch in epochs.items()], at=at.timestamp())
 
 
 def opened(yes: Iterable[Any], at: datetime) -> None:
@@ -112,6 +119,12 @@ def _permits(disclosure: Any) -> list[str]:
 def will_ring(item: Any, bell: Any) -> None:
     """The doorbell that this task is about to ring, under which permit."""
     _ringing.set({"permits": [str(item.use.permit_id)], "doorbell": str(bell.doorbell_id)})
+    _about.set((item,))
+
+
+def at_bell(name: str) -> None:
+    """A fail point on the way of the doorbell that this task rings."""
+    point(name, _about.get())
 
 
 def ringing() -> None:

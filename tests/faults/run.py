@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from tests.faults import faults, gather, restore
-from tests.faults.actors import EVENTS, Company
+from tests.faults.actors import CONTENDED, EVENTS, Company
 from tests.faults.aftermath import final_inboxes, searched, until_quiet, verified
 from tests.faults.cast import GaveUpError
 from tests.faults.checker import QUIET_S
@@ -65,7 +65,7 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
     history = History(world.records / "history.jsonl")
     company = Company(http, world.system, history, random.Random(plan.seed))
     await company.bring_on()
-    scene = Scene(world)
+    scene = Scene(world, tuple({company.borger[key.citizen] for key in CONTENDED}))
     nemesis = Nemesis(scene, random.Random(plan.seed), plan.kinds)
     acting = asyncio.create_task(everybody(company))
     telling = asyncio.create_task(_tell(console, company, nemesis, world))
