@@ -1,10 +1,13 @@
 """The state diagrams of the documentation, drawn from the tables that the code runs on (law 4)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from services.advis.domain import delivery, notification
-from services.consent.domain.consent import TRANSITIONS
+from services.consent.domain import attestation, authority, consent
 from services.consent.domain.fence import PERMIT_TRANSITIONS
+
+_State = TypeVar("_State")
 
 HEAD = """# States
 
@@ -16,16 +19,19 @@ Nothing else may change a status.
 def diagrams() -> str:
     """The whole page in Markdown, one Mermaid diagram per thing that has a status."""
     sections = {
-        "A consent (`services/consent/domain/consent.py`)": sorted(
-            (str(old), str(new), "") for old, news in TRANSITIONS.items() for new in news
-        ),
-        "A permit (`services/consent/domain/fence.py`)": sorted(
-            (str(old), str(new), "") for old, news in PERMIT_TRANSITIONS.items() for new in news
-        ),
+        "A consent (`services/consent/domain/consent.py`)": _pairs(consent.TRANSITIONS),
+        "An authority to act for somebody (`services/consent/domain/authority.py`)": _pairs(authority.TRANSITIONS),
+        "What an employee attests (`services/consent/domain/attestation.py`)": _pairs(attestation.TRANSITIONS),
+        "A permit (`services/consent/domain/fence.py`)": _pairs(PERMIT_TRANSITIONS),
         "A notification (`services/advis/domain/notification.py`)": _acts(notification.TRANSITIONS.items()),
         "A doorbell (`services/advis/domain/delivery.py`)": _acts(delivery.TRANSITIONS.items()),
     }
     return HEAD + "".join(f"\n## {title}\n\n{_mermaid(edges)}" for title, edges in sections.items())
+
+
+def _pairs(table: Mapping[_State, Iterable[_State]]) -> list[tuple[str, str, str]]:
+    """State → next states as edges."""
+    return sorted((str(old), str(new), "") for old, news in table.items() for new in news)
 
 
 def _acts(table: Iterable[tuple[tuple[str, str], str]]) -> list[tuple[str, str, str]]:
