@@ -86,7 +86,8 @@ async def attest(
         made = await handlers_attestations.attest(session, signer, by, heard, limits=_limits(request), actor=actor)
         return Answer(201, jsonable_encoder(attestation_view(made, made.registered_at)))
 
-    digest = sha256(f"attest\n{by.employee_id}\n{body.model_dump_json()}".encode()).hexdigest()
+    vault: Vault = request.app.state.vault
+    digest = vault.fingerprint(f"attest\n{by.employee_id}\n{body.model_dump_json()}")
     with _refusals():
         answer = await committed(
             request, lambda s: once(s, by, idempotency_key, request_sha256=digest, work=lambda: work(s))

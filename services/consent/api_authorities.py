@@ -76,7 +76,7 @@ async def record(request: HttpRequest, body: AuthorityRequest, by: ActingEmploye
         )
         return Answer(201, jsonable_encoder(staff_view(new, now)))
 
-    digest = _digest("authority", by, body.model_dump_json())
+    digest = vault.fingerprint(f"authority\n{by.employee_id}\n{body.model_dump_json()}")
     with translated_for_staff():
         answer = await committed(
             request,

@@ -66,6 +66,10 @@ class Vault:
         older = sorted((version for version in self.lookup_keys if version != self.active), reverse=True)
         return {version: _hash(self.lookup_keys[version], cpr) for version in (self.active, *older)}
 
+    def fingerprint(self, text: str) -> str:
+        """A keyed hash of what may hold a number: without the key nobody can try numbers against it (R29)."""
+        return hmac.new(self.lookup_keys[self.active], text.encode(), sha256).hexdigest()
+
     def seal(self, cpr: Cpr, borger_id: UUID) -> Sealed:
         """Encrypt for one citizen's row."""
         nonce = os.urandom(NONCE_BYTES)

@@ -2,15 +2,18 @@
 
 import base64
 import json
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from services.consent.api_authorities import AuthorityRequest
 from services.consent.cpr_vault import Sealed, Vault, VaultError
 from services.consent.domain.cpr import parse
-from tests.consent.door import opened
+from tests.consent.door import KEY, Door, opened
 from tests.consent.people import adult
+from tests.consent.staff import employee
 from tests.servers import TestDatabase
 
 
@@ -79,3 +82,23 @@ async def test_a_citizen_is_the_same_after_the_keys_have_changed_and_moves_to_th
         assert (row["lookup_key_version"], row["encryption_key_version"]) == ("2", "2")
         assert door.app.state.vault.open(Sealed(row["cpr_ciphertext"], "2"), before) == cpr
         assert (await door.citizen()).borger_id != before
+
+
+async def test_what_a_repeated_request_is_known_by_cannot_be_guessed_from_a_number(door: Door):
+    """The hash that an idempotency key stands for is keyed where the body holds a number: trying them all is no use."""
+    citizen, representative = await door.citizen(), await door.citizen()
+    body = {
+        "citizen": {"cpr": citizen.cpr},
+        "representative": {"cpr": representative.cpr},
+        "kind": "vaerge",
+        "valid_from": "2026-01-01",
+        "evidence": "SOF-26-9",
+    }
+    token = employee("kk101", "citizen_service")
+    answer = await door.call("POST", "/v1/authorities", token, headers={KEY: uuid4().hex}, json=body)
+    assert answer.status_code == 201, answer.text
+    (row,) = await door.rows("SELECT request_sha256 FROM idempotency WHERE actor = 'employee:kk101'")
+    sent = AuthorityRequest.model_validate(body).model_dump_json()
+    content = f"authority\nkk101\n{sent}"
+    assert row["request_sha256"] != sha256(content.encode()).hexdigest()
+    assert row["request_sha256"] == door.app.state.vault.fingerprint(content)
