@@ -42,7 +42,7 @@ class Verdict:
     def line(self) -> str:
         """`S1 held  no doorbell …  2114 doorbells, 530 withdrawals`."""
         word = "held" if self.held else "BROKEN" if self.broken else "NOTHING TO DECIDE"
-        counted = ", ".join(f"{value:g} {name}" for name, value in self.counts.items())
+        counted = ", ".join(f"{value:,} {name}" for name, value in self.counts.items())
         return f"{self.name:<3} {word:<7} {self.title}: {counted}"
 
 

@@ -12,7 +12,7 @@ from tests.faults.run import Plan, run
 
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 DEALT = {"stop at lease-checked", "backends advis"}
-SECONDS = 12.0
+SECONDS = 8.0
 LACKING = {"D1", "R1"}  # too short a run for these to find something of everything
 
 
@@ -26,4 +26,5 @@ async def test_every_invariant_holds_when_a_sender_is_stopped_before_its_first_b
     assert not outcome.problem
     assert not [line for verdict in verdicts for line in verdict.broken]
     assert not [verdict.name for verdict in verdicts if verdict.undecided and verdict.name not in LACKING]
-    assert any("fenced" in fault.detail for fault in outcome.evidence.faults), "nobody was stopped: it proved little"
+    took_effect = {fault.name for fault in outcome.evidence.faults if fault.detail != "not reached"}
+    assert took_effect == DEALT
