@@ -6,6 +6,7 @@ PDF tells the newest of each list, says so where there is more, and is laid out 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from services.consent.api_transaction import committed, looked_up
 from services.consent.domain import export_words
 from services.consent.domain.catalogue import Catalogue, Language
 from services.consent.export_pages import ExportPages, Page
+from services.consent.reading import may_read
 from services.consent.receipts import Signer
 from services.consent.schemas_export import LISTS, Export
 
@@ -72,6 +74,7 @@ def _pages(request: Request, by: Acting, language: Language, *, now: datetime, c
         now=now,
         catalogue=catalogue,
         read=read,
+        shows=partial(may_read, by),
     )
 
 

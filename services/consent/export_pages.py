@@ -37,6 +37,7 @@ from services.consent.schemas_authority import authority_view
 from services.consent.schemas_export import ExportedConsent, ExportedNotice, ExportedRevision, ExportedText
 from services.consent.schemas_other_bases import basis_view
 from services.consent.store_overview import KeptRevision
+from services.consent.store_receipts import StoredReceipt
 from services.consent.store_use_pages import UseAfter
 
 PAGE = 100
@@ -54,7 +55,10 @@ class Page:
 
 @dataclass
 class ExportPages:
-    """The lists about one citizen as `reader` may see them at `now`. `read` runs one transaction."""
+    """The lists about one citizen as `reader` may see them at `now`.
+
+    `read` runs one transaction; `shows` says which receipts are the reader's to see (R34).
+    """
 
     borger_id: UUID
     reader: UUID
@@ -62,6 +66,7 @@ class ExportPages:
     now: datetime
     catalogue: Catalogue
     read: Read
+    shows: Callable[[StoredReceipt], bool]
     _texts: dict[tuple[str, int, str], ExportedText] = field(default_factory=dict)
 
     async def of(self, name: str) -> AsyncIterator[Answer]:
@@ -168,7 +173,7 @@ class ExportPages:
 
     async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
         found = await store_receipts.page(session, self.borger_id, after or 2**63 - 1, PAGE)
-        items = tuple(receipt_view(item) for item in found)
+        items = tuple(receipt_view(item) for item in found if self.shows(item))
         return Page(items, found[-1].sequence if len(found) == PAGE else None)
 
 

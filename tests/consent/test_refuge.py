@@ -32,11 +32,15 @@ async def test_what_one_parent_says_at_a_refuge_shows_the_other_nothing_of_it(do
     [row] = await door.rows("SELECT consent_id FROM consent")
     [refused] = await door.rows("SELECT receipt_id FROM receipt WHERE event = 'refused'")
     shown = [base + "/consents", f"{base}/consents/{row['consent_id']}", base + "/receipts", base + "/uses"]
-    for path in (*shown, base + "/refusals", base + "/notices", base + "/authorities"):
+    whole = (base + "/overview", base + "/export")
+    for path in (*shown, base + "/refusals", base + "/notices", base + "/authorities", *whole):
         answer = await door.call("GET", path, home.father.token)
         assert answer.status_code == 200, path
+        told = answer.json()
         opened = answer.text + "".join(
-            json.dumps(content_of(item["jws"])) for item in answer.json().get("items", ()) if "jws" in item
+            json.dumps(content_of(item["jws"]))
+            for item in (*told.get("items", ()), *told.get("receipts", ()))
+            if "jws" in item
         )
         for secret in (REFUGE, str(home.mother.borger_id), home.mother.cpr, "bif901"):
             assert secret not in opened, path
