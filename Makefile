@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test bench faults check format specifications lock clean
+.PHONY: help setup demo up test bench faults mutants check format specifications lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -34,6 +34,9 @@ bench: setup ## each figure beside its ceiling, measured in the same run (about 
 
 faults: setup ## break the whole system on purpose for three minutes and decide whether its promises held
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+mutants: setup ## break one rule of the fence at a time and see which proof notices (about fifteen minutes)
+	@$(BIN)/python -m tests.mutants --write docs/mutants.md $(ARGS)
 
 check: setup ## format, lint, types, import contracts, specifications, budgets
 	@$(BIN)/ruff format --check .

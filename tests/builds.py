@@ -37,7 +37,7 @@ def build(target: Path, edits: Iterable[Edit], *, source: Path = ROOT) -> Path:
         for name in COPIED:
             shutil.copytree(source / name, target / name, ignore=_LEFT_OUT)
         for edit in edits:
-            _apply(target / edit.file, edit)
+            apply(target / edit.file, edit)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
@@ -49,7 +49,8 @@ def environment(target: Path) -> Mapping[str, str]:
     return {"PYTHONPATH": str(target), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _apply(file: Path, edit: Edit) -> None:
+def apply(file: Path, edit: Edit) -> None:
+    """Make one edit in `file`. Raises EditError, SyntaxError."""
     text = file.read_text(encoding="utf-8")
     found = text.count(edit.old)
     if found != 1:

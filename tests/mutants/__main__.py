@@ -1,5 +1,7 @@
 """`make mutants`: break one rule at a time in a test build, and see which proof notices, and how soon."""
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,76 +10,88 @@ import typer
 from rich.console import Console
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Invariant, Mutant
 from tests.mutants.run import Caught, check_unbroken, try_one
 
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="a mutant's name; may be repeated")] = None,
-    write: Annotated[Path | None, typer.Option(help="a Markdown page to write the table to")] = None,
+    write: Annotated[Path | None, typer.Option(help="a Markdown page to write the table to, after a whole run")] = None,
     listed: Annotated[bool, typer.Option("--list", help="name the mutants and stop")] = False,
 ) -> None:
     """Try every mutant. Exit 1 when one lives on."""
-    console = Console()
+    console = Console(highlight=False)
     wanted = [mutant for mutant in MUTANTS if not only or mutant.name in only]
     if listed:
-        for mutant in wanted:
-            console.print(f"{mutant.name}: {mutant.rule}", highlight=False)
+        console.print("\n".join(f"{mutant.name}: {mutant.rule}" for mutant in wanted), markup=False, soft_wrap=True)
         return
+    if not wanted:
+        raise typer.BadParameter("there is no such mutant: see --list")
+    began = time.monotonic()
     unbroken = _unbroken(wanted, console)
     tried = [_try(mutant, place, len(wanted), console) for place, mutant in enumerate(wanted, start=1)]
     alive = [item.mutant.name for item in tried if item.by is None]
-    console.print(
-        f"{len(tried) - len(alive)} of {len(tried)} caught" + (f"; alive: {', '.join(alive)}" if alive else "")
-    )
-    if write is not None:
-        write.write_text(_page(tried, unbroken), encoding="utf-8")
+    seconds = time.monotonic() - began
+    ending = f"; alive: {', '.join(alive)}" if alive else ""
+    console.print(f"{len(tried) - len(alive)} of {len(tried)} caught in {seconds:.0f} s{ending}", soft_wrap=True)
+    if write is not None and not only:  # a page of some of them would read as if they were all
+        write.write_text(_page(tried, unbroken, seconds), encoding="utf-8")
     if alive:
         raise typer.Exit(1)
 
 
-def _unbroken(wanted: list[Mutant], console: Console) -> int:
-    count = 0
+def _unbroken(wanted: Sequence[Mutant], console: Console) -> int:
+    total = 0
     with console.status("every proof, without a break"):
-        for proof, seconds in check_unbroken(wanted):
-            count += 1
-            console.print(f"passes without a break: {proof} ({seconds:.0f} s)", highlight=False)
-    return count
+        for name, count, seconds in check_unbroken(wanted):
+            total += count
+            console.print(f"passes without a break: {count} {name} ({seconds:.0f} s)", markup=False)
+    return total
 
 
 def _try(mutant: Mutant, place: int, total: int, console: Console) -> Caught:
     with console.status(f"{place}/{total} {mutant.name}"):
         caught = try_one(mutant)
-    how = f"caught by {caught.by}" if caught.by else "[bold red]LIVES[/]"
-    console.print(f"{place}/{total} {mutant.name}: {how} ({caught.seconds:.0f} s)", highlight=False)
+    names = ", ".join(invariant.name for invariant in caught.invariants)
+    how = f"{names} broken, by {caught.by}" if caught.by else "LIVES"
+    console.print(f"{place}/{total} {mutant.name}: {how} ({caught.seconds:.0f} s)", markup=False, soft_wrap=True)
     if caught.by is None:
-        console.print(caught.words, markup=False, highlight=False)
+        console.print(caught.words, markup=False)
     return caught
 
 
-def _page(tried: list[Caught], proofs: int) -> str:
-    rows = [
-        f"| {item.mutant.rule} | {item.mutant.invariant} | {'**alive**' if item.by is None else f'`{item.by}`'} |"
-        f" {item.seconds:.0f} |"
-        for item in tried
-    ]
+def _page(tried: Sequence[Caught], proofs: int, seconds: float) -> str:
     caught = sum(item.by is not None for item in tried)
+    today = datetime.now(UTC).date().isoformat()
     return "\n".join(
         [
             "# Mutants: each rule of the fence, broken on purpose",
             "",
-            f"Written by `make mutants` on {datetime.now(UTC).date().isoformat()}: {caught} of {len(tried)} caught.",
+            f"Written by `make mutants` on {today}: {caught} of {len(tried)} caught, in {seconds / 60:.0f} minutes.",
             "",
-            "Each mutant is a copy of the code with one exact edit (`tests/mutants/`), built and run apart: the product holds no",
-            f"switch for any of them. The {proofs} proofs were first run without a break, and passed. A mutant counts as caught",
-            "when a proof *fails*, not when it cannot run; seconds are from the proof's start, servers included, to the verdict.",
+            "Each mutant is a copy of the code with one exact edit (`tests/mutants/`), built and run apart: the",
+            f"product holds no switch for any of them. The {proofs} proofs were first run without a break, and passed.",
+            "A mutant is caught when an assertion of a proof fails: not when a test cannot be run, and not when it",
+            "takes too long, unless what is broken is that something happens in the end. Beside each stands the",
+            "invariant that the failed assertion is about. Seconds are from the proof's start, servers included, to",
+            "its verdict.",
             "",
-            "| what is broken | invariant | caught by | seconds |",
-            "|---|---|---|---|",
-            *rows,
+            "| mutant | what is broken | invariant that caught it | proof | seconds |",
+            "|---|---|---|---|---|",
+            *map(_row, tried),
+            "",
+            "The invariants:",
+            "",
+            *(f"- **{invariant.name}**: {invariant.value.partition(' ')[2]}" for invariant in Invariant),
             "",
         ]
     )
+
+
+def _row(item: Caught) -> str:
+    names = ", ".join(invariant.name for invariant in item.invariants)
+    found = f"{names} | `{item.by}`" if item.by else "**none** | **alive**"
+    return f"| {item.mutant.name} | {item.mutant.rule} | {found} | {item.seconds:.0f} |"
 
 
 if __name__ == "__main__":

@@ -22,21 +22,36 @@ class Invariant(StrEnum):
     R1 = "R1 a withdrawal is answered in time"
 
 
+LIVENESS = frozenset({Invariant.L1, Invariant.R1})
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is run against a mutant: tests by their node ids, or a fault run's own arguments."""
+    """What is run against a mutant: tests by their node ids, or a fault run's own arguments.
+
+    `decides`: the invariant that the tests' assertions are about; None where the run's own checker says which.
+    `by`: exceptions, by name, that count as an assertion that failed: where the code itself refuses to go on in a
+    broken world, or where what must come in the end never comes.
+    """
 
     command: tuple[str, ...]
+    decides: Invariant | None = None
+    by: tuple[str, ...] = ()
 
     @classmethod
-    def tests(cls, *node_ids: str) -> "Proof":
+    def tests(cls, decides: Invariant, *node_ids: str, by: tuple[str, ...] = ()) -> "Proof":
         """These tests: the mutant is caught when one of them fails, not when one cannot be run."""
-        return cls(("pytest", *node_ids))
+        return cls(("pytest", *node_ids), decides, by)
 
     @classmethod
     def faults(cls, *arguments: str) -> "Proof":
         """A directed fault run: the mutant is caught when its checker finds a violation."""
         return cls(("faults", *arguments))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The tests' node ids; none for a fault run."""
+        return self.command[1:] if self.command[0] == "pytest" else ()
 
     def __str__(self) -> str:
         kind, *rest = self.command
@@ -46,7 +61,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`rule`: what is broken, in words. `proofs` are tried in order until one catches it."""
+    """`rule`: what is broken, in words. `proofs` are tried in order, the cheapest first, until one catches it."""
 
     name: str
     rule: str

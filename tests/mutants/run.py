@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.builds import ROOT, Edit, build, environment
-from tests.mutants.mutant import Mutant, Proof
+from tests.mutants.mutant import Invariant, Mutant, Proof
+from tests.mutants.verdict import Verdict, of_faults, of_tests
 
-PROOF_SECONDS_MAX = 420
-_TESTS_FAILED = 1  # pytest's and the fault run's own code for "it ran, and found a violation"
+PROOF_SECONDS_MAX = 600
+TEST_SECONDS_MAX = 240  # a busy machine must not be taken for a broken rule
+_RAN = {0, 1}  # pytest's and the fault run's own codes for "it ran", and "it ran, and found a violation"
 _LAST_WORDS = 1_500  # characters
 
 
@@ -25,23 +27,31 @@ class ProofError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """The proof that noticed, and how many seconds it took from its start; None when none did."""
+    """The proof that noticed and what it decided, and how many seconds it all took; by None: nothing noticed."""
 
     mutant: Mutant
     by: Proof | None
+    invariants: tuple[Invariant, ...]
     seconds: float
     words: str
 
 
-def check_unbroken(mutants: Iterable[Mutant]) -> Iterator[tuple[Proof, float]]:
-    """Run every proof once against an unchanged build. Raises ProofError for one that does not pass."""
-    proofs = dict.fromkeys(proof for mutant in mutants for proof in mutant.proofs)
+def check_unbroken(mutants: Iterable[Mutant]) -> Iterator[tuple[str, int, float]]:
+    """Run every proof once against an unchanged build, all tests in one call; what, how many and in how many seconds.
+
+    Raises ProofError where one does not pass.
+    """
+    proofs = list(dict.fromkeys(proof for mutant in mutants for proof in mutant.proofs))
+    nodes = tuple(dict.fromkeys(node for proof in proofs for node in proof.nodes))
+    runs = [proof for proof in proofs if not proof.nodes]
+    wanted = [("tests", len(nodes), Proof(("pytest", *nodes)))] if nodes else []
+    wanted += [(str(proof), 1, proof) for proof in runs]
     with _built(()) as folder:
-        for proof in proofs:
-            failed, seconds, words = _run(proof, folder)
-            if failed:
-                raise ProofError(f"{proof} fails without any break:\n{words}")
-            yield proof, seconds
+        for name, count, proof in wanted:
+            verdict, seconds = _run(proof, folder)
+            if not verdict.passed:
+                raise ProofError(f"{name} fails without any break:\n{verdict.words}")
+            yield name, count, seconds
 
 
 def try_one(mutant: Mutant) -> Caught:
@@ -49,11 +59,11 @@ def try_one(mutant: Mutant) -> Caught:
     total, words = 0.0, ""
     with _built(mutant.edits) as folder:
         for proof in mutant.proofs:
-            failed, seconds, words = _run(proof, folder)
-            total += seconds
-            if failed:
-                return Caught(mutant, proof, total, words)
-    return Caught(mutant, None, total, words)
+            verdict, seconds = _run(proof, folder)
+            total, words = total + seconds, verdict.words
+            if verdict.broken:
+                return Caught(mutant, proof, verdict.broken, total, words)
+    return Caught(mutant, None, (), total, words)
 
 
 @contextmanager
@@ -70,26 +80,37 @@ def _built(edits: Sequence[Edit]) -> Iterator[Path]:
         shutil.rmtree(above, ignore_errors=True)
 
 
-def _run(proof: Proof, folder: Path) -> tuple[bool, float, str]:
-    """Whether it failed as a proof does, in how many seconds, and its last words."""
-    kind, *arguments = proof.command
-    quiet = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "--durations=0")
-    command = (
-        [sys.executable, "-m", "pytest", *quiet, *arguments]
-        if kind == "pytest"
-        else [sys.executable, "-m", "tests.faults", *arguments]
-    )
+def _run(proof: Proof, folder: Path) -> tuple[Verdict, float]:
+    """What the proof says, and in how many seconds. Raises ProofError where it says nothing."""
+    out = folder.parent / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
     begun = time.monotonic()
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment(folder)},
-        capture_output=True,
-        text=True,
-        timeout=PROOF_SECONDS_MAX,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            _command(proof, out),
+            cwd=folder,
+            env={**os.environ, **environment(folder)},
+            capture_output=True,
+            text=True,
+            timeout=PROOF_SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProofError(f"{proof} did not end within {PROOF_SECONDS_MAX} s") from error
+    seconds = time.monotonic() - begun
     words = (done.stdout + done.stderr)[-_LAST_WORDS:]
-    if done.returncode not in {0, _TESTS_FAILED} or " error" in done.stdout.rpartition("\n=")[2]:
+    if done.returncode not in _RAN:
         raise ProofError(f"{proof} could not be run (exit {done.returncode}):\n{words}")
-    return done.returncode == _TESTS_FAILED, time.monotonic() - begun, words
+    verdict = of_tests(out / "tests.xml", proof, words) if proof.nodes else of_faults(out / "report.json", words)
+    if verdict.passed and done.returncode:
+        raise ProofError(f"{proof} found nothing and failed (exit {done.returncode}):\n{words}")
+    return verdict, seconds
+
+
+def _command(proof: Proof, out: Path) -> list[str]:
+    kind, *arguments = proof.command
+    if kind == "faults":
+        return [sys.executable, "-m", "tests.faults", *arguments, "--keep", str(out)]
+    quiet = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS_MAX}")
+    return [sys.executable, "-m", "pytest", *quiet, f"--junitxml={out / 'tests.xml'}", *arguments]

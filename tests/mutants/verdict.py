@@ -1,0 +1,54 @@
+"""What a proof's own report says: which invariant is broken, that all is well, or that nothing was decided.
+
+A test that could not be set up, that ran out of time, or that met an exception which is not its assertion has decided
+nothing. Of a liveness invariant running out of time *is* the violation.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tests.mutants.mutant import LIVENESS, Invariant, Proof
+
+_ASSERTION = re.compile(r"^(AssertionError|assert\b|Failed: DID NOT RAISE)")
+_TOO_LATE = re.compile(r"^(Failed: Timeout|(\w+\.)*TimeoutError)")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`broken`: the invariants that were found broken. `passed`: the proof ran and found nothing wrong at all."""
+
+    broken: tuple[Invariant, ...]
+    passed: bool
+    words: str
+
+
+def of_tests(report: Path, proof: Proof, words: str) -> Verdict:
+    """The verdict of a pytest call by its JUnit report. Its failures decide what the proof says that they decide."""
+    suite = ET.parse(report).getroot()
+    failures = [item.get("message") or "" for item in suite.iter("failure")]
+    wrong = failures or list(suite.iter("error")) or list(suite.iter("skipped"))
+    decided = [message for message in failures if _decides(message, proof)]
+    broken = (proof.decides,) if decided and proof.decides is not None else ()
+    said = decided[0][:200] if decided else words
+    return Verdict(broken, passed=not wrong, words=said)
+
+
+def _decides(message: str, proof: Proof) -> bool:
+    if _ASSERTION.match(message):
+        return True
+    if proof.decides in LIVENESS and _TOO_LATE.match(message):
+        return True
+    return any(re.match(rf"(\w+\.)*{name}\b", message) for name in proof.by)
+
+
+def of_faults(report: Path, words: str) -> Verdict:
+    """The verdict of a fault run by its report: an invariant that had nothing to be decided over is not broken."""
+    document = json.loads(report.read_text(encoding="utf-8"))
+    names = {invariant.name: invariant for invariant in Invariant}
+    found = [verdict for verdict in document["verdicts"] if verdict["broken"]]
+    broken = tuple(names[verdict["name"]] for verdict in found)
+    said = found[0]["broken"][0][:200] if found else words
+    return Verdict(broken, passed=bool(document["held"]), words=said)
