@@ -16,7 +16,8 @@ from libs.cli.kafka import KafkaServer
 from libs.cli.postgres import PostgresServer
 
 _OWN_ADDRESS = "advertised.listeners=PLAINTEXT://{host}:{port}\n"
-READY = "ready"
+# A commit that does not wait for its record to be written is then lost by a crash, not just once in a while.
+_SETTINGS = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 
 
 class Grounds:
@@ -24,7 +25,7 @@ class Grounds:
 
     def __init__(self, folder: Path, kafka_port: int, advertised: int) -> None:
         self._pg_folder = folder / "postgres"
-        self.postgres = PostgresServer.start(self._pg_folder)
+        self.postgres = PostgresServer.start(self._pg_folder, settings=_SETTINGS)
         assert kafka._PROPERTIES.count(_OWN_ADDRESS) == 1
         kafka._PROPERTIES = kafka._PROPERTIES.replace(
             _OWN_ADDRESS, f"advertised.listeners=PLAINTEXT://{{host}}:{advertised}\n"
@@ -46,7 +47,7 @@ class Grounds:
         self.postgres.stop("immediate")
 
     def _start_postgres(self) -> None:
-        self.postgres = PostgresServer.start(self._pg_folder)
+        self.postgres = PostgresServer.start(self._pg_folder, settings=_SETTINGS)
 
 
 def main() -> None:
