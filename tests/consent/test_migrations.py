@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from services.consent.tables_notices import notice
 from services.consent.tables_requests import consent_request
 from tests.servers import ROOT, Postgres, TestDatabase
 
+PEOPLE = [UUID(int=n) for n in (1, 2, 3)]
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
@@ -43,6 +45,30 @@ async def test_up_down_and_up_again_and_then_it_is_what_the_code_says(postgres: 
         assert await tables(database.owner_url) == set()
         alembic(database.owner_url, "upgrade", "head")
         assert "No new upgrade operations detected" in alembic(database.owner_url, "check")
+
+
+async def test_what_an_older_installation_kept_is_kept(postgres: Postgres):
+    """From 0001 with people in it: custody becomes facts, one for each day on which somebody else held it."""
+    postgres.role("consent_owner")
+    postgres.role("consent")
+    with postgres.database("consent", owner="consent_owner") as database:
+        alembic(database.owner_url, "upgrade", "0001")
+        session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
+        try:
+            await session.execute(
+                "INSERT INTO custody VALUES ($1, $2, '2020-01-01Z', '2023-01-01Z'), ($1, $3, '2021-01-01Z', NULL)",
+                *PEOPLE,
+            )
+            await session.execute(
+                "INSERT INTO coverage VALUES ($1, 'KOORDINERING', 'SOF-BCV', 'BIF-YDELSE', 'FREMMOEDE', 7)", PEOPLE[0]
+            )
+            alembic(database.owner_url, "upgrade", "head")
+            facts = await session.fetch("SELECT extract(year FROM at)::int, holders FROM custody_fact ORDER BY at")
+            _, first, second = PEOPLE
+            assert [tuple(row) for row in facts] == [(2020, [first]), (2021, [first, second]), (2023, [second])]
+            assert await session.fetchval("SELECT since_at <= clock_timestamp() FROM coverage")
+        finally:
+            await session.close()
 
 
 def test_every_table_has_its_grants_and_no_other_is_named():
