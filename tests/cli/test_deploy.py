@@ -15,7 +15,10 @@ from libs.cli.secrets import prepare, with_passwords
 from libs.cli.topics import TOPICS as TOPICS_FILE
 from libs.common.bus import load_topics
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES, TOPICS
+from libs.common.settings import CommonSettings
 from services.advis.settings import Settings as AdvisSettings
+from services.audit.settings import Settings as AuditSettings
+from services.consent.settings import Settings as ConsentSettings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -272,3 +275,16 @@ def test_every_topic_of_the_contract_is_declared_with_its_dead_letters_and_one_p
         assert topic.config
         assert topic.config["cleanup.policy"] == "delete"
         assert 0 < int(topic.config["retention.ms"]) <= 30 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"), [("consent", ConsentSettings), ("advis", AdvisSettings), ("audit", AuditSettings)]
+)
+def test_every_setting_of_a_services_own_stands_in_its_example_with_its_default(
+    service: str, settings: type[CommonSettings]
+) -> None:
+    """README: every setting is in `deploy/env/`."""
+    text = (DEPLOY / "env" / f"{service}.env.example").read_text()
+    own = {name: field.default for name, field in settings.model_fields.items()}
+    for name in own.keys() - CommonSettings.model_fields.keys():
+        assert f"# SAMTYKKEBRO_{name.upper()}={'' if own[name] is None else own[name]}\n" in text, name
