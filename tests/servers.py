@@ -10,7 +10,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from libs.cli.postgres import PostgresServer
 ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "only-for-tests"
 MIGRATION_DEADLINE_S = 60
+TEMPLATES = "TEST_DATABASE_TEMPLATES"  # `service=database` with spaces between: made before, on the DATABASE_URL server
 _HASTY = {
     "authentication_timeout": "10s",
     "fsync": "off",
@@ -49,11 +50,12 @@ class TestDatabase:
 
 
 class Postgres:
-    """A server, by its administrator's SQLAlchemy address."""
+    """A server, by its administrator's SQLAlchemy address. `given`: templates that somebody else made and drops."""
 
-    def __init__(self, admin_url: str) -> None:
+    def __init__(self, admin_url: str, given: Mapping[str, str] | None = None) -> None:
         self.admin_url = admin_url
         self._templates: dict[str, str] = {}
+        self._given = dict(given or {})
 
     def url(self, role: str, database: str) -> str:
         url = make_url(self.admin_url).set(username=role, password=PASSWORD, database=database)
@@ -96,6 +98,8 @@ class Postgres:
 
     def template(self, service: str) -> str:
         """The migrated template database of `service`, made on first use by the service's own `migrate` role."""
+        if service in self._given:
+            return self._given[service]
         if service not in self._templates:
             owner = f"{service}_owner"
             self.role(owner)
@@ -129,7 +133,9 @@ def migrate(service: str, owner_url: str) -> None:
 def postgres(directory: Path) -> Iterator[Postgres]:
     """The server named by DATABASE_URL, else an embedded one in `directory`."""
     if url := os.environ.get("DATABASE_URL"):
-        server = Postgres(make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False))
+        given = dict(pair.split("=") for pair in os.environ.get(TEMPLATES, "").split())
+        admin_url = make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+        server = Postgres(admin_url, given)
         yield server
         server.drop_templates()
         return

@@ -185,7 +185,7 @@ async def test_a_withdrawal_waits_for_a_slow_reader_and_no_byte_comes_after_its_
     reader.setblocking(False)
     loop = asyncio.get_running_loop()
     assert (await loop.sock_recv(reader, 12)).startswith(b"HTTP/1.1 200")
-    assert (await both.permits())["open"] == 60
+    assert await both.permits() == {"open": 60}
     pending = await withdraw(both.consent, both.hans, consent_id, prefer="respond-async")
     assert pending.status_code == 202
     status = pending.headers["location"]

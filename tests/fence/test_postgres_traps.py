@@ -69,8 +69,9 @@ async def statements(world: World, work: Callable[[WriteSession], Awaitable[Any]
 
 def only(sent: list[str], pattern: str) -> int:
     """Where the one statement that matches stands."""
-    (found,) = (number for number, statement in enumerate(sent) if re.search(pattern, statement))
-    return found
+    found = [number for number, statement in enumerate(sent) if re.search(pattern, statement)]
+    assert len(found) == 1, f"{pattern} stands there {len(found)} times"
+    return found[0]
 
 
 async def test_locking_and_reading_in_one_statement_reads_the_new_epoch_with_the_old_state(world: World) -> None:

@@ -1,7 +1,7 @@
 """`make mutants`: break one rule at a time in a test build, and see which proof notices, and how soon."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Invariant, Mutant
-from tests.mutants.run import Caught, check_unbroken, try_one
+from tests.mutants.run import Caught, check_unbroken, shared_server, try_one
 
 
 def main(
@@ -28,8 +28,9 @@ def main(
     if not wanted:
         raise typer.BadParameter("there is no such mutant: see --list")
     began = time.monotonic()
-    unbroken = _unbroken(wanted, console)
-    tried = [_try(mutant, place, len(wanted), console) for place, mutant in enumerate(wanted, start=1)]
+    with shared_server() as server:
+        unbroken = _unbroken(wanted, server, console)
+        tried = [_try(mutant, server, f"{place}/{len(wanted)}", console) for place, mutant in enumerate(wanted, 1)]
     alive = [item.mutant.name for item in tried if item.by is None]
     seconds = time.monotonic() - began
     ending = f"; alive: {', '.join(alive)}" if alive else ""
@@ -40,21 +41,21 @@ def main(
         raise typer.Exit(1)
 
 
-def _unbroken(wanted: Sequence[Mutant], console: Console) -> int:
+def _unbroken(wanted: Sequence[Mutant], server: Mapping[str, str], console: Console) -> int:
     total = 0
     with console.status("every proof, without a break"):
-        for name, count, seconds in check_unbroken(wanted):
+        for name, count, seconds in check_unbroken(wanted, server):
             total += count
             console.print(f"passes without a break: {count} {name} ({seconds:.0f} s)", markup=False)
     return total
 
 
-def _try(mutant: Mutant, place: int, total: int, console: Console) -> Caught:
-    with console.status(f"{place}/{total} {mutant.name}"):
-        caught = try_one(mutant)
+def _try(mutant: Mutant, server: Mapping[str, str], place: str, console: Console) -> Caught:
+    with console.status(f"{place} {mutant.name}"):
+        caught = try_one(mutant, server)
     names = ", ".join(invariant.name for invariant in caught.invariants)
     how = f"{names} broken, by {caught.by}" if caught.by else "LIVES"
-    console.print(f"{place}/{total} {mutant.name}: {how} ({caught.seconds:.0f} s)", markup=False, soft_wrap=True)
+    console.print(f"{place} {mutant.name}: {how} ({caught.seconds:.0f} s)", markup=False, soft_wrap=True)
     if caught.by is None:
         console.print(caught.words, markup=False)
     return caught
@@ -73,8 +74,8 @@ def _page(tried: Sequence[Caught], proofs: int, seconds: float) -> str:
             f"product holds no switch for any of them. The {proofs} proofs were first run without a break, and passed.",
             "A mutant is caught when an assertion of a proof fails: not when a test cannot be run, and not when it",
             "takes too long, unless what is broken is that something happens in the end. Beside each stands the",
-            "invariant that the failed assertion is about. Seconds are from the proof's start, servers included, to",
-            "its verdict.",
+            "invariant that the failed assertion is about. Seconds are from the proof's start to its verdict,",
+            "beside a PostgreSQL that all of them share.",
             "",
             "| mutant | what is broken | invariant that caught it | proof | seconds |",
             "|---|---|---|---|---|",

@@ -1,4 +1,8 @@
-"""Runs proofs against test builds: first against an unchanged one, where each must pass, then against each mutant."""
+"""Runs proofs against test builds: first against an unchanged one, where each must pass, then against each mutant.
+
+All of them share one PostgreSQL and its migrated templates: no mutant touches a migration, and each test has a database
+of its own.
+"""
 
 import os
 import shutil
@@ -6,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import servers
 from tests.builds import ROOT, Edit, build, environment
 from tests.mutants.mutant import Invariant, Mutant, Proof
 from tests.mutants.verdict import Verdict, of_faults, of_tests
@@ -18,7 +23,8 @@ from tests.mutants.verdict import Verdict, of_faults, of_tests
 PROOF_SECONDS_MAX = 600
 TEST_SECONDS_MAX = 240  # a busy machine must not be taken for a broken rule
 _RAN = {0, 1}  # pytest's and the fault run's own codes for "it ran", and "it ran, and found a violation"
-_LAST_WORDS = 1_500  # characters
+_COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # a build is a folder of its own, and its processes share what is compiled
+_LAST_WORDS = 3_000  # characters
 
 
 class ProofError(Exception):
@@ -36,7 +42,20 @@ class Caught:
     words: str
 
 
-def check_unbroken(mutants: Iterable[Mutant]) -> Iterator[tuple[str, int, float]]:
+@contextmanager
+def shared_server() -> Iterator[Mapping[str, str]]:
+    """One PostgreSQL for every proof; what to add to their environment."""
+    folder = Path(tempfile.mkdtemp(prefix="samtykkebro-mutants-"))
+    folder.chmod(0o755)
+    try:
+        with servers.postgres(folder / "postgres") as postgres:
+            made = " ".join(f"{name}={postgres.template(name)}" for name in ("consent", "advis"))
+            yield {"DATABASE_URL": postgres.admin_url, servers.TEMPLATES: made}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_unbroken(mutants: Iterable[Mutant], server: Mapping[str, str]) -> Iterator[tuple[str, int, float]]:
     """Run every proof once against an unchanged build, all tests in one call; what, how many and in how many seconds.
 
     Raises ProofError where one does not pass.
@@ -48,18 +67,18 @@ def check_unbroken(mutants: Iterable[Mutant]) -> Iterator[tuple[str, int, float]
     wanted += [(str(proof), 1, proof) for proof in runs]
     with _built(()) as folder:
         for name, count, proof in wanted:
-            verdict, seconds = _run(proof, folder)
+            verdict, seconds = _run(proof, folder, server)
             if not verdict.passed:
                 raise ProofError(f"{name} fails without any break:\n{verdict.words}")
             yield name, count, seconds
 
 
-def try_one(mutant: Mutant) -> Caught:
+def try_one(mutant: Mutant, server: Mapping[str, str]) -> Caught:
     """Build the mutant and run its proofs until one notices. Raises ProofError, EditError."""
     total, words = 0.0, ""
     with _built(mutant.edits) as folder:
         for proof in mutant.proofs:
-            verdict, seconds = _run(proof, folder)
+            verdict, seconds = _run(proof, folder, server)
             total, words = total + seconds, verdict.words
             if verdict.broken:
                 return Caught(mutant, proof, verdict.broken, total, words)
@@ -80,7 +99,7 @@ def _built(edits: Sequence[Edit]) -> Iterator[Path]:
         shutil.rmtree(above, ignore_errors=True)
 
 
-def _run(proof: Proof, folder: Path) -> tuple[Verdict, float]:
+def _run(proof: Proof, folder: Path, server: Mapping[str, str]) -> tuple[Verdict, float]:
     """What the proof says, and in how many seconds. Raises ProofError where it says nothing."""
     out = folder.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -90,7 +109,7 @@ def _run(proof: Proof, folder: Path) -> tuple[Verdict, float]:
         done = subprocess.run(
             _command(proof, out),
             cwd=folder,
-            env={**os.environ, **environment(folder)},
+            env={**os.environ, **environment(folder), **(server if proof.nodes else {}), **_COMPILED},
             capture_output=True,
             text=True,
             timeout=PROOF_SECONDS_MAX,
