@@ -35,7 +35,7 @@ bench: setup ## each figure beside its ceiling, measured in the same run (about 
 faults: setup ## break the whole system on purpose for three minutes and decide whether its promises held
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-mutants: setup ## break one rule of the fence at a time and see which proof notices (about fifteen minutes)
+mutants: setup ## break one rule of the fence at a time and see which proof notices (about eight minutes)
 	@$(BIN)/python -m tests.mutants --write docs/mutants.md $(ARGS)
 
 check: setup ## format, lint, types, import contracts, specifications, budgets

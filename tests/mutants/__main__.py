@@ -71,7 +71,7 @@ def _page(tried: Sequence[Caught], proofs: int, seconds: float) -> str:
             f"Written by `make mutants` on {today}: {caught} of {len(tried)} caught, in {seconds / 60:.0f} minutes.",
             "",
             "Each mutant is a copy of the code with one exact edit (`tests/mutants/`), built and run apart: the",
-            f"product holds no switch for any of them. The {proofs} proofs were first run without a break, and passed.",
+            f"product holds no switch for any of them. The {proofs} tests below were first run without a break, and passed.",
             "A mutant is caught when an assertion of a proof fails: not when a test cannot be run, and not when it",
             "takes too long, unless what is broken is that something happens in the end. Beside each stands the",
             "invariant that the failed assertion is about. Seconds are from the proof's start to its verdict,",

@@ -79,7 +79,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Proof.tests(
                 R1,
-                f"{TRAPS}::test_share_lockers_overtake_a_waiting_withdrawal_and_exclusive_ones_do_not",
                 f"{TRAPS}::test_acquire_locks_holder_then_scopes_and_reads_the_state_after_both",
             ),
         ),

@@ -33,10 +33,10 @@ class ProofError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """The proof that noticed and what it decided, and how many seconds it all took; by None: nothing noticed."""
+    """The test or run that noticed and what it decided, and how many seconds it all took; by None: nothing noticed."""
 
     mutant: Mutant
-    by: Proof | None
+    by: str | None
     invariants: tuple[Invariant, ...]
     seconds: float
     words: str
@@ -81,7 +81,7 @@ def try_one(mutant: Mutant, server: Mapping[str, str]) -> Caught:
             verdict, seconds = _run(proof, folder, server)
             total, words = total + seconds, verdict.words
             if verdict.broken:
-                return Caught(mutant, proof, verdict.broken, total, words)
+                return Caught(mutant, verdict.by, verdict.broken, total, words)
     return Caught(mutant, None, (), total, words)
 
 
@@ -121,7 +121,7 @@ def _run(proof: Proof, folder: Path, server: Mapping[str, str]) -> tuple[Verdict
     words = (done.stdout + done.stderr)[-_LAST_WORDS:]
     if done.returncode not in _RAN:
         raise ProofError(f"{proof} could not be run (exit {done.returncode}):\n{words}")
-    verdict = of_tests(out / "tests.xml", proof, words) if proof.nodes else of_faults(out / "report.json", words)
+    verdict = of_tests(out / "tests.xml", proof, words) if proof.nodes else of_faults(out / "report.json", proof, words)
     if verdict.passed and done.returncode:
         raise ProofError(f"{proof} found nothing and failed (exit {done.returncode}):\n{words}")
     return verdict, seconds

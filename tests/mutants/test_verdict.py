@@ -10,10 +10,14 @@ from tests.mutants.mutant import Invariant, Proof
 from tests.mutants.verdict import of_faults, of_tests
 
 S4, A1, R1 = Invariant.S4, Invariant.A1, Invariant.R1
+RUN = Proof.faults("--seed", "7")
 
 
 def junit(folder: Path, *items: tuple[str, str]) -> Path:
-    cases = "".join(f"<testcase name='t'><{kind} message={quoteattr(said)}/></testcase>" for kind, said in items)
+    cases = "".join(
+        f"<testcase classname='tests.x.a' name='t'><{kind} message={quoteattr(said)}/></testcase>"
+        for kind, said in items
+    )
     report = folder / "tests.xml"
     report.write_text(f"<testsuites><testsuite>{cases}<testcase name='good'/></testsuite></testsuites>")
     return report
@@ -39,7 +43,7 @@ def test_only_a_failed_assertion_decides(
     tmp_path: Path, decides: Invariant, by: tuple[str, ...], said: str, caught: bool
 ) -> None:
     verdict = of_tests(junit(tmp_path, ("failure", said)), Proof.tests(decides, "a.py::t", by=by), "words")
-    assert verdict.broken == ((decides,) if caught else ())
+    assert (verdict.broken, verdict.by) == (((decides,), "a.py::t") if caught else ((), ""))
     assert not verdict.passed
 
 
@@ -54,6 +58,6 @@ def test_a_fault_run_says_itself_what_is_broken_and_nothing_to_decide_is_not(tmp
     report = tmp_path / "report.json"
     undecided = {"name": "S4", "broken": [], "held": False}
     report.write_text(json.dumps({"held": False, "verdicts": [undecided, {"name": "A1", "broken": ["two leaves"]}]}))
-    assert of_faults(report, "words").broken == (A1,)
+    assert of_faults(report, RUN, "words").broken == (A1,)
     report.write_text(json.dumps({"held": False, "verdicts": [undecided]}))
-    assert (of_faults(report, "words").broken, of_faults(report, "words").passed) == ((), False)
+    assert (of_faults(report, RUN, "words").broken, of_faults(report, RUN, "words").passed) == ((), False)

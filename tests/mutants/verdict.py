@@ -18,22 +18,28 @@ _TOO_LATE = re.compile(r"^(Failed: Timeout|(\w+\.)*TimeoutError)")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`broken`: the invariants that were found broken. `passed`: the proof ran and found nothing wrong at all."""
+    """`broken`: the invariants that were found broken. `passed`: the proof ran and found nothing wrong at all.
+
+    `by`: which test of the proof it was, or which run.
+    """
 
     broken: tuple[Invariant, ...]
     passed: bool
+    by: str
     words: str
 
 
 def of_tests(report: Path, proof: Proof, words: str) -> Verdict:
     """The verdict of a pytest call by its JUnit report. Its failures decide what the proof says that they decide."""
-    suite = ET.parse(report).getroot()
-    failures = [item.get("message") or "" for item in suite.iter("failure")]
-    wrong = failures or list(suite.iter("error")) or list(suite.iter("skipped"))
-    decided = [message for message in failures if _decides(message, proof)]
-    broken = (proof.decides,) if decided and proof.decides is not None else ()
-    said = decided[0][:200] if decided else words
-    return Verdict(broken, passed=not wrong, words=said)
+    cases = list(ET.parse(report).getroot().iter("testcase"))
+    failed = [(case, item.get("message") or "") for case in cases for item in case.iter("failure")]
+    wrong = failed or [case for case in cases for item in case if item.tag in {"error", "skipped"}]
+    decided = [(case, message) for case, message in failed if _decides(message, proof)]
+    if not decided or proof.decides is None:
+        return Verdict((), passed=bool(cases) and not wrong, by="", words=words)
+    case, message = decided[0]
+    where = (case.get("classname") or "").rpartition(".")[2]
+    return Verdict((proof.decides,), passed=False, by=f"{where}.py::{case.get('name')}", words=message[:200])
 
 
 def _decides(message: str, proof: Proof) -> bool:
@@ -44,11 +50,11 @@ def _decides(message: str, proof: Proof) -> bool:
     return any(re.match(rf"(\w+\.)*{name}\b", message) for name in proof.by)
 
 
-def of_faults(report: Path, words: str) -> Verdict:
+def of_faults(report: Path, proof: Proof, words: str) -> Verdict:
     """The verdict of a fault run by its report: an invariant that had nothing to be decided over is not broken."""
     document = json.loads(report.read_text(encoding="utf-8"))
     names = {invariant.name: invariant for invariant in Invariant}
     found = [verdict for verdict in document["verdicts"] if verdict["broken"]]
     broken = tuple(names[verdict["name"]] for verdict in found)
     said = found[0]["broken"][0][:200] if found else words
-    return Verdict(broken, passed=bool(document["held"]), words=said)
+    return Verdict(broken, passed=bool(document["held"]), by=str(proof), words=said)
