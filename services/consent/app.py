@@ -111,14 +111,11 @@ def signer_of(parts: Parts) -> Signer:
 
 def create(parts: Parts) -> FastAPI:
     """The HTTP door. Raises VaultError or ReceiptKeysError without whole keys."""
-    secrets = parts.settings.secrets_dir
-    vault = Vault.from_file(secrets / "cpr-keys.json")
-    signer = signer_of(parts)
     return create_app(
         title="Samtykkebro consent",
         version=VERSION,
         service="consent",
-        lifespan=_lifespan(parts, vault, signer),
+        lifespan=opening(parts),
         routers=ROUTERS,
         checks={"catalogue": partial(_catalogue_is_loaded, parts.database)},
     )
@@ -130,7 +127,11 @@ def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]
     return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
 
 
-def _lifespan(parts: Parts, vault: Vault, signer: Signer) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What the door is opened with, and closed. Raises VaultError or ReceiptKeysError without whole keys."""
+    vault = Vault.from_file(parts.settings.secrets_dir / "cpr-keys.json")
+    signer = signer_of(parts)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings = parts.settings
