@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.mutants.catalogue import MUTANTS
+from tests.mutants.catalogue import EVENTS, FENCE, MUTANTS
 from tests.mutants.mutant import Invariant, Mutant
 from tests.mutants.run import Caught, check_unbroken, shared_server, try_one
 
@@ -71,19 +71,29 @@ def _page(tried: Sequence[Caught], proofs: int, seconds: float) -> str:
             f"Written by `make mutants` on {today}: {caught} of {len(tried)} caught, in {seconds / 60:.0f} minutes.",
             "",
             "Each mutant is a copy of the code with one exact edit (`tests/mutants/`), built and run apart: the",
-            f"product holds no switch for any of them. The {proofs} tests below were first run without a break, and passed.",
-            "A mutant is caught when an assertion of a proof fails: not when a test cannot be run, and not when it",
-            "takes too long, unless what is broken is that something happens in the end. Beside each stands the",
-            "invariant that the failed assertion is about. Seconds are from the proof's start to its verdict,",
+            f"product holds no switch for any of them. The {proofs} tests that are named were first run without a",
+            "break, and passed. A mutant is caught when an assertion fails: not when a test cannot be run, and not",
+            "when it takes too long, unless what is broken is that something happens in the end. Beside each stands",
+            "the invariant that the failed assertion is about. Seconds are from the start of the proof to its verdict,",
             "beside a PostgreSQL that all of them share.",
             "",
             "| mutant | what is broken | invariant that caught it | proof | seconds |",
             "|---|---|---|---|---|",
             *map(_row, tried),
             "",
-            "The invariants:",
+            "## The invariants",
             "",
             *(f"- **{invariant.name}**: {invariant.value.partition(' ')[2]}" for invariant in Invariant),
+            "",
+            "## The breaks that had to be among them",
+            "",
+            "Of any withdrawal over services and a bus:",
+            "",
+            *(f"- {asked}: `{name}`" for asked, name in EVENTS.items()),
+            "",
+            "Of this protocol ([fence.md](fence.md)):",
+            "",
+            *(f"- {asked}: `{name}`" for asked, name in FENCE.items()),
             "",
         ]
     )

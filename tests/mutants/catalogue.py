@@ -8,7 +8,7 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (*withdrawing.MUTANTS, *acquiring.MUTANTS, *disclosing.MUTANTS)
 
-# What every fence with an asynchronous bus must be tried with.
+# What any withdrawal over services and a bus must be tried with.
 EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "one-statement withdraw": "one-statement-withdraw",
@@ -27,7 +27,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# What this protocol must be tried with (`docs/fence.md` §6).
+# What this protocol must be tried with (`docs/fence.md`).
 FENCE: Mapping[str, str] = MappingProxyType(
     {
         "permit freed by time": "permit-freed-by-time",
