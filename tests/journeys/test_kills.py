@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import time
 
 import pytest
 from rich.console import Console
@@ -10,10 +11,12 @@ from rich.console import Console
 from libs.cli.demo import chapters_bridge, chapters_family
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
+from libs.cli.demo.stage import Stage
 from libs.cli.up import System
 
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 SEED = 7
+QUIET_S, QUIET_WITHIN_S = 6.0, 60.0
 
 
 async def _kill_each_once(system: System, rng: random.Random, killed: list[str]) -> None:
@@ -23,6 +26,23 @@ async def _kill_each_once(system: System, rng: random.Random, killed: list[str])
         await asyncio.sleep(rng.uniform(0.1, 0.4))
         await system.kill(name, signal.SIGKILL)
         killed.append(name)
+
+
+async def _quiet(stage: Stage) -> None:
+    """Wait until what was delayed by the kills has come: Peter's chapter compares the world before and after an event.
+
+    Quiet is when no inbox and no count of doorbells has changed for as long as a doorbell's retry takes.
+    """
+    seen, since, end = None, time.monotonic(), time.monotonic() + QUIET_WITHIN_S
+    while time.monotonic() - since < QUIET_S:
+        assert time.monotonic() < end, "the world does not become quiet"
+        inboxes = [
+            frozenset(item["notification_id"] for item in await stage.look(name)) for name in sorted(stage.caseworkers)
+        ]
+        now = (inboxes, len(stage.receiver.rings))
+        if now != seen:
+            seen, since = now, time.monotonic()
+        await asyncio.sleep(0.2)
 
 
 @pytest.mark.usefixtures("broker")
@@ -36,6 +56,7 @@ async def test_the_story_ends_right_with_every_process_killed_once(http_client) 
         await chapters_bridge.hans(stage)
         await chapters_family.guelcan(stage)
         await killer
+        await _quiet(stage)
         await chapters_family.peter(stage)
         report = stage.finish()
         expected = len(system.processes) - 1
