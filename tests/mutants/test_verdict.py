@@ -15,7 +15,7 @@ RUN = Proof.faults("--seed", "7")
 
 def junit(folder: Path, *items: tuple[str, str]) -> Path:
     cases = "".join(
-        f"<testcase classname='tests.x.a' name='t'><{kind} message={quoteattr(said)}/></testcase>"
+        f"<testcase classname='tests.x.a' name='t[6]'><{kind} message={quoteattr(said)}/></testcase>"
         for kind, said in items
     )
     report = folder / "tests.xml"
