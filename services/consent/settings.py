@@ -15,7 +15,7 @@ class Settings(CommonSettings):
     fence_margin_ms: int = Field(default=500, ge=0)
     drain_wait_ms: int = Field(default=8_000, ge=0)
     drain_poll_ms_min: int = Field(default=5, ge=1)
-    drain_poll_ms_max: int = Field(default=100, ge=1)
+    drain_poll_ms_max: int = Field(default=25, ge=1)
 
     access_token_seconds: int = Field(default=300, ge=30, le=900)
     idempotency_hours: int = Field(default=72, ge=1)
