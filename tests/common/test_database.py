@@ -226,22 +226,28 @@ async def _gone(admin: asyncpg.Connection, backend: int) -> bool:
 
 
 async def test_sessions_closed_by_the_server_while_pooled_are_replaced(database: Database):
-    await asyncio.gather(*(write_one(database, str(n)) for n in range(4)))
+    pooled: list[asyncpg.Connection] = []
+
+    async def write_and_note(identity: str) -> None:
+        async with database.write() as session:
+            pooled.append(driver(session))
+            await session.execute(INSERT, {"id": identity})
+
+    await asyncio.gather(*(write_and_note(str(n)) for n in range(4)))
     assert len(await effects(database)) == 4
     admin = await database.connect_alone("test")
     await admin.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'test' AND datname = current_database()"
     )
-    await until(lambda: _none_pooled(admin))
+
+    async def noticed() -> bool:
+        return all(session.is_closed() for session in pooled)
+
+    await until(noticed)
     await asyncio.gather(*(write_one(database, str(n)) for n in range(4, 8)))
     assert len(await effects(database)) == 8
     await admin.close()
-
-
-async def _none_pooled(admin: asyncpg.Connection) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()"
-    return not await admin.fetchval(query)
 
 
 async def test_a_paused_transaction_loses_its_locks_within_half_a_second(database: Database):
