@@ -32,6 +32,7 @@ POOL_TIMEOUT_S = 5.0
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"  # one round trip; the timeout would cancel a standby's wait
 _AWAY = ("08", "53", "55P03", "57", "25P03")  # connection, resources, lock or statement timeout, ended as idle
+_UNUSABLE = asyncpg.InterfaceError | asyncpg.InternalClientError  # the second: a session that ended in mid-word
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
@@ -94,7 +95,7 @@ def is_away(error: BaseException) -> bool:
 
     Not a deadlock, and not what a statement did wrong.
     """
-    if isinstance(error, CommitUncertainError | PoolTimeoutError | OSError | asyncpg.InterfaceError):
+    if isinstance(error, CommitUncertainError | PoolTimeoutError | OSError | _UNUSABLE):
         return True
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     return lost or sqlstate(error).startswith(_AWAY)

@@ -14,6 +14,7 @@ from libs.common.database import (
     Database,
     clock,
     driver,
+    is_away,
 )
 from tests.servers import Postgres, TestDatabase
 from tests.waiting import until
@@ -285,3 +286,9 @@ async def test_every_session_sets_its_timeouts(database: Database):
             async with opened as session:
                 assert (await session.execute(text(f"SHOW {name}"))).scalar() == value
     await alone.close()
+
+
+@pytest.mark.parametrize("error", [asyncpg.InterfaceError("closed"), asyncpg.InternalClientError("in mid-word")])
+def test_a_session_that_cannot_be_used_any_more_is_an_absent_database(error: Exception) -> None:
+    """A caller hears 503 and repeats the same ids; never a 500 that would make them give up (P9)."""
+    assert is_away(error)
