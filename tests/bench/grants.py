@@ -73,7 +73,9 @@ class Grants:
 
     async def statements(self) -> list[Statement]:
         """The statements of one grant, without BEGIN and COMMIT, as the handler sends them."""
-        borger_id = self.world.citizen(next(self.turn))
+        n = next(self.turn) % CITIZENS
+        self.given.pop(n, None)  # replaced by the one that is recorded here
+        borger_id = self.world.citizen(n)
         giver = Giver(borger_id, "Substantial", Role.SELF)
         ask = Ask(
             borger_id=borger_id,
