@@ -25,6 +25,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 _TPS = re.compile(r"tps = ([\d.]+)")
 _ID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _WIDTH = 2**47
+VARIABLES_MAX = 250  # in a statement that pgbench prepares; longer ones it sends as text
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ async def pgbench(url: str, text: str, folder: Path, *, clients: int, seconds: f
     file.write_text(text)
     address = make_url(url)
     found = postgres_binaries.find(RunUser.for_unprivileged())
-    command = [str(found.folder / "bin" / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1"]
+    mode = "prepared" if text.count("\\set ") < VARIABLES_MAX else "simple"
+    command = [str(found.folder / "bin" / "pgbench"), "-n", "-M", mode, "-c", str(clients), "-j", "1"]
     command += ["-T", str(max(1, round(seconds))), "-f", str(file), "-l", f"--log-prefix={folder / 'log'}"]
     command += ["-h", str(address.query["host"]), "-U", str(address.username), str(address.database)]
     process = await asyncio.create_subprocess_exec(
