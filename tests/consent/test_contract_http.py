@@ -18,6 +18,7 @@ import pytest
 from openapi.applications import applications
 from tests.consent import issuer
 from tests.consent.door import Citizen, Door
+from tests.consent.people import adult
 
 PROBLEM = "application/problem+json"
 FENCE = "the caller's own ids are the key (fence.md §2)"
@@ -171,11 +172,12 @@ async def answers_to(door: Door, operation: Operation, peter: Citizen, **options
 
 async def test_what_cannot_be_read_is_answered_with_a_problem_that_repeats_nothing(door: Door):
     """To nobody, to a citizen and to every role: no body of an error is anything but RFC 9457."""
-    peter = await door.citizen()
+    peter, number = await door.citizen(), adult()
+    broken_off = f'{{"cpr": {number}, '.encode()
     for operation in WRITES:
         if operation.path.startswith("/access/"):
             continue
-        for answer in await answers_to(door, operation, peter, content=b'{"cpr": 0101701234, '):
+        for answer in await answers_to(door, operation, peter, content=broken_off):
             if answer.status_code < 400:
                 assert "requestBody" not in operation.spec, named(operation)
                 continue
@@ -183,7 +185,7 @@ async def test_what_cannot_be_read_is_answered_with_a_problem_that_repeats_nothi
             document = answer.json()
             assert {"type", "title", "status"} <= set(document)
             assert document["status"] == answer.status_code != 500
-            assert "0101701234" not in answer.text
+            assert number not in answer.text
 
 
 async def test_without_a_key_nothing_is_written_that_could_become_two(door: Door):
