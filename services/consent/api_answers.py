@@ -14,7 +14,6 @@ from fastapi import APIRouter, Header, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
-from libs.common.problems import NotFoundError
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_drain import OptionalKey
@@ -27,7 +26,7 @@ from services.consent.api_withdrawals import wait_for_narrowing
 from services.consent.domain.consent import Consent
 from services.consent.domain.request import Request as Asked
 from services.consent.handlers_answers import Answering, Choice, Said, Shown
-from services.consent.handlers_declines import NoSuchRequestError, Word
+from services.consent.handlers_declines import Word
 from services.consent.receipts import Signer
 from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_requests import (
@@ -108,25 +107,17 @@ async def decline_one(
         return shaped
 
     with told():
-        try:
-            given = await committed(
-                request,
-                lambda session: handlers_declines.decline_consent(session, signer, word, consent_id, shape=shape),
-            )
-        except NoSuchRequestError:
-            raise NotFoundError from None
+        given = await committed(
+            request,
+            lambda session: handlers_declines.decline_consent(session, signer, word, consent_id, shape=shape),
+        )
     return Response(orjson.dumps(given.response), given.status, media_type="application/json")
 
 
 async def _answered(request: Request, by: Acting, answering: Answering) -> Response:
     signer: Signer = request.app.state.signer
     with told():
-        try:
-            given = await committed(
-                request, lambda session: handlers_answers.answer_request(session, signer, answering)
-            )
-        except NoSuchRequestError:
-            raise NotFoundError from None
+        given = await committed(request, lambda session: handlers_answers.answer_request(session, signer, answering))
     response = Response(orjson.dumps(given.response), 200, media_type="application/json")
     if given.status == 202:
         for item in given.response["items"]:

@@ -15,7 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import WriteSession
-from libs.common.problems import ConflictError, ForbiddenError, NotFoundError, PreconditionError
+from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
 from services.consent import handlers_attestations
 from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained
@@ -28,8 +28,7 @@ from services.consent.domain.acting import Method
 from services.consent.domain.attestation import AttestedStatus, Said
 from services.consent.domain.errors import LaterNoError, NotYoursError
 from services.consent.domain.staff import Employee
-from services.consent.handlers_attestations import Heard, Limits, NoSuchAttestationError
-from services.consent.handlers_refusals import NoSuchRefusalError
+from services.consent.handlers_attestations import Heard, Limits
 from services.consent.handlers_staff import once, whom
 from services.consent.receipts import Signer
 from services.consent.records import Actor
@@ -43,7 +42,6 @@ from services.consent.schemas_attested import (
 from services.consent.settings import Settings
 from services.consent.store_attestations import StaleAttestationError
 from services.consent.store_idempotency import Answer
-from services.consent.withdrawals import NoSuchConsentError
 
 router = APIRouter(prefix="/v1/attestations", tags=["attestations"])
 
@@ -58,8 +56,6 @@ def _refusals() -> Iterator[None]:
     try:
         with translated_for_staff():
             yield
-    except (NoSuchConsentError, NoSuchRefusalError, NoSuchAttestationError):
-        raise NotFoundError from None
     except NotYoursError:
         raise ForbiddenError from None
     except LaterNoError:

@@ -24,7 +24,7 @@ from services.consent.api_staff import ActingEmployee
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.receipt import Office
-from services.consent.handlers_other_bases import AlreadyReviewedError, NoSuchBasisError
+from services.consent.handlers_other_bases import AlreadyReviewedError
 from services.consent.receipts import Signer
 from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_other_bases import (
@@ -107,8 +107,6 @@ async def review_emergency(
     with translated():
         try:
             view, withdrawal = await committed(request, work)
-        except NoSuchBasisError:
-            raise NotFoundError from None
         except AlreadyReviewedError:
             raise ConflictError("It has been reviewed with another outcome.") from None
     drained = await is_drained(request, withdrawal, request.headers.get("Prefer", ""))

@@ -16,9 +16,10 @@ from services.consent.api_drain import STATUSES, OptionalKey, Prefer, Withdrawal
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
+from services.consent.api_translation import translated
 from services.consent.domain.catalogue import Language
 from services.consent.domain.staff import Employee
-from services.consent.handlers_other_bases import NewBasis, NoSuchBasisError
+from services.consent.handlers_other_bases import NewBasis
 from services.consent.handlers_staff import once
 from services.consent.receipts import Signer
 from services.consent.schemas import IdempotencyKey
@@ -117,12 +118,10 @@ async def end_basis(
     check_caseworker(by)
     signer: Signer = request.app.state.signer
     actor = actor_for(request, by)
-    try:
+    with translated():
         withdrawal = await committed(
             request, lambda session: handlers_other_bases.end(session, signer, by, basis_id, actor=actor)
         )
-    except NoSuchBasisError:
-        raise NotFoundError from None
     return await drained_answer(request, withdrawal, prefer, status_at=f"/v1/other-bases/{basis_id}/drain")
 
 

@@ -16,7 +16,6 @@ from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Lim
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
 from services.consent.domain.snapshot import Refusal
-from services.consent.handlers_refusals import NoSuchRefusalError
 from services.consent.receipts import Signer
 from services.consent.schemas import Answer, Request
 
@@ -124,12 +123,9 @@ async def lift(
     signer: Signer = request.app.state.signer
     asked = request_of(by, idempotency_key, f"lift refusal\n{by.borger_id}\n{refusal_id}")
     with translated():
-        try:
-            receipt = await committed(
-                request, lambda session: handlers_refusals.lift_refusal(session, signer, asked, refusal_id)
-            )
-        except NoSuchRefusalError:
-            raise NotFoundError from None
+        receipt = await committed(
+            request, lambda session: handlers_refusals.lift_refusal(session, signer, asked, refusal_id)
+        )
     return LiftedView(refusal_id=refusal_id, receipt=receipt)
 
 

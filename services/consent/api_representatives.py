@@ -5,7 +5,6 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from starlette.requests import Request as HttpRequest
 
-from libs.common.problems import NotFoundError
 from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_authorities import OptionalKey, Prefer
@@ -13,7 +12,6 @@ from services.consent.api_draining import answered, is_drained
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Role
-from services.consent.handlers_authorities import NoSuchAuthorityError
 from services.consent.receipts import Signer
 from services.consent.schemas_authority import AuthorityList, AuthorityView, authority_view
 from services.consent.store_withdrawals import Act
@@ -51,15 +49,12 @@ async def end(
     """
     signer: Signer = request.app.state.signer
     with translated():
-        try:
-            decided = await committed(
-                request,
-                lambda session: handlers_authorities.end_own(
-                    session, signer, by.giver, authority_id, borger_id=by.borger_id, actor=by.actor
-                ),
-            )
-        except NoSuchAuthorityError:
-            raise NotFoundError from None
+        decided = await committed(
+            request,
+            lambda session: handlers_authorities.end_own(
+                session, signer, by.giver, authority_id, borger_id=by.borger_id, actor=by.actor
+            ),
+        )
     ended = decided.authority
     withdrawal = await looked_up(
         request,

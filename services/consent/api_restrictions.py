@@ -23,14 +23,13 @@ from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Giver
 from services.consent.domain.receipt import Office
-from services.consent.handlers_restrictions import NoSuchRestrictionError, NotAnnouncedError
+from services.consent.handlers_restrictions import NotAnnouncedError
 from services.consent.receipts import Signer
 from services.consent.records import Actor
 from services.consent.schemas import Answer, Request
 from services.consent.settings import Settings
 from services.consent.store_restrictions import Kept
 from services.consent.store_withdrawals import Act
-from services.consent.withdrawals import NoSuchConsentError
 from services.consent.withdrawals import Request as ActRequest
 
 router = APIRouter(prefix="/v1/citizens/{borger_id}/restrictions", tags=["restrictions"])
@@ -116,15 +115,12 @@ async def restrict(
     signer: Signer = request.app.state.signer
     asked = _request(party, idempotency_key, f"restrict\n{party.borger_id}\n{body.model_dump_json()}")
     with translated():
-        try:
-            withdrawal = await committed(
-                request,
-                lambda session: handlers_restrictions.restrict(
-                    session, signer, asked, consent_id=body.consent_id, ground=body.ground
-                ),
-            )
-        except NoSuchConsentError:
-            raise NotFoundError from None
+        withdrawal = await committed(
+            request,
+            lambda session: handlers_restrictions.restrict(
+                session, signer, asked, consent_id=body.consent_id, ground=body.ground
+            ),
+        )
     return await drained_answer(request, withdrawal, prefer, status_at=_drain_path(party, withdrawal.object_id))
 
 
@@ -163,13 +159,11 @@ async def announce_lifting(
 ) -> RestrictionView:
     """The officer tells the citizen that it will be lifted (art. 18(3)). Repeating it tells nothing anew."""
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
-    try:
+    with translated():
         kept = await committed(
             request,
             lambda session: handlers_restrictions.announce_lifting(session, actor, borger_id, restriction_id),
         )
-    except NoSuchRestrictionError:
-        raise NotFoundError from None
     return restriction_view(kept)
 
 
@@ -186,12 +180,11 @@ async def lift(
     notice = timedelta(days=settings.restriction_notice_days) if party.is_officer else None
     asked = _request(party, None, "")
     try:
-        receipt = await committed(
-            request,
-            lambda session: handlers_restrictions.lift(session, signer, asked, restriction_id, notice=notice),
-        )
-    except NoSuchRestrictionError:
-        raise NotFoundError from None
+        with translated():
+            receipt = await committed(
+                request,
+                lambda session: handlers_restrictions.lift(session, signer, asked, restriction_id, notice=notice),
+            )
     except NotAnnouncedError:
         raise ConflictError("The citizen must be told before it is lifted, and given the time to answer.") from None
     return RestrictionLifted(restriction_id=restriction_id, receipt=receipt)

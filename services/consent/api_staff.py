@@ -13,7 +13,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.auth import Principal, require
 from libs.common.database import Database
 from libs.common.messages import Code
-from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError, PreconditionError
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, PreconditionError
 from services.consent import handlers_citizens
 from services.consent.api_acting import ASSURANCE, actor_of, assurance_of
 from services.consent.api_transaction import available
@@ -22,8 +22,8 @@ from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import parse
 from services.consent.domain.errors import CprError, OwnMatterError, SecondEmployeeError
 from services.consent.domain.staff import BRIDGE_BUILDER, CITIZEN_SERVICE, STAFF_ROLES, Employee
-from services.consent.handlers_authorities import AlreadyRepresentedError, NoSuchAuthorityError
-from services.consent.handlers_staff import Named, NobodyHereError
+from services.consent.handlers_authorities import AlreadyRepresentedError
+from services.consent.handlers_staff import Named
 from services.consent.records import Actor
 from services.consent.schemas import Request
 from services.consent.store_authorities import StaleAuthorityError
@@ -99,8 +99,6 @@ def translated_for_staff() -> Iterator[None]:
     try:
         with translated():
             yield
-    except (NobodyHereError, NoSuchAuthorityError):
-        raise NotFoundError from None
     except OwnMatterError:
         raise ForbiddenError from None
     except SecondEmployeeError:

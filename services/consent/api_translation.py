@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from libs.common.problems import ConflictError, ForbiddenError, InvalidError
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from services.consent.domain.errors import (
     AlreadyDeclaredError,
     CprError,
     IllegalTransitionError,
+    NoSuchError,
     NotSpecificError,
     NotYourDeclarationError,
 )
@@ -21,6 +22,8 @@ def translated() -> Iterator[None]:
         yield
     except (NotSpecificError, CprError) as error:
         raise InvalidError(error.field, error.message, error.known) from None
+    except NoSuchError:
+        raise NotFoundError from None
     except NotYourDeclarationError:
         raise ForbiddenError from None
     except AlreadyDeclaredError:

@@ -31,7 +31,6 @@ from services.consent.api_translation import translated
 from services.consent.receipts import Signer
 from services.consent.schemas import Request
 from services.consent.store_withdrawals import Act, Withdrawal
-from services.consent.withdrawals import NoSuchConsentError
 
 router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["withdrawals"])
 
@@ -63,12 +62,9 @@ async def withdraw(
     signer: Signer = request.app.state.signer
     asked = request_of(by, idempotency_key, f"withdraw\n{by.borger_id}\n{consent_id}")
     with translated():
-        try:
-            withdrawal = await committed(
-                request, lambda session: withdrawals.withdraw_consent(session, signer, asked, consent_id)
-            )
-        except NoSuchConsentError:
-            raise NotFoundError from None
+        withdrawal = await committed(
+            request, lambda session: withdrawals.withdraw_consent(session, signer, asked, consent_id)
+        )
     return await drained_answer(request, withdrawal, prefer)
 
 
@@ -93,10 +89,7 @@ async def withdraw_several(
         return await withdrawals.withdraw_consents(session, signer, asked, body.consent_ids)
 
     with translated():
-        try:
-            withdrawal = await committed(request, work)
-        except NoSuchConsentError:
-            raise NotFoundError from None
+        withdrawal = await committed(request, work)
     return await drained_answer(request, withdrawal, prefer)
 
 

@@ -32,7 +32,7 @@ from services.consent.domain.attestation import (
     needs_a_second,
 )
 from services.consent.domain.decision import is_special
-from services.consent.domain.errors import NotYoursError
+from services.consent.domain.errors import NoSuchError, NotYoursError
 from services.consent.domain.grant import draft
 from services.consent.domain.staff import Employee
 from services.consent.handlers_staff import NobodyHereError, check_not_their_own
@@ -50,7 +50,7 @@ _WAITS_AS = {
 }
 
 
-class NoSuchAttestationError(Exception):
+class NoSuchAttestationError(NoSuchError):
     """No attestation by that id that the caller may know of."""
 
 
@@ -158,8 +158,8 @@ async def list_of_unit(
     """A page of what a unit has attested, newest first. Audited as `attestations.listed` for each citizen on it."""
     now = await clock(session)
     found = await store_attestations.page(session, unit, status, now=now, after=after or (now, _LAST), limit=limit)
-    persons: list[UUID | None] = [*sorted({item.borger_id for item in found})] or [None]
-    await append(session, [records.of_read("attestations.listed", actor, subject=one, at=now) for one in persons])
+    persons = [item.borger_id for item in found]
+    await append(session, records.of_listed("attestations.listed", actor, persons, at=now))
     return found, now
 
 

@@ -30,7 +30,7 @@ from services.consent import (
 from services.consent.closing import close_lapsed
 from services.consent.domain.acting import Giver
 from services.consent.domain.authority import Authority, AuthorityKind, AuthorityStatus, confirm, end, reject
-from services.consent.domain.errors import NotSpecificError
+from services.consent.domain.errors import NoSuchError, NotSpecificError
 from services.consent.domain.events import Event
 from services.consent.domain.receipt import Office
 from services.consent.domain.staff import Employee
@@ -45,7 +45,7 @@ Step = Literal["confirmed", "rejected", "ended"]
 _LAST = UUID(int=2**128 - 1)
 
 
-class NoSuchAuthorityError(Exception):
+class NoSuchAuthorityError(NoSuchError):
     """No authority by that id that the caller may know of."""
 
 
@@ -219,6 +219,6 @@ async def list_of_unit(
     """A page of what a unit has recorded, newest first. Audited as `authorities.listed` for each citizen on it."""
     now = await clock(session)
     found = await store_authorities.page(session, unit, status, after=after or (now, _LAST), limit=limit)
-    persons: list[UUID | None] = [*sorted({item.borger_id for item in found})] or [None]
-    await append(session, [records.of_read("authorities.listed", actor, subject=one, at=now) for one in persons])
+    persons = [item.borger_id for item in found]
+    await append(session, records.of_listed("authorities.listed", actor, persons, at=now))
     return found, now

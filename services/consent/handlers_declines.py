@@ -23,7 +23,7 @@ from services.consent import (
 )
 from services.consent.domain.acting import Giver
 from services.consent.domain.consent import Consent, Status, decline
-from services.consent.domain.errors import IllegalTransitionError
+from services.consent.domain.errors import IllegalTransitionError, NoSuchError
 from services.consent.domain.events import ConsentDeclined
 from services.consent.domain.receipt import Act, ReceiptEvent
 from services.consent.handlers_consents import required_for
@@ -35,7 +35,7 @@ from services.consent.store_receipts import StoredReceipt
 from services.consent.store_snapshot import load_snapshot
 
 
-class NoSuchRequestError(Exception):
+class NoSuchRequestError(NoSuchError):
     """This citizen has no such request, or no such consent."""
 
 

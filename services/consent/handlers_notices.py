@@ -30,8 +30,8 @@ async def list_of_dpo(
     """A page of what the officer is to be told, newest first. Audited as `notices.listed` for each person on it."""
     now = await clock(session)
     found = await store_notices.page_of_dpo(session, unseen=unseen, before=after or (now, _LAST), limit=limit)
-    persons: list[UUID | None] = [*sorted({kept.notice.borger_id for kept in found})] or [None]
-    await append(session, [records.of_read("notices.listed", actor, subject=person, at=now) for person in persons])
+    persons = [kept.notice.borger_id for kept in found]
+    await append(session, records.of_listed("notices.listed", actor, persons, at=now))
     return found
 
 

@@ -27,7 +27,7 @@ from services.consent import (
 )
 from services.consent.domain.catalogue import Catalogue, LegalBasis
 from services.consent.domain.decision import Reason, not_offered
-from services.consent.domain.errors import NotSpecificError
+from services.consent.domain.errors import NoSuchError, NotSpecificError
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.other_basis import latest_end
 from services.consent.domain.receipt import Act as ReceiptAct
@@ -50,7 +50,7 @@ _LAST = UUID(int=2**128 - 1)
 After = tuple[datetime, UUID]
 
 
-class NoSuchBasisError(Exception):
+class NoSuchBasisError(NoSuchError):
     """There is no such basis, or not for whoever asks."""
 
 
@@ -282,5 +282,4 @@ async def _notify(
 
 
 async def _read(session: WriteSession, actor: Actor, kind: str, persons: Iterable[UUID], *, now: datetime) -> None:
-    about: list[UUID | None] = [*sorted(set(persons))] or [None]
-    await append(session, [records.of_read(kind, actor, subject=person, at=now) for person in about])
+    await append(session, records.of_listed(kind, actor, persons, at=now))

@@ -27,7 +27,7 @@ from services.consent import (
     withdrawal_records,
 )
 from services.consent.domain.catalogue import Catalogue
-from services.consent.domain.errors import NotSpecificError
+from services.consent.domain.errors import NoSuchError, NotSpecificError
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.receipt import Act as ReceiptAct
 from services.consent.domain.receipt import ReceiptEvent
@@ -42,7 +42,7 @@ from services.consent.withdrawals import Request, answered, claimed, registered,
 _LAST = UUID(int=2**128 - 1)
 
 
-class NoSuchRefusalError(Exception):
+class NoSuchRefusalError(NoSuchError):
     """This citizen has no such refusal."""
 
 

@@ -26,6 +26,7 @@ from services.consent import (
     store_scopes,
     store_withdrawals,
 )
+from services.consent.domain.errors import NoSuchError
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.receipt import Act as ReceiptAct
 from services.consent.domain.receipt import ReceiptEvent
@@ -44,7 +45,7 @@ TO_BE_LIFTED = "restriction_to_be_lifted"
 _LAST = UUID(int=2**128 - 1)
 
 
-class NoSuchRestrictionError(Exception):
+class NoSuchRestrictionError(NoSuchError):
     """This citizen has no such restriction."""
 
 

@@ -8,14 +8,14 @@ from libs.common.database import Session, WriteSession, clock
 from services.consent import handlers_citizens, store_citizens, store_idempotency
 from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import Cpr
-from services.consent.domain.errors import OwnMatterError
+from services.consent.domain.errors import NoSuchError, OwnMatterError
 from services.consent.domain.family import custody_holders
 from services.consent.domain.staff import Employee
 from services.consent.records import Actor
 from services.consent.store_idempotency import Answer
 
 
-class NobodyHereError(Exception):
+class NobodyHereError(NoSuchError):
     """Nobody by that id whom this employee may know of: the same whether they exist or not (P2)."""
 
 

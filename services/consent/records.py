@@ -144,6 +144,12 @@ def _entry(
     )
 
 
+def of_listed(kind: str, actor: Actor, persons: Iterable[UUID], *, at: datetime) -> list[Message]:
+    """A page about several people: one entry for each of them; one about nobody where the page is empty (R20)."""
+    about: list[UUID | None] = [*sorted(set(persons))] or [None]
+    return [of_read(kind, actor, subject=person, at=at) for person in about]
+
+
 def of_read(
     kind: str,
     actor: Actor,

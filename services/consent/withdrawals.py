@@ -33,7 +33,7 @@ from services.consent.domain.acting import Giver
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.consent import ClosedReason, Consent, Status, decline, expire, withdraw
 from services.consent.domain.ending import status_at
-from services.consent.domain.errors import IllegalTransitionError
+from services.consent.domain.errors import IllegalTransitionError, NoSuchError
 from services.consent.domain.events import ConsentExpired
 from services.consent.domain.fence import ScopeKey
 from services.consent.domain.merging import together
@@ -46,7 +46,7 @@ from services.consent.store_idempotency import Answer
 from services.consent.store_withdrawals import Act, Outcome, Part, Withdrawal
 
 
-class NoSuchConsentError(Exception):
+class NoSuchConsentError(NoSuchError):
     """This citizen has no such consent."""
 
 

@@ -13,6 +13,10 @@ class ConsentError(Exception):
         self.known = known
 
 
+class NoSuchError(Exception):
+    """What was named is not there, or not this caller's to know of. Outside it is one answer: 404 (R1)."""
+
+
 class NotSpecificError(ConsentError):
     """A consent that is not concrete, not offered, or not exactly what the catalogue's text says (R2, R3, R9, R10)."""
 
