@@ -10,11 +10,12 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-CASE_EVENTS = "case.events"
+CASE_EVENTS = "case.events"  # the former one topic of all sources; each has its own now, CASE_EVENTS.<source>
+HTTP_EVENTS = "case.events.http"  # what came through POST /v1/case-events; only advis's relay writes it
 CONSENT_EVENTS = "consent.events"
 AUDIT_ENTRIES = "audit.entries"
 DEAD_LETTER_SUFFIX = ".dead-letter"
-TOPICS = (CASE_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
+TOPICS = (CASE_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
 # Too few digits in a row, or in all, for any of these to hold a CPR number (P10).

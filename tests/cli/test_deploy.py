@@ -16,6 +16,7 @@ from libs.cli.topics import TOPICS as TOPICS_FILE
 from libs.common.bus import load_topics
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES, TOPICS
 from libs.common.settings import CommonSettings
+from libs.common.sources import case_topics, load_sources
 from services.advis.settings import Settings as AdvisSettings
 from services.audit.settings import Settings as AuditSettings
 from services.consent.settings import Settings as ConsentSettings
@@ -269,7 +270,8 @@ def test_the_proxy_is_told_every_variable_of_its_template() -> None:
 
 def test_every_topic_of_the_contract_is_declared_with_its_dead_letters_and_one_partition_a_lane() -> None:
     declared = {topic.name: topic for topic in load_topics(TOPICS_FILE)}
-    assert set(declared) == {*TOPICS, *(name + DEAD_LETTER_SUFFIX for name in TOPICS)}
+    topics = {*TOPICS, *case_topics(load_sources(DEPLOY / "reference"))}
+    assert set(declared) == topics | {name + DEAD_LETTER_SUFFIX for name in topics}
     assert declared[AUDIT_ENTRIES].partitions == LANES
     for topic in declared.values():
         assert topic.config

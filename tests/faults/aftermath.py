@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.cli.audit_verify import LogUnreadableError, verify_log
 from libs.cli.topics import TOPICS as DECLARED
 from libs.common.bus import load_topics
-from libs.common.messages import AUDIT_ENTRIES, CASE_EVENTS, CONSENT_EVENTS, DEAD_LETTER_SUFFIX, TOPICS
+from libs.common.messages import AUDIT_ENTRIES, CASE_EVENTS, CONSENT_EVENTS, DEAD_LETTER_SUFFIX
 from tests.faults.actors import READERS, Company
 from tests.faults.cast import GaveUpError, machine
 from tests.faults.checker import QUIET_S
@@ -150,7 +150,7 @@ async def searched(world: World) -> tuple[list[str], dict[str, int], int]:
     sizes = {"topics": 0, "dead letters": 0, "doorbells": 0, "logs": 0}
     parked = 0
     async with _consumer(world) as consumer:
-        for topic in (*TOPICS, *(name + DEAD_LETTER_SUFFIX for name in TOPICS)):
+        for topic in _PARTITIONS:
             place = "dead letters" if topic.endswith(DEAD_LETTER_SUFFIX) else "topics"
             async for record in _records(consumer, topic):
                 text = b" ".join([record.key or b"", *(value for _, value in record.headers), record.value or b""])

@@ -10,8 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.cli.demo.actors import Door
 from libs.cli.issuer.login import client_token
+from libs.cli.topics import TOPICS
 from libs.cli.up import System
-from libs.common.messages import DEAD_LETTER_SUFFIX, TOPICS
+from libs.common.bus import load_topics
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def broker(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
-        ours = {*TOPICS, *(topic + DEAD_LETTER_SUFFIX for topic in TOPICS)}
+        ours = {topic.name for topic in load_topics(TOPICS)}
         await admin.delete_topics(sorted(ours & set(await admin.list_topics())))
         while ours & set(await admin.list_topics()):
             await asyncio.sleep(0.1)

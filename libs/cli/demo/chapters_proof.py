@@ -11,9 +11,9 @@ from libs.cli.audit_verify import verify_log
 from libs.cli.demo.chapters_bridge import MORTEN_SOF, in_the_log, uses_of
 from libs.cli.demo.stage import GLANCE_S, PATIENCE_S, Stage, eventually
 from libs.cli.receipt import ReceiptError, verify_receipt
+from libs.cli.topics import TOPICS
 from libs.cli.up import System
-from libs.common.bus import opened
-from libs.common.messages import TOPICS
+from libs.common.bus import load_topics, opened
 
 
 async def fails_closed(stage: Stage, system: System) -> None:
@@ -138,7 +138,7 @@ async def _everything_on_the_bus(bus_url: str, at_least: int) -> AsyncIterator[b
         return 0
 
     async with opened(bus_url, client_id="demo") as bus:
-        consumer = bus.consumer(f"demo-{uuid4()}", TOPICS, from_the_start)
+        consumer = bus.consumer(f"demo-{uuid4()}", [topic.name for topic in load_topics(TOPICS)], from_the_start)
         await consumer.start()
         quiet = seen = 0
         end = time.monotonic() + PATIENCE_S
