@@ -8,13 +8,11 @@ from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from libs.common.database import WriteSession
-from libs.common.inbox import first_seen
 from services.consent import store_catalogue, store_citizens, store_notices
 from services.consent.domain.calendar import age_on, birthday, danish_date, danish_midnight
 from services.consent.domain.catalogue import Policy
 from services.consent.store_notices import Notice
 
-TOLD_SOURCE = "urn:samtykkebro:consent:age"  # one notice per person and age is kept as an inbox key
 TOLD_WITHIN = timedelta(days=400)  # longer after the day it is no news: no consent of before it can still run
 
 
@@ -26,8 +24,7 @@ async def tell_of_age(session: WriteSession, borger_id: UUID, now: datetime) -> 
         return
     reached = [(turn, kind) for turn, kind in _turns(born, policy) if turn <= now < turn + TOLD_WITHIN]
     for turn, kind in reached[-1:]:
-        if await first_seen(session, TOLD_SOURCE, f"{borger_id}:{kind}"):
-            await store_notices.add(session, Notice(uuid4(), borger_id, "citizen", kind, borger_id, turn))
+        await store_notices.add_once(session, Notice(uuid4(), borger_id, "citizen", kind, borger_id, turn))
 
 
 async def tell_child(session: WriteSession, borger_id: UUID, *, by: UUID, about: UUID, now: datetime) -> None:

@@ -4,7 +4,6 @@ from datetime import datetime
 from uuid import uuid4
 
 from libs.common.database import WriteSession, clock
-from libs.common.inbox import first_seen
 from libs.common.outbox import append
 from services.consent import (
     handlers_endings,
@@ -21,8 +20,6 @@ from services.consent.domain.events import ConsentExpired, Event
 from services.consent.receipts import Signer
 from services.consent.records import SERVICE, scope_of
 from services.consent.store_notices import Notice
-
-EXPIRING_SOON = "expiring_soon"
 
 
 async def expire_consent(session: WriteSession, signer: Signer, found: Consent) -> None:
@@ -45,9 +42,7 @@ async def expire_consent(session: WriteSession, signer: Signer, found: Consent) 
 
 async def announce_expiry(session: WriteSession, consent: Consent) -> None:
     """Tell once, the bus and the citizen, that a consent is about to expire; it is never renewed by itself (R9)."""
-    if not await first_seen(session, store_endings.NOTICE_SOURCE, str(consent.consent_id)):
-        return
     now = await clock(session)
-    notice = Notice(uuid4(), consent.borger_id, "citizen", EXPIRING_SOON, consent.consent_id, now)
-    await store_notices.add(session, notice)
-    await append(session, [records.of_notice(consent, SERVICE, at=now)])
+    notice = Notice(uuid4(), consent.borger_id, "citizen", store_endings.EXPIRING_SOON, consent.consent_id, now)
+    if await store_notices.add_once(session, notice):
+        await append(session, [records.of_notice(consent, SERVICE, at=now)])

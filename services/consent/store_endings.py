@@ -8,7 +8,7 @@ from services.consent.domain.consent import Consent
 from services.consent.domain.ending import Cutoff
 from services.consent.store_consents import SELECT_CONSENT, consents_by
 
-NOTICE_SOURCE = "urn:samtykkebro:consent:expiry-notice"  # one notice per consent is kept as an inbox key
+EXPIRING_SOON = "expiring_soon"  # the notice that says so is the record of having told (`store_notices.add_once`)
 
 _REACHED = """
   SELECT u.consent_id FROM unnest($1::text[], $2::timestamptz[]) AS b (code, given_until)
@@ -22,7 +22,7 @@ ORDER BY k.valid_until, k.consent_id
 _ENDING = f"""{SELECT_CONSENT} k.consent_id IN (
   SELECT f.consent_id FROM (
     SELECT t.consent_id FROM consent t WHERE t.status = 'active' AND t.valid_until <= $3 UNION {_REACHED}) f
-  WHERE NOT EXISTS (SELECT 1 FROM inbox i WHERE i.source = $5 AND i.event_id = f.consent_id::text) LIMIT $4)
+  WHERE NOT EXISTS (SELECT 1 FROM notice n WHERE n.object_id = f.consent_id AND n.kind = $5) LIMIT $4)
 ORDER BY k.valid_until, k.consent_id
 """  # noqa: S608 - constants only
 
@@ -40,7 +40,7 @@ async def ending(session: Session, before: datetime, reached: Collection[Cutoff]
 
     One that has ended already may be among them, when no row says so yet.
     """
-    return await consents_by(session, _ENDING, (*_columns(reached), before, limit, NOTICE_SOURCE))
+    return await consents_by(session, _ENDING, (*_columns(reached), before, limit, EXPIRING_SOON))
 
 
 def _columns(reached: Collection[Cutoff]) -> tuple[list[str], list[datetime]]:

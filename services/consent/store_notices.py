@@ -18,6 +18,7 @@ _COLUMNS = "notice_id, borger_id, audience, kind, object_id, at, seen_at"
 _ADD = """
 INSERT INTO notice (notice_id, borger_id, audience, kind, object_id, at) VALUES ($1, $2, $3, $4, $5, $6)
 """
+_ADD_ONCE = _ADD + "ON CONFLICT DO NOTHING"
 _FOR_CITIZEN = f"""
 SELECT {_COLUMNS} FROM notice WHERE audience = 'citizen' AND borger_id = $1 AND (at, notice_id) < ($2, $3)
 AND (NOT $4 OR seen_at IS NULL) ORDER BY at DESC, notice_id DESC LIMIT $5
@@ -60,6 +61,15 @@ async def add(session: WriteSession, notice: Notice) -> None:
     await driver(session).execute(
         _ADD, notice.notice_id, notice.borger_id, notice.audience, notice.kind, notice.object_id, notice.at
     )
+
+
+async def add_once(session: WriteSession, notice: Notice) -> bool:
+    """`add`, unless the object already has a notice of this kind; whether it was added. `kind`: one of TOLD_ONCE.
+
+    The notice itself is what says that the citizen was told, so it is kept for as long as it could be told again.
+    """
+    values = notice.notice_id, notice.borger_id, notice.audience, notice.kind, notice.object_id, notice.at
+    return bool((await driver(session).execute(_ADD_ONCE, *values)).endswith(" 1"))
 
 
 async def page_of_citizen(

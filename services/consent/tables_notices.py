@@ -4,6 +4,9 @@ from sqlalchemy import Column, Index, Table, Uuid, text
 
 from services.consent.tables_citizen import identifier, metadata, moment, word
 
+# Kinds of which an object has one notice only: it is the record of having told.
+TOLD_ONCE = ("asked_at_15", "child_involved", "expiring_soon", "of_age_at_18")
+
 notice = Table(
     "notice",
     metadata,
@@ -17,6 +20,12 @@ notice = Table(
     Index("notice_citizen_ix", "borger_id", "at", "notice_id", postgresql_where=text("audience = 'citizen'")),
     Index("notice_dpo_ix", "at", "notice_id", postgresql_where=text("audience = 'dpo'")),
     Index(None, "object_id"),
+    Index(
+        "notice_once_uq",
+        *("object_id", "kind"),
+        unique=True,
+        postgresql_where=text(f"kind IN ({', '.join(repr(kind) for kind in TOLD_ONCE)})"),
+    ),
 )
 restriction = Table(
     "restriction",

@@ -201,6 +201,7 @@ async def test_the_citizen_is_told_once_thirty_days_before(door: Door, days: int
     await door.grant(peter, valid_until=(datetime.now(UTC) + timedelta(days=days)).isoformat())
     for _ in range(2):
         await swept(door)
+        await door.rows("DELETE FROM inbox RETURNING 1")  # keys of the bus are purged; what was told stays told
     assert await notices(door, peter) == told
     bus = [kind for kind, _ in await door.told("consent.events")]
     assert bus.count("samtykke.snart_udloeber") == len(told)

@@ -71,6 +71,43 @@ async def test_what_an_older_installation_kept_is_kept(postgres: Postgres):
             await session.close()
 
 
+async def test_who_was_told_under_the_older_form_is_not_told_again(postgres: Postgres):
+    """From 0002 with keys in the bus inbox: one with its notice, one of the first release, which left none."""
+    postgres.role("consent_owner")
+    postgres.role("consent")
+    with postgres.database("consent", owner="consent_owner") as database:
+        alembic(database.owner_url, "upgrade", "0002")
+        session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
+        try:
+            columns = await session.fetch(
+                "SELECT column_name, data_type FROM information_schema.columns"
+                " WHERE table_name = 'consent' AND is_nullable = 'NO' AND column_name NOT IN ('consent_id', 'status')"
+            )
+            examples = {"uuid": "gen_random_uuid()", "integer": "1", "text": "'X'", "ARRAY": "'{}'"}
+            values = [examples.get(row["data_type"], "now()") for row in columns]
+            names = ", ".join(row["column_name"] for row in columns)
+            for consent_id in PEOPLE[:2]:
+                await session.execute(
+                    f"INSERT INTO consent (consent_id, status, {names}) VALUES ($1, 'active', {', '.join(values)})",
+                    consent_id,
+                )
+                await session.execute(
+                    "INSERT INTO inbox VALUES ($1, $2)", "urn:samtykkebro:consent:expiry-notice", str(consent_id)
+                )
+            await session.execute(
+                "INSERT INTO notice VALUES (gen_random_uuid(), $1, 'citizen', 'expiring_soon', $2, now())",
+                PEOPLE[2],
+                PEOPLE[0],
+            )
+            for revision in ("head", "0002", "head"):
+                alembic(database.owner_url, "downgrade" if revision == "0002" else "upgrade", revision)
+                told = {row["object_id"] for row in await session.fetch("SELECT object_id FROM notice")}
+                keys = await session.fetchval("SELECT count(*) FROM inbox")
+                assert (told, keys) == (set(PEOPLE[:2]), 2 if revision == "0002" else 0)
+        finally:
+            await session.close()
+
+
 def test_every_table_has_its_grants_and_no_other_is_named():
     assert set(GRANTS) == set(metadata.tables)
 
