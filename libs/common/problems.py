@@ -190,7 +190,8 @@ _MESSAGES = {
     "greater_than": "must be greater than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
-    "json_invalid": "must be valid JSON",
+    "json_invalid": "{error}",  # values.JsonError's own sentence
+    "format": "{expected}",  # values.FormatError's own sentence
     "timezone_aware": "must carry an offset from UTC",
 }
 _MESSAGES_BY_TYPE = {

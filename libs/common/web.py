@@ -7,19 +7,23 @@
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import health, problems
 from libs.common.database import is_away
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
+from libs.common.values import strict_json
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -37,6 +41,32 @@ _HEADERS = (
 _log = get_logger()
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        """The body as JSON that means one thing. Raises values.JsonError, which the framework answers with 422."""
+        return strict_json(await self.body())
+
+
+class Route(APIRoute):
+    """A route whose body, where it declares one, is read by `values.strict_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The framework's handler, given a request that reads JSON strictly."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(_StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+class Router(APIRouter):
+    """The router of every door: its routes are `Route`s."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(route_class=Route, **settings)
 
 
 def correlation_id(given: str | None) -> str:

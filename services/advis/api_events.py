@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from pydantic import ValidationError
 
 from libs.common.auth import Principal, require
@@ -20,7 +20,7 @@ from libs.common.cloudevents import CloudEvent, from_document
 from libs.common.database import clock
 from libs.common.messages import CaseEventData
 from libs.common.problems import ConflictError, FieldError, InvalidError, from_validation
-from libs.common.web import correlation_id
+from libs.common.web import Router, correlation_id
 from services.advis import handlers_events
 from services.advis.domain.cases import require_complete, step_of
 from services.advis.domain.errors import EventConflictError, IncompleteCaseError
@@ -54,7 +54,7 @@ _BODY = {
     }
 }
 
-router = APIRouter(prefix="/v1", tags=["case events"])
+router = Router(prefix="/v1", tags=["case events"])
 
 
 @router.post("/case-events", status_code=202, openapi_extra=_BODY, summary="Hand in case events")

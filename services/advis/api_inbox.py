@@ -16,13 +16,14 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.responses import Response
 
 from libs.common.auth import Principal, require
 from libs.common.database import clock
 from libs.common.permits import BATCH_MAX
 from libs.common.problems import ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from libs.common.web import Router
 from services.advis import handlers_inbox, store_notifications
 from services.advis.disclosure import Disclosure, DisclosureResponse
 from services.advis.domain.events import InboxRead
@@ -34,7 +35,7 @@ from services.advis.reference import Language, Reference
 from services.advis.resources import Resources, resources
 from services.advis.schemas import InboxItem, InboxPage, InboxQuery
 
-router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
+router = Router(prefix="/v1/inbox", tags=["inbox"])
 
 Reading = Annotated[Principal, Depends(require("caseworker", "recipient_system"))]
 Means = Annotated[Resources, Depends(resources)]

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import clock
 from libs.common.problems import InvalidError, NotFoundError
+from libs.common.web import Router
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
 from services.audit.reading import Entry
 
 _UNIT = re.compile(r"^[A-ZÆØÅ0-9][A-ZÆØÅ0-9_-]{0,63}$")
 
-router = APIRouter(prefix="/v1", tags=["entries"])
+router = Router(prefix="/v1", tags=["entries"])
 
 Limit = Annotated[int, Query(ge=1, le=schemas.ENTRIES_MAX)]
 Cursor = Annotated[schemas.Cursor | None, Query()]

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -13,6 +13,7 @@ from libs.common.auth import require
 from libs.common.database import Database
 from libs.common.messages import seconds
 from libs.common.problems import ConflictError, InvalidError, NotFoundError, UnavailableError
+from libs.common.web import Router
 from services.audit import schemas, store, store_checkpoints, store_tree
 from services.audit.domain.checkpoint import parse_note
 from services.audit.domain.numbering import Mark
@@ -21,7 +22,7 @@ from services.audit.domain.tree import leaf_hash
 
 PAGE_MAX = 2_000
 
-router = APIRouter(prefix="/v1", tags=["log"])
+router = Router(prefix="/v1", tags=["log"])
 verifiers = [Depends(require("dpo", "auditor"))]
 
 From = Annotated[int, Query(alias="from", ge=0, le=2**53 - 1)]

@@ -9,12 +9,13 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.common.auth import Principal, require
 from libs.common.problems import ForbiddenError
+from libs.common.web import Router
 from services.consent import access_requests
 from services.consent.access_requests import Evaluations
 from services.consent.api_acting import actor_of
@@ -41,7 +42,7 @@ BAD_REQUEST: dict[int | str, dict[str, Any]] = {
 _YES, _NO = b'{"decision":true}', b'{"decision":false}'
 _STOPPED = b'{"decision":false,"context":{"code":"200","reason":"deny_on_first_deny"}}'
 
-router = APIRouter(tags=["access"], responses=BAD_REQUEST)
+router = Router(tags=["access"], responses=BAD_REQUEST)
 
 
 async def caller_of(request: Request, principal: Annotated[Principal, Depends(require(GATEWAY, *OF_A_UNIT))]) -> Caller:

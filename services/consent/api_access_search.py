@@ -13,11 +13,11 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.common.web import Router
 from services.consent.access_requests import Document, MalformedError, context, document, entity
 from services.consent.api_access import BAD_REQUEST, AskedBy
 from services.consent.api_transaction import committed
@@ -29,7 +29,7 @@ from services.consent.schemas_access import ActionSearch, Found, ResourceSearch,
 
 LIMIT_MAX = 1_000  # results in a page; more are never sent, whatever is asked for
 
-router = APIRouter(prefix="/access/v1/search", tags=["access"], responses=BAD_REQUEST)
+router = Router(prefix="/access/v1/search", tags=["access"], responses=BAD_REQUEST)
 _TOKEN: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
 
 

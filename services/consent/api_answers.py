@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
+from libs.common.web import Router
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_drain import OptionalKey
@@ -38,7 +39,7 @@ from services.consent.schemas_requests import (
     WaitingPage,
 )
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["requests"])
+router = Router(prefix="/v1/citizens/{borger_id}", tags=["requests"])
 
 _WAITS: dict[int | str, dict[str, Any]] = {
     202: {"model": Answered, "description": "registered; something older is still in flight"}

@@ -10,12 +10,13 @@ from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import WriteSession
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
+from libs.common.web import Router
 from services.consent import handlers_attestations
 from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained
@@ -43,7 +44,7 @@ from services.consent.settings import Settings
 from services.consent.store_attestations import StaleAttestationError
 from services.consent.store_idempotency import Answer
 
-router = APIRouter(prefix="/v1/attestations", tags=["attestations"])
+router = Router(prefix="/v1/attestations", tags=["attestations"])
 
 _STATUSES: dict[int | str, dict[str, Any]] = {
     200: {"model": AttestationView, "description": "a no, or a narrower yes: registered and drained"},

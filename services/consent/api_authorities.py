@@ -5,12 +5,13 @@ from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Session, WriteSession, clock
 from libs.common.messages import CaseReference, Code
+from libs.common.web import Router
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
@@ -28,7 +29,7 @@ from services.consent.schemas_authority import AuthorityPage, Kind, StaffAuthori
 from services.consent.store_idempotency import Answer
 from services.consent.store_withdrawals import Act, Withdrawal
 
-router = APIRouter(prefix="/v1/authorities", tags=["authorities"])
+router = Router(prefix="/v1/authorities", tags=["authorities"])
 
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]

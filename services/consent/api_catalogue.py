@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database, clock
+from libs.common.web import Router
 from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer
@@ -17,7 +18,7 @@ ANYBODY = (
     *("source_system", "recipient_system", "advis", "supervisor", "operator", "auditor"),
 )
 
-router = APIRouter(tags=["catalogue"])
+router = Router(tags=["catalogue"])
 
 
 @router.get("/v1/catalogue")

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi import Depends, Header, Path, Response
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from libs.common.problems import (
     PreconditionError,
     UnavailableError,
 )
+from libs.common.web import Router
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
 from services.consent.api_pages import LIMIT_DEFAULT, Cursor, Limit, read, written
@@ -52,7 +53,7 @@ from services.consent.schemas_catalogue_admin import (
 )
 from services.consent.store_idempotency import Answer
 
-router = APIRouter(prefix="/v1/admin", tags=["catalogue administration"])
+router = Router(prefix="/v1/admin", tags=["catalogue administration"])
 
 TRIES_MAX = 5  # times that a change is planned anew because another one came first
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})

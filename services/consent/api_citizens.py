@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
+from libs.common.web import Router
 from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
@@ -33,8 +34,8 @@ from services.consent.store_use_pages import UseAfter
 
 _BEFORE_ALL = 2**63 - 1
 
-router = APIRouter(tags=["citizens"])
-citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["citizens"])
+router = Router(tags=["citizens"])
+citizen_router = Router(prefix="/v1/citizens/{borger_id}", tags=["citizens"])
 
 
 @router.post("/v1/citizens:resolve")

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
@@ -31,7 +32,7 @@ from services.consent.schemas import (
     Status,
 )
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["consents"])
+router = Router(prefix="/v1/citizens/{borger_id}", tags=["consents"])
 
 
 @router.post("/consents", status_code=201, response_model=Granted, responses={202: {"model": Granted}})

@@ -8,12 +8,13 @@ from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession, clock
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import actor_of, assurance_of
 from services.consent.api_drain import STATUSES, WithdrawalView, status_answer
@@ -36,7 +37,7 @@ from services.consent.schemas_other_bases import (
 )
 from services.consent.store_withdrawals import Withdrawal
 
-router = APIRouter(prefix="/v1/emergencies", tags=["other bases"])
+router = Router(prefix="/v1/emergencies", tags=["other bases"])
 
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Officer = Annotated[Principal, Depends(require("dpo"))]

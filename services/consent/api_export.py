@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from libs.common.database import ReadSession, WriteSession, clock
 from libs.common.outbox import append
+from libs.common.web import Router
 from services.consent import pdf, records, store_catalogue
 from services.consent.api_acting import Acting, ActingCitizen
 from services.consent.api_negotiation import Accept, Spoken, form_of
@@ -29,7 +30,7 @@ from services.consent.reading import may_read
 from services.consent.receipts import Signer
 from services.consent.schemas_export import LISTS, Export
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/export", tags=["citizens"])
+router = Router(prefix="/v1/citizens/{borger_id}/export", tags=["citizens"])
 FORMS: dict[Literal["json", "pdf"], str] = {"json": "application/json", "pdf": pdf.MEDIA_TYPE}
 ExportForm = Annotated[Literal["json", "pdf"] | None, Query(alias="format", description="wins over `Accept`")]
 _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {pdf.MEDIA_TYPE: {}}}}

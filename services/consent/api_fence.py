@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 from pydantic import AwareDatetime, BaseModel
 from starlette.requests import Request
 
@@ -27,6 +27,7 @@ from libs.common.permits import (
     Slot,
 )
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from libs.common.web import Router
 from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
 from services.consent.api_transaction import committed, looked_up
@@ -34,7 +35,7 @@ from services.consent.settings import Settings
 
 BATCH_BYTES_MAX = 512 * 1024
 
-router = APIRouter(tags=["fence"], max_body_size=BATCH_BYTES_MAX)
+router = Router(tags=["fence"], max_body_size=BATCH_BYTES_MAX)
 
 
 class OpenHolder(BaseModel):

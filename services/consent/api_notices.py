@@ -3,12 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
@@ -16,8 +17,8 @@ from services.consent.api_transaction import committed
 from services.consent.schemas import Answer
 from services.consent.store_notices import Kept
 
-router = APIRouter(prefix="/v1/notices", tags=["notices"])
-citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}/notices", tags=["notices"])
+router = Router(prefix="/v1/notices", tags=["notices"])
+citizen_router = Router(prefix="/v1/citizens/{borger_id}/notices", tags=["notices"])
 Officer = Annotated[Principal, Depends(require("dpo"))]
 Unseen = Annotated[bool, Query(description="only those not seen yet")]
 

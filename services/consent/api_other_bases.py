@@ -4,12 +4,13 @@ from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import WriteSession
 from libs.common.problems import ForbiddenError, NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_other_bases, store_catalogue
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
@@ -34,8 +35,8 @@ from services.consent.schemas_other_bases import (
 )
 from services.consent.store_idempotency import Answer
 
-router = APIRouter(prefix="/v1/other-bases", tags=["other bases"])
-citizen_router = APIRouter(prefix="/v1/citizens/{borger_id}/other-bases", tags=["other bases"])
+router = Router(prefix="/v1/other-bases", tags=["other bases"])
+citizen_router = Router(prefix="/v1/citizens/{borger_id}/other-bases", tags=["other bases"])
 
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 

@@ -1,9 +1,10 @@
 """The citizen's view in one call: who may learn what, from whom, for what, until when, and what can be done now."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from starlette.requests import Request
 
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_overview
 from services.consent.api_acting import ActingWithin
 from services.consent.api_negotiation import Spoken
@@ -11,7 +12,7 @@ from services.consent.api_transaction import committed
 from services.consent.overview_view import overview_view
 from services.consent.schemas_overview import Overview
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/overview", tags=["citizens"])
+router = Router(prefix="/v1/citizens/{borger_id}/overview", tags=["citizens"])
 
 
 @router.get("")

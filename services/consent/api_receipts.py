@@ -3,10 +3,11 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from starlette.requests import Request
 
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_views, pdf
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_negotiation import Accept, Form, Spoken, form_of
@@ -19,7 +20,7 @@ from services.consent.receipts import content_of, fingerprint
 from services.consent.schemas import ReceiptView
 from services.consent.store_receipts import StoredReceipt
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/receipts", tags=["citizens"])
+router = Router(prefix="/v1/citizens/{borger_id}/receipts", tags=["citizens"])
 FORMS: dict[Literal["json", "jws", "pdf"], str] = {
     "json": "application/json",
     "jws": receipt_words.MEDIA_TYPE,

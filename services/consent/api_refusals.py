@@ -3,12 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime, Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, request_of
@@ -19,7 +20,7 @@ from services.consent.domain.snapshot import Refusal
 from services.consent.receipts import Signer
 from services.consent.schemas import Answer, Request
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/refusals", tags=["refusals"])
+router = Router(prefix="/v1/citizens/{borger_id}/refusals", tags=["refusals"])
 
 
 class RefusalRequest(Request):

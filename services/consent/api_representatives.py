@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
+from libs.common.web import Router
 from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_authorities import OptionalKey, Prefer
@@ -16,7 +17,7 @@ from services.consent.receipts import Signer
 from services.consent.schemas_authority import AuthorityList, AuthorityView, authority_view
 from services.consent.store_withdrawals import Act
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/authorities", tags=["authorities"])
+router = Router(prefix="/v1/citizens/{borger_id}/authorities", tags=["authorities"])
 
 
 @router.get("")

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import Depends, Header, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
 from libs.common.database import WriteSession
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
@@ -41,7 +42,7 @@ from services.consent.schemas_requests import AskedItem, ConsentRequest, Request
 from services.consent.settings import Settings
 from services.consent.store_idempotency import Answer
 
-router = APIRouter(prefix="/v1/requests", tags=["requests"])
+router = Router(prefix="/v1/requests", tags=["requests"])
 
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 

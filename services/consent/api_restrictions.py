@@ -9,12 +9,13 @@ from hashlib import sha256
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 from pydantic import AwareDatetime, Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.web import Router
 from services.consent import handlers_restrictions, store_citizens, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
@@ -32,7 +33,7 @@ from services.consent.store_restrictions import Kept
 from services.consent.store_withdrawals import Act
 from services.consent.withdrawals import Request as ActRequest
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}/restrictions", tags=["restrictions"])
+router = Router(prefix="/v1/citizens/{borger_id}/restrictions", tags=["restrictions"])
 
 Ground = Literal["accuracy_contested", "unlawful_not_erased", "legal_claim", "objection_pending"]
 

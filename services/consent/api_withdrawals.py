@@ -7,12 +7,13 @@ What a `200` and a `202` promise: `api_drain`.
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database, WriteSession
 from libs.common.problems import NotFoundError
+from libs.common.web import Router
 from services.consent import drain, store_withdrawals, withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import (
@@ -32,7 +33,7 @@ from services.consent.receipts import Signer
 from services.consent.schemas import Request
 from services.consent.store_withdrawals import Act, Withdrawal
 
-router = APIRouter(prefix="/v1/citizens/{borger_id}", tags=["withdrawals"])
+router = Router(prefix="/v1/citizens/{borger_id}", tags=["withdrawals"])
 
 CONSENTS_MAX = 200  # in one act; `all` has no limit
 

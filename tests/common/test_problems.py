@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI, Header, Query
+from fastapi import FastAPI, Header, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from libs.common import log
@@ -26,7 +26,7 @@ from libs.common.problems import (
     TooLargeError,
     UnavailableError,
 )
-from libs.common.web import create_app
+from libs.common.web import Router, create_app
 
 NUMBER = "61" + "0158" + "5123"  # a replacement number in a century in which nobody alive was born
 DASHED = NUMBER[:6] + "-" + NUMBER[6:]
@@ -66,7 +66,7 @@ class Sent(BaseModel):
 
 
 GOOD: dict[str, Any] = {"id": "00000000-0000-4000-8000-000000000000", "size": 1, "language": "da"}
-router = APIRouter()
+router = Router()
 RAISED: dict[str, Exception] = {
     "conflict": ConflictError("This key was used for another request."),
     "precondition": PreconditionError(),

@@ -6,15 +6,16 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from libs.common import log, web
 from libs.common.database import CommitUncertainError
 from libs.common.log import current_correlation
 from libs.common.web import BODY_BYTES_MAX, ResponseCutError, correlation_id, create_app
+from tests import hostile
 
-router = APIRouter()
+router = web.Router()
 
 
 @router.post("/size")
@@ -170,3 +171,14 @@ async def test_a_database_that_is_away_is_a_503_to_be_repeated_and_says_nothing(
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert "Commit" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [body for body in hostile.JSON.values() if body], ids=[n for n, b in hostile.JSON.items() if b]
+)
+async def test_a_body_that_means_two_things_or_none_is_refused(http, body: bytes) -> None:
+    answer = await http.post("/model", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "body"
+    assert error["message"].startswith("must ")

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 import jsonschema
 import pytest
 import yaml
+from fastapi.routing import iter_route_contexts
 
 from libs.common.bus import load_topics
 from libs.common.cloudevents import CloudEvent, to_headers
 from libs.common.messages import CASE_EVENTS, DEAD_LETTER_SUFFIX, TOPICS
 from libs.common.outbox import audit_message
+from libs.common.web import Route
+from openapi.applications import applications
 from openapi.export import HERE, specifications
 from tests.contract.examples import GOLDEN, examples
 
@@ -76,3 +79,12 @@ def test_an_entry_is_keyed_by_producer_and_lane() -> None:
     assert message.topic == "audit.entries"
     assert message.key.startswith("consent/")
     assert CASE_EVENTS == "case.events"
+
+
+@pytest.mark.parametrize("service", sorted(applications()))
+def test_every_route_reads_its_body_strictly(service) -> None:
+    """A body means one thing: a route made by the framework's own router would read JSON leniently."""
+    routes = [context.original_route for context in iter_route_contexts(applications()[service].routes)]
+    assert len(routes) > 5
+    lenient = {route.path for route in routes if not isinstance(route, Route)}
+    assert lenient == {"/health/live", "/health/ready", "/openapi.json"}

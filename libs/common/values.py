@@ -1,0 +1,232 @@
+"""What a moment, a day, a number and a JSON document look like when they come from outside: one strict form each.
+
+1. A moment is an RFC 3339 `date-time`, a day is its `full-date`; nothing else that looks like one is guessed at.
+2. Both lie in a named window, so that no later step (UTC, a month added, the database) can leave the calendar.
+   The driver writes the calendar's two ends as ±infinity: what lies there does not come back as it went in.
+3. JSON means one thing to every reader (RFC 8259 §4, RFC 7493): UTF-8, no name twice in an object, no NUL and no
+   unpaired surrogate in a text, numbers within 64 bits, one limit of depth for reading and for writing.
+
+Every refusal is a `FormatError` with a constant sentence, never the input. `docs/formats.md` has the rules in words.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import orjson
+from pydantic import BeforeValidator, Field, PlainValidator, Strict
+from pydantic_core import PydanticCustomError
+
+MOMENT_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nobody whom a case is about has a fact older than this
+MOMENT_LATEST = datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)  # beyond every term that the law sets
+EVENT_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # no source system reports what happened before it had a case system
+DAY_EARLIEST = MOMENT_EARLIEST.date()
+DAY_LATEST = MOMENT_LATEST.date()
+JSON_DEPTH_MAX = 32  # levels of nesting, read or written; our deepest document has 9
+INTEGER_MAX = 2**63 - 1  # PostgreSQL's bigint
+
+_Placed = TypeVar("_Placed", int, date, datetime)
+
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
+
+_NOT_A_MOMENT = "must be an RFC 3339 date-time with an offset, e.g. 2026-11-27T12:00:00Z"
+_NOT_A_DAY = "must be a date, YYYY-MM-DD"
+_LEAVE_OUT = "; leave it out or send null where there is no end"
+
+
+class FormatError(ValueError):
+    """The value is not of the form. The text is a constant sentence that completes "<field> …"."""
+
+
+class JsonError(FormatError, json.JSONDecodeError):
+    """The bytes are not JSON, or not JSON that means one thing. Holds neither the document nor a place in it."""
+
+    def __init__(self, message: str) -> None:
+        json.JSONDecodeError.__init__(self, message, "", 0)
+
+    def __str__(self) -> str:
+        """The sentence alone."""
+        return self.msg
+
+
+def parse_moment(
+    text: str, *, earliest: datetime = MOMENT_EARLIEST, latest: datetime = MOMENT_LATEST, hint: str = ""
+) -> datetime:
+    """The moment in UTC of an RFC 3339 §5.6 `date-time` between `earliest` and `latest`. Raises FormatError.
+
+    `T` and `Z` in either case; a fraction of one to nine digits, cut to microseconds. A leap second (`:60`) is
+    refused: neither Python nor PostgreSQL can hold it. `hint` ends the sentence of a moment after `latest`.
+    """
+    if not _MOMENT.fullmatch(text):
+        raise FormatError(_NOT_A_MOMENT)
+    _within(int(text[:4]), earliest.year - 1, latest.year + 1, hint)  # so that the way to UTC stays in the calendar
+    try:
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except ValueError:  # a day, an hour, a minute or a second that does not exist
+        raise FormatError(_NOT_A_MOMENT) from None
+    return _within(moment, earliest, latest, hint)
+
+
+def parse_day(text: str, *, earliest: date = DAY_EARLIEST, latest: date = DAY_LATEST, hint: str = "") -> date:
+    """The day of an RFC 3339 §5.6 `full-date` between `earliest` and `latest`, both included. Raises FormatError."""
+    if not _DAY.fullmatch(text):
+        raise FormatError(_NOT_A_DAY)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise FormatError(_NOT_A_DAY) from None
+    return _within(day, earliest, latest, hint)
+
+
+def format_moment(moment: datetime) -> str:
+    """The one form in which a moment leaves us: RFC 3339 in UTC with `Z`. `parse_moment` gives it back."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def is_readable(value: object) -> bool:
+    """Whether the driver's `value` is what was stored: an infinite moment or day comes back as another one."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None and date.min < value.date() < date.max
+    return not isinstance(value, date) or date.min < value < date.max
+
+
+def _within(value: _Placed, earliest: _Placed, latest: _Placed, hint: str) -> _Placed:
+    if value < earliest:
+        raise FormatError("must not lie so far back")
+    if value > latest:
+        raise FormatError(f"must not lie so far ahead{hint}")
+    return value
+
+
+def _refuse(error: FormatError) -> NoReturn:
+    raise PydanticCustomError("format", "{expected}", {"expected": str(error)}) from None
+
+
+def _moment_type(**window: Any) -> PlainValidator:
+    """From JSON or a query: a text. From our own code: an aware datetime. Never a number of seconds."""
+
+    def validate(value: object) -> datetime:
+        try:
+            if isinstance(value, datetime) and value.tzinfo is not None:
+                return value.astimezone(UTC)
+            return parse_moment(value if isinstance(value, str) else "", **window)
+        except FormatError as error:
+            _refuse(error)
+
+    return PlainValidator(validate, json_schema_input_type=datetime)
+
+
+def _day_type(**window: Any) -> PlainValidator:
+    """From JSON or a query: a text. From our own code and from YAML: a date without a time."""
+
+    def validate(value: object) -> date:
+        try:
+            if isinstance(value, date) and not isinstance(value, datetime):
+                value = value.isoformat()
+            return parse_day(value if isinstance(value, str) else "", **window)
+        except FormatError as error:
+            _refuse(error)
+
+    return PlainValidator(validate, json_schema_input_type=date)
+
+
+Moment = Annotated[datetime, _moment_type()]
+EndMoment = Annotated[datetime, _moment_type(hint=_LEAVE_OUT)]
+"""The end of a period. "Until further notice" is null or left out: the calendar's last day is not an end."""
+Day = Annotated[date, _day_type()]
+EndDay = Annotated[date, _day_type(hint=_LEAVE_OUT)]
+"""The last day of a period, or the first one after it; null or left out where there is none."""
+
+Flag = Annotated[bool, Strict()]
+"""A JSON `true` or `false`; never a text or a number."""
+Whole = Annotated[int, Strict(), Field(le=INTEGER_MAX, ge=-INTEGER_MAX)]
+"""A JSON integer; never a text, a boolean or a number with a fraction."""
+
+
+def _decimal(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value  # a default of ours
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        _refuse(FormatError("must be a whole number in plain decimal digits"))
+    return int(value)
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value not in ("true", "false"):
+        _refuse(FormatError("must be true or false"))
+    return value == "true"
+
+
+Decimal = Annotated[int, BeforeValidator(_decimal)]
+"""A whole number in a query, a path or a header: plain digits without sign, blank, point or leading zero."""
+Switch = Annotated[bool, BeforeValidator(_switch)]
+"""`true` or `false` in a query."""
+
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}]', re.DOTALL)
+
+
+def strict_json(data: bytes) -> Any:
+    """The document in `data`, as every reader would read it (rule 3). Raises JsonError.
+
+    The checks that need a look at every level are made only where the bytes could hold what they look for.
+    """
+    if b"\\u0000" in data and _ESCAPED_NUL.search(data):
+        raise JsonError("must hold no NUL character")
+    if data.count(b"{") + data.count(b"[") > JSON_DEPTH_MAX and _is_deep(data):
+        raise JsonError(f"must not be nested deeper than {JSON_DEPTH_MAX} levels")
+    try:
+        document = _DECODER.decode(data.decode())
+        if b"\\u" in data:
+            orjson.dumps(document)  # an escaped surrogate without its other half is no character
+    except JsonError:
+        raise
+    except (ValueError, TypeError):  # json's and UTF-8's errors, and orjson's, which hold the input
+        raise JsonError("must be valid JSON") from None
+    return document
+
+
+def _is_deep(data: bytes) -> bool:
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(data):
+        mark = token.group()[:1]
+        depth += (mark in b"[{") - (mark in b"]}")
+        if depth > JSON_DEPTH_MAX:
+            return True
+    return False
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise JsonError("must not name a member twice")
+    return found
+
+
+def _bounded(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def number(text: str) -> Any:
+        value = read(text) if len(text) <= 64 else INTEGER_MAX + 1
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:
+            raise JsonError("must hold numbers within 64 bits only")
+        return value
+
+    return number
+
+
+def _constant(_: str) -> NoReturn:
+    raise JsonError("must be valid JSON")  # NaN and Infinity are Python's, not JSON's
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once, parse_int=_bounded(int), parse_float=_bounded(float), parse_constant=_constant
+)
