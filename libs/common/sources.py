@@ -64,6 +64,15 @@ class Binding(BaseModel):
         return topic_of(self.code)
 
 
+class BindingsAnswer(BaseModel):
+    """`GET /v1/sources` of consent: every source in force now. The same revision means the same reference data."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    revision: int
+    items: tuple[Binding, ...]
+
+
 class SourcesError(Exception):
     """The file of sources cannot be read, or contradicts itself. The text names the source and the field."""
 

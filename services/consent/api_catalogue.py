@@ -7,11 +7,13 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database, clock
+from libs.common.sources import BindingsAnswer
 from libs.common.web import Router
 from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer
 from services.consent.schemas_catalogue import CatalogueView
+from services.consent.source_bindings import bindings_of
 
 ANYBODY = (
     *("citizen", "caseworker", "bridge_builder", "leader", "dpo", "administrator"),
@@ -27,6 +29,15 @@ async def catalogue(request: Request, _caller: Annotated[Principal, Depends(requ
     database: Database = request.app.state.database
     async with database.read() as session:
         return view(await store_catalogue.current(session), await clock(session))
+
+
+@router.get("/v1/sources", tags=["catalogue"])
+async def sources(request: Request, _caller: Annotated[Principal, Depends(require("advis"))]) -> BindingsAnswer:
+    """What each source system may report now, for the ingestion door and the consumer of advis."""
+    database: Database = request.app.state.database
+    async with database.read() as session:
+        catalogue = await store_catalogue.current(session)
+        return BindingsAnswer(revision=catalogue.revision, items=bindings_of(catalogue, await clock(session)))
 
 
 @router.get("/.well-known/jwks.json")

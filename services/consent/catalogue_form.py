@@ -28,6 +28,8 @@ from services.consent.domain.catalogue import (
 from services.consent.domain.catalogue_checks import check
 from services.consent.domain.coverage import turning_days
 from services.consent.domain.errors import CatalogueError
+from services.consent.domain.source import Source
+from services.consent.source_bindings import check_sources
 
 KINDS: dict[str, type[Entry]] = {
     "units": Unit,
@@ -38,6 +40,7 @@ KINDS: dict[str, type[Entry]] = {
     "event_types": EventType,
     "policies": Policy,
     "unit_mappings": UnitMapping,
+    "sources": Source,
 }
 """Kind → its entry. The file of a kind is `<kind>.yaml`; unit mappings are recorded through the API alone (R36)."""
 FILE_KINDS = tuple(kind for kind in KINDS if kind != "unit_mappings")
@@ -74,6 +77,7 @@ def build(raw: Sequence[RawEntry]) -> Catalogue:
     turns = turning_days(entry for kind in DECIDING for entry in parsed[kind])
     catalogue = Catalogue(revision=revision_of(raw), turns=turns, **kinds)
     check(catalogue)
+    check_sources(catalogue)
     return catalogue
 
 

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from libs.common.messages import Code
+from libs.common.sources import EventSource, TypePattern, UnitPattern
 from services.consent.domain.catalogue import Sensitivity
 from services.consent.schemas import Answer, Request
 from services.consent.schemas_catalogue import Words
 
-Kind = Literal["units", "categories", "legal_bases", "purposes", "texts", "event_types", "policies", "unit_mappings"]
+Kind = Literal[
+    "units", "categories", "legal_bases", "purposes", "texts", "event_types", "policies", "unit_mappings", "sources"
+]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Paragraph = Annotated[str, Field(min_length=1, max_length=2_000)]
 Source = Annotated[str, Field(min_length=3, max_length=100, description="where it is decided or described")]
@@ -154,6 +157,17 @@ class UnitMappingVersion(Version):
     decided_by: Code
 
 
+class SourceVersion(Version):
+    """What a source system may report: patterns are a code, or its beginning and `*` (docs/sources.md)."""
+
+    kind: Literal["sources"]
+    client_id: Annotated[str, Field(min_length=1, max_length=80)]
+    event_sources: tuple[EventSource, ...] = Field(min_length=1, max_length=20)
+    event_types: tuple[TypePattern, ...] = Field(min_length=1, max_length=100)
+    units: tuple[UnitPattern, ...] = Field(min_length=1, max_length=200)
+    civil_registration: bool
+
+
 NewVersion = Annotated[
     UnitVersion
     | CategoryVersion
@@ -162,7 +176,8 @@ NewVersion = Annotated[
     | TextVersion
     | EventTypeVersion
     | PolicyVersion
-    | UnitMappingVersion,
+    | UnitMappingVersion
+    | SourceVersion,
     Field(discriminator="kind"),
 ]
 

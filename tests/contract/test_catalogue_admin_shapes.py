@@ -23,7 +23,17 @@ ANSWERS: dict[type[Any], set[str]] = {
         *("version", "status", "valid_from", "valid_to", "origin", "label", "content", "readability"),
     },
 }
-KINDS = {"units", "categories", "legal_bases", "purposes", "texts", "event_types", "policies", "unit_mappings"}
+KINDS = {
+    "units",
+    "categories",
+    "legal_bases",
+    "purposes",
+    "texts",
+    "event_types",
+    "policies",
+    "unit_mappings",
+    "sources",
+}
 
 
 def test_the_addresses_are_what_they_were() -> None:

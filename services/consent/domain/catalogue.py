@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from services.consent.domain.calendar import danish_date
 from services.consent.domain.catalogue_day import Day
+
+if TYPE_CHECKING:
+    from services.consent.domain.source import Source
 
 Language = Literal["da", "en"]
 LANGUAGES: tuple[Language, ...] = ("da", "en")
@@ -236,6 +239,7 @@ class Catalogue:
     event_types: Versions[EventType] = field(default_factory=dict)
     policies: Versions[Policy] = field(default_factory=dict)
     unit_mappings: Versions[UnitMapping] = field(default_factory=dict)
+    sources: "Versions[Source]" = field(default_factory=dict)
     turns: tuple[date, ...] = ()
     day: date | None = None
     _days: dict[date, Day] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -281,15 +285,11 @@ class Catalogue:
         """The event type in force at a moment."""
         return self.on(at).event_types.get(code)
 
-    def unit_mapping(self, code: str, at: datetime) -> UnitMapping | None:
-        """The decision in force at a moment that maps the unit `code`."""
-        return self.on(at).unit_mappings.get(code)
-
     def counts_as(self, unit: str, at: datetime) -> str | None:
         """The unit that what names `unit` counts for: itself while in force, else the one it is mapped to (R36)."""
         if self.unit(unit, at) is not None:
             return unit
-        return mapping.to_unit if (mapping := self.unit_mapping(unit, at)) else None
+        return mapping.to_unit if (mapping := self.on(at).unit_mappings.get(unit)) else None
 
     def stands_for(self, named: str, asked: str, at: datetime) -> bool:
         """Whether what names `named` is about `asked`, a unit in force. The one place where a mapping counts."""

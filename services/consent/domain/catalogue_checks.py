@@ -73,6 +73,7 @@ def _check_versions(catalogue: Catalogue) -> None:
         "event_types": catalogue.event_types,
         "policies": catalogue.policies,
         "unit_mappings": catalogue.unit_mappings,
+        "sources": catalogue.sources,
     }
     for kind, versions in kinds.items():
         for entry in _all(versions):

@@ -18,7 +18,7 @@ class Day:
 
     __slots__ = (
         *("categories", "event_types", "legal_bases", "offers", "plain", "policies"),
-        *("purposes", "texts", "unit_mappings", "units"),
+        *("purposes", "sources", "texts", "unit_mappings", "units"),
     )
 
     def __init__(self, catalogue: "Catalogue", day: date) -> None:
@@ -30,6 +30,7 @@ class Day:
         self.event_types = _in_force(catalogue.event_types, day)
         self.policies = _in_force(catalogue.policies, day)
         self.unit_mappings = _in_force(catalogue.unit_mappings, day)
+        self.sources = _in_force(catalogue.sources, day)
         self.plain = frozenset(code for code, category in self.categories.items() if category.special is None)
         self.offers = frozenset(
             (purpose.code, offer.holder, offer.recipient)

@@ -23,7 +23,7 @@ def reference_ends(question: Question, catalogue: Catalogue, law: LegalBasis, no
 
 def mapping_ends(consent: Consent, catalogue: Catalogue, now: datetime) -> list[datetime]:
     """When the decisions end that let the consent count for another unit than it names (R36)."""
-    mappings = (catalogue.unit_mapping(unit, now) for unit in (consent.holder_unit, consent.recipient_unit))
+    mappings = (catalogue.on(now).unit_mappings.get(unit) for unit in (consent.holder_unit, consent.recipient_unit))
     return [danish_midnight(item.valid_to) for item in mappings if item is not None and item.valid_to is not None]
 
 
