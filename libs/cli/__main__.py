@@ -18,6 +18,7 @@ from libs.cli.profiles import Ports
 from libs.cli.servers import BUS_URL
 from libs.cli.state import state_dir
 from libs.common.bus import BusUnavailableError
+from libs.common.settings import UnknownSettingError, declared, require_known
 
 app = typer.Typer(
     name="samtykkebro",
@@ -39,6 +40,15 @@ SecretFile = Annotated[
 ClientId = Annotated[str, typer.Option("--client", help="the client we are at the issuer")]
 
 
+@app.callback()
+def begin() -> None:
+    """Stops where the environment holds a variable of ours that nothing knows."""
+    try:
+        require_known(os.environ, declared())
+    except UnknownSettingError as error:
+        raise commands.failed(str(error)) from error
+
+
 @app.command()
 def up(
     *,
@@ -54,7 +64,8 @@ def up(
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C.
 
-    With --distributed, SAMTYKKEBRO_ADMIN_DATABASE_URL and SAMTYKKEBRO_BUS_URL name your own PostgreSQL and Kafka.
+    With --distributed, SAMTYKKEBRO_ADMIN_DATABASE_URL and SAMTYKKEBRO_BUS_URL name your own PostgreSQL and Kafka. A
+    service's settings in the environment reach that service; one that this command decides itself is refused.
     """
     ports = Ports(port, port + 1, port + 2, port + 3)
     asyncio.run(commands.up("distributed" if distributed else "embedded", folder or state_dir(), ports))

@@ -2,7 +2,8 @@
 
 Rules:
 - Embedded: one process a service. Distributed: one process a role (system.md §7). The code that runs is the same.
-- A process gets the environment that is written here and nothing more of ours: its own database role, its own secrets.
+- A process gets the environment that is written here: its own database role, its own secrets. What the starter's
+  environment sets besides goes to the services whose example file declares it; what is decided here cannot be set.
 - What discloses is a permit holder and has a slot; it stops first, so that its last permits still find consent.
 - The ports are loopback only; a role without a door of its own gets none.
 """
@@ -22,6 +23,7 @@ from libs.cli.children import Program, python
 from libs.cli.databases import DatabaseUrls
 from libs.cli.people import SUPERVISOR
 from libs.cli.secrets import Secrets
+from libs.common.settings import PREFIX, declared, given, require_known
 
 Profile = Literal["embedded", "distributed"]
 
@@ -40,6 +42,19 @@ _FIRST, _THEN, _LAST = 0, 1, 2  # the order of stopping
 # Below the range that the kernel draws from for outgoing connections: no client takes the port of a process that is
 # being started again.
 _FREE_RANGE: Final = range(20_000, 32_000)
+_DECIDED: Final = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        *("PROFILE", "INSTANCE", "HOST", "PORT", "DATABASE_URL", "BUS_URL", "ISSUER_URL", "AUDIENCE", "SECRETS_DIR"),
+        *("REFERENCE_DIR", "CLIENT_ID", "CLIENT_SECRET_FILE", "CHECKPOINT_FILE", "PARENT_PID"),
+        *("HOLDER_ID", "HOLDER_TOKEN", *(f"{service.upper()}_URL" for service in SERVICES)),
+    )
+)
+_OWN: Final = frozenset({f"{PREFIX}STATE_DIR"})
+_USED: Final[Mapping[Profile, frozenset[str]]] = {
+    "embedded": _OWN,
+    "distributed": _OWN | {f"{PREFIX}ADMIN_DATABASE_URL", f"{PREFIX}BUS_URL"},
+}
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -80,7 +95,11 @@ def is_free(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that the table needs to know of one installation. `more` is added to every process's environment."""
+    """Everything that the table needs to know of one installation.
+
+    `settings` are the variables that the operator set, each for the services that know it. `more` is added to every
+    process's environment and wins.
+    """
 
     profile: Profile
     ports: Ports
@@ -91,7 +110,26 @@ class Plan:
     state_dir: Path
     log_dir: Path
     endpoints_file: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, str] = field(default_factory=dict)
+
+
+class SettingNotUsedError(Exception):
+    """A variable is set that the command decides itself or does not use; the text names it."""
+
+
+def operators_settings(profile: Profile, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of ours in `environment` that services read. Raises SettingNotUsedError, UnknownSettingError.
+
+    What only the command itself reads is left out; what it does not read in this profile is refused.
+    """
+    require_known(environment, declared())
+    used = _USED[profile]
+    found = {name: environment[name] for name in sorted(given(environment) - used)}
+    for name in found:
+        if name in _DECIDED or name not in declared("common", *SERVICES):
+            raise SettingNotUsedError(f"{name} is set, and `up` in the {profile} profile decides this itself: unset it")
+    return found
 
 
 def programs(plan: Plan) -> tuple[Program, ...]:
@@ -156,12 +194,15 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
         "REFERENCE_DIR": str(REFERENCE),
         **{f"{other.upper()}_URL": plan.ports.url(other) for other in SERVICES},
     }
+    known = declared("common", service)
+    chosen = {name: value for name, value in plan.settings.items() if name in known}
     if service == "advis":
         told |= {"CLIENT_ID": "advis", "CLIENT_SECRET_FILE": str(plan.secrets.client("advis"))}
         told |= {"ENDPOINTS_FILE": str(plan.endpoints_file)} if plan.endpoints_file else {}
     if service == "audit":
-        told |= {"CHECKPOINT_FILE": str(plan.state_dir / "checkpoint"), "CHECKPOINT_EVERY_S": "1"}
-    return {**_inherited(), **_prefixed(told)}
+        told |= {"CHECKPOINT_FILE": str(plan.state_dir / "checkpoint")}
+        chosen = {f"{PREFIX}CHECKPOINT_EVERY_S": "1"} | chosen
+    return {**_inherited(), **chosen, **_prefixed(told)}
 
 
 def _migration(plan: Plan, service: str) -> Program:
@@ -178,7 +219,7 @@ def _migration(plan: Plan, service: str) -> Program:
 
 
 def _prefixed(told: Mapping[str, str]) -> dict[str, str]:
-    return {f"SAMTYKKEBRO_{variable}": value for variable, value in told.items()}
+    return {f"{PREFIX}{variable}": value for variable, value in told.items()}
 
 
 def _inherited() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """`samtykkebro supervise SERVICE ROLE`: one role under a supervisor of its own, as PID 1 of a container.
 
 Rules:
-- The role gets this process's environment with each database password read from its file, and without the supervisor's
-  own credentials. What it writes goes where we write.
+- The role gets this process's environment with each database password read from its file, and without what the command
+  reads for itself, such as the supervisor's credentials. What it writes goes where we write.
 - A role that discloses is started only when consent has registered it; its slot lies in the state folder, which must
   outlive the container on a local file system, and be no other container's.
 - `migrate` holds nothing and ends by itself: it takes our place.
@@ -27,12 +27,13 @@ from libs.cli.state import state_dir
 from libs.cli.supervisor import Supervisor
 from libs.common import log
 from libs.common.client import ClientCredentials, ServiceClient
+from libs.common.settings import declared
 
 KNOWN: Final = {(service, role) for service in SERVICES for role in (*ROLES["distributed"][service], "all", "migrate")}
 
 _TIMEOUT_S = 2.0
 _CHECK_S = 1.0
-_OWN = "SAMTYKKEBRO_SUPERVISOR_"  # variables of the supervisor, kept from its child
+_OWN = "SAMTYKKEBRO_SUPERVISOR_"
 
 
 class UnsetError(Exception):
@@ -75,7 +76,7 @@ def _program(service: str, role: str, environment: Mapping[str, str]) -> Program
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     told = with_passwords(environment)
-    return {name: value for name, value in told.items() if not name.startswith(_OWN)}
+    return {name: value for name, value in told.items() if name not in declared("cli")}
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ database. Whatever kills this process kills them all.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -21,7 +22,7 @@ from libs.cli import people, secrets
 from libs.cli.holders import HolderCalls
 from libs.cli.local_parts import RunUser
 from libs.cli.migrate import migrate
-from libs.cli.profiles import Plan, Ports, Profile, migrations, programs
+from libs.cli.profiles import Plan, Ports, Profile, SettingNotUsedError, migrations, operators_settings, programs
 from libs.cli.progress import Progress
 from libs.cli.servers import start_servers
 from libs.cli.state import private_dir, write_private
@@ -29,6 +30,7 @@ from libs.cli.supervisor import Supervisor
 from libs.cli.system import Credentials, StartError, System
 from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.log import allow_listed
+from libs.common.settings import UnknownSettingError
 
 __all__ = ["Ports", "Profile", "StartError", "System", "running_system"]
 
@@ -49,10 +51,15 @@ async def running_system(
 ) -> AsyncIterator[System]:
     """The system, ready, until the block is left. `ports` None: free ones.
 
-    `endpoints_file` is where advis reads webhook endpoints; `environment` is added to every process's own. `console`
-    shows the progress. Call it from the main thread. Raises StartError, LocalPartError.
+    `endpoints_file` is where advis reads webhook endpoints; `environment` is added to every process's own, and what
+    our own environment sets of ours goes to the services that know it. `console` shows the progress. Call it from the
+    main thread. Raises StartError, LocalPartError.
     """
     progress = Progress(console)
+    try:
+        settings = operators_settings(profile, os.environ)
+    except (SettingNotUsedError, UnknownSettingError) as error:
+        raise StartError(str(error)) from error
     ports = ports or Ports.free()
     if taken := ports.taken():
         raise StartError(f"another program listens on port {', '.join(map(str, taken))}: stop it, or choose --port")
@@ -72,6 +79,7 @@ async def running_system(
             state_dir=state_dir,
             log_dir=state_dir / "logs",
             endpoints_file=endpoints_file,
+            settings=settings,
             more=environment or {},
         )
         numbers = _identities(plan)

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from libs.common.settings import nearest
+
 Headers = tuple[tuple[str, bytes], ...]
 Place = tuple[str, int]  # topic, partition
 StartPositions = Callable[[str, int], Awaitable[int]]  # (topic, partition) → the next offset to read
@@ -156,6 +158,9 @@ async def opened(bus_url: str, *, client_id: str) -> AsyncIterator[Bus]:
 def load_topics(path: Path) -> tuple[Topic, ...]:
     """The topics declared in a topics.yaml. Raises `ValueError` or `KeyError` when it is malformed."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    _require_keys(document, ("topics",), path.name)
+    for entry in document["topics"]:
+        _require_keys(entry, ("name", "partitions", "replication_factor", "config"), path.name)
     return tuple(
         Topic(
             name=entry["name"],
@@ -165,3 +170,9 @@ def load_topics(path: Path) -> tuple[Topic, ...]:
         )
         for entry in document["topics"]
     )
+
+
+def _require_keys(mapping: Mapping[str, object], known: Sequence[str], file: str) -> None:
+    for key in mapping:
+        if key not in known:
+            raise ValueError(f"{file}: {key} is no field{nearest(str(key), known)}")

@@ -14,13 +14,15 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import uvicorn
 import uvloop
+from pydantic import ValidationError
 
+from libs.common import log
 from libs.common.log import get_logger
-from libs.common.settings import CommonSettings
+from libs.common.settings import PREFIX, CommonSettings, MigrationSettings
 
 GRACE_S = 10  # for requests that are being answered when the stop comes
 KEEP_ALIVE_S = 60
@@ -28,6 +30,28 @@ PARENT_PID: Final = "SAMTYKKEBRO_PARENT_PID"
 _PR_SET_PDEATHSIG: Final = 1
 
 Role = Callable[[], Awaitable[None]]
+_Form = TypeVar("_Form", bound=CommonSettings | MigrationSettings)
+_Running = TypeVar("_Running", bound=CommonSettings)
+
+
+def read_settings(form: type[_Form]) -> _Form:
+    """`form` from the environment. Exits 78 (EX_CONFIG), one line a fault on stderr, never a value."""
+    try:
+        return form()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = "".join(f"{PREFIX}{part}".upper() for part in fault["loc"][:1])
+            sys.stderr.write(f"settings: {name}: {fault['msg']}\n" if name else f"settings: {fault['msg']}\n")
+        sys.exit(os.EX_CONFIG)
+
+
+def configured(form: type[_Running], service: str, role: str) -> _Running:
+    """The settings of a running role, its log set up, and what it was given for another process named in that log."""
+    settings = read_settings(form)
+    log.configure(service, role, settings.log_level, instance=settings.instance or None)
+    for name in form.unused():
+        get_logger().warning("setting_unused", setting=name)
+    return settings
 
 
 def become_child() -> None:

@@ -2,31 +2,87 @@
 
 Rules: nothing is read at import; every limit carries its unit in its name; nothing secret has a default, and
 what may hold a password is left out of `repr`. A service subclasses this and adds its own limits.
+
+A variable under the prefix that nothing of ours knows stops the start: a misspelled limit would otherwise be its
+default. `deploy/env/*.env.example` declares every variable; a test holds it against the classes. A variable that
+another service knows is accepted, because roles may share one environment, and is logged as unused.
 """
 
+import os
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_CONFIG = SettingsConfigDict(env_prefix="SAMTYKKEBRO_", frozen=True, extra="ignore")
+PREFIX = "SAMTYKKEBRO_"
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "env"
+_DECLARATION = re.compile(rf"^(?:# )?({PREFIX}[A-Z0-9_]+)=", re.MULTILINE)
 
 
-class MigrationSettings(BaseSettings):
+class UnknownSettingError(ValueError):
+    """A variable under our prefix that nothing of ours knows; the text names it and the nearest known one."""
+
+
+@cache
+def declared(*files: str) -> frozenset[str]:
+    """The variables that these example files declare (`common`, `consent` …); none named: all of them."""
+    paths = [EXAMPLES / f"{name}.env.example" for name in files] or sorted(EXAMPLES.glob("*.env.example"))
+    return frozenset(name for path in paths for name in _DECLARATION.findall(path.read_text(encoding="utf-8")))
+
+
+def given(environment: Iterable[str]) -> frozenset[str]:
+    """The names under our prefix."""
+    return frozenset(name for name in environment if name.startswith(PREFIX))
+
+
+def require_known(environment: Iterable[str], known: Iterable[str]) -> None:
+    """Raises UnknownSettingError for the first variable under our prefix that is not among `known`."""
+    known = frozenset(known)
+    for name in sorted(given(environment) - known):
+        raise UnknownSettingError(f"{name} is no setting{nearest(name, known)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; the nearest is X`, for the end of a refusal; empty where nothing is near."""
+    found = get_close_matches(name, sorted(known), n=1)
+    return f"; the nearest is {found[0]}" if found else ""
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """The environment variables that this class reads."""
+        return frozenset(f"{PREFIX}{name.upper()}" for name in cls.model_fields)
+
+    @classmethod
+    def unused(cls) -> list[str]:
+        """The variables of ours that are given and that another process would read."""
+        return sorted(given(os.environ) - cls.variables())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_is_known(cls, values: Any) -> Any:
+        require_known(os.environ, cls.variables() | declared())
+        return values
+
+
+class MigrationSettings(_Settings):
     """The one-shot `migrate` role: the owner's address, which no running service ever sees."""
-
-    model_config = _CONFIG
 
     migration_database_url: str = Field(repr=False)
     reference_dir: Path = Path("deploy/reference")
 
 
-class CommonSettings(BaseSettings):
-    """Shared by every running role. Raises pydantic's `ValidationError` naming what is missing."""
-
-    model_config = _CONFIG
+class CommonSettings(_Settings):
+    """Shared by every running role. Raises pydantic's `ValidationError` naming what is missing or unknown."""
 
     profile: Literal["development", "production"] = "production"
     host: str = "127.0.0.1"

@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 
 from libs.common import log, process
+from libs.common.settings import MigrationSettings
 from services.advis.app import ROLES, run
 from services.advis.settings import Settings
 
@@ -18,10 +19,10 @@ def main() -> None:
     role: str = parser.parse_args().role
     if role == "migrate":
         log.configure("advis", role)
+        process.read_settings(MigrationSettings)
         command.upgrade(Config(Path(__file__).with_name("alembic.ini")), "head")
         return
-    settings = Settings()
-    log.configure("advis", role, settings.log_level, instance=settings.instance or None)
+    settings = process.configured(Settings, "advis", role)
     roles = ROLES if role == "all" else (role,)
 
     async def running() -> None:

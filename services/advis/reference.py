@@ -6,6 +6,7 @@ so the newest version of each entry is enough: the label of something that has e
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.messages import Code
+from libs.common.settings import nearest
 from services.advis.domain.matching import Subscription
 
 Language = Literal["da", "en"]
@@ -25,10 +27,18 @@ class ReferenceDataError(Exception):
 
 
 class _Form(BaseModel):
+    """An entry of a file that consent reads too, and refuses where a field is unknown: advis reads what it needs."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Label(_Form):
+class _OwnForm(BaseModel):
+    """An entry of a file that advis alone reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Label(_OwnForm):
     """The same words in Danish and English (R42)."""
 
     da: str
@@ -64,18 +74,24 @@ class EventType(Entry):
     reveals: tuple[Reveal, ...] = ()
 
 
-class SubscriptionRule(Entry):
+class SubscriptionRule(_OwnForm):
     """Every unit like `unit` hears every event type like one of `event_types` for every purpose like one of `purposes`.
 
     Shell patterns, `*` for any run of characters. A subscription gives no right to be told.
     """
 
+    code: str
+    version: int
+    label: Label
+    valid_from: date
+    valid_to: date | None
+    source: str
     unit: str
     event_types: tuple[str, ...]
     purposes: tuple[str, ...]
 
 
-class Endpoint(_Form):
+class Endpoint(_OwnForm):
     """Where a unit's doorbell hangs. `secret_file` is a name in the secrets folder; it holds `whsec_…`."""
 
     unit: Code
@@ -89,7 +105,7 @@ class Endpoint(_Form):
         return self.client_id or self.unit
 
 
-_Kind = TypeVar("_Kind", bound=Entry)
+_Kind = TypeVar("_Kind", Entry, Unit, EventType, SubscriptionRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +194,6 @@ def _read(path: Path, form: type[_Any]) -> list[_Any]:
         raise ReferenceDataError(f"{path.name}: cannot be read as YAML") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise ReferenceDataError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where, known = ".".join(map(str, first["loc"])), form.model_fields
+        near = nearest(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
+        raise ReferenceDataError(f"{path.name}: {where}: {first['msg']}{near}") from error

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from libs.common import log, process
+from libs.common import process
 from libs.common.settings import MigrationSettings
 
 ROLES = ("api", "consumer", "relay", "worker", "all", "migrate")
@@ -16,7 +16,9 @@ def migrate() -> None:
 
     config = Config(Path(__file__).with_name("alembic.ini"))
     # In Config a percent sign begins an interpolation, and a password may hold one.
-    config.set_main_option("sqlalchemy.url", MigrationSettings().migration_database_url.replace("%", "%%"))
+    config.set_main_option(
+        "sqlalchemy.url", process.read_settings(MigrationSettings).migration_database_url.replace("%", "%%")
+    )
     command.upgrade(config, "head")
 
 
@@ -31,8 +33,7 @@ def main(arguments: list[str]) -> int:
     from services.audit.app import parts_of, roles  # noqa: PLC0415 - migrate needs none of it
     from services.audit.settings import Settings  # noqa: PLC0415 - as above
 
-    settings = Settings()
-    log.configure("audit", arguments[0], settings.log_level, instance=settings.instance or None)
+    settings = process.configured(Settings, "audit", arguments[0])
     process.main(roles(parts_of(settings), arguments[0]))
     return 0
 

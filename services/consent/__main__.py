@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from libs.common import log, process
+from libs.common import process
 from libs.common.settings import MigrationSettings
 
 ROLES = ("api", "consumer", "relay", "worker", "all", "migrate")
@@ -21,7 +21,7 @@ def migrate() -> int:
     from services.consent.catalogue_loading import load, prepare  # noqa: PLC0415 - as above
     from services.consent.domain.errors import CatalogueError  # noqa: PLC0415 - as above
 
-    settings = MigrationSettings()
+    settings = process.read_settings(MigrationSettings)
     config = Config(Path(__file__).with_name("alembic.ini"))
     # In Config a percent sign begins an interpolation, and a password may hold one.
     config.set_main_option("sqlalchemy.url", settings.migration_database_url.replace("%", "%%"))
@@ -56,8 +56,7 @@ def main(arguments: list[str]) -> int:
     from services.consent.app import parts_of, roles  # noqa: PLC0415 - migrate needs none of it
     from services.consent.settings import Settings  # noqa: PLC0415 - as above
 
-    settings = Settings()
-    log.configure("consent", arguments[0], settings.log_level, instance=settings.instance or None)
+    settings = process.configured(Settings, "consent", arguments[0])
     process.main(roles(parts_of(settings), arguments[0]))
     return 0
 

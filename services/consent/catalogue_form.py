@@ -4,7 +4,7 @@
 2. The revision of a catalogue is the first 63 bits of the SHA-256 over its canonical content.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any, cast
@@ -12,6 +12,7 @@ from typing import Any, cast
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from libs.common.settings import nearest
 from services.consent.domain.catalogue import (
     Catalogue,
     Category,
@@ -84,12 +85,29 @@ def build(raw: Sequence[RawEntry]) -> Catalogue:
 def _parse(entry: RawEntry, position: int) -> Entry:
     file = f"{entry.kind}.yaml"
     name = f"{entry.body.get('code', f'entry {position}')} v{entry.body.get('version', '?')}"
-    unknown = sorted(set(entry.body) - {field.name for field in fields(KINDS[entry.kind])})
+    known = [field.name for field in fields(KINDS[entry.kind])]
+    unknown = sorted(set(entry.body) - set(known))
     if unknown:
-        raise CatalogueError(file, name, unknown[0], "is not a field of this kind")
+        raise CatalogueError(file, name, unknown[0], f"is not a field of this kind{nearest(unknown[0], known)}")
     try:
-        return cast(Entry, _ADAPTERS[entry.kind].validate_python(entry.body))
+        parsed = cast(Entry, _ADAPTERS[entry.kind].validate_python(entry.body))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "entry"
         raise CatalogueError(file, name, field, first["msg"]) from error
+    for field, near in _unread(entry.body, _ADAPTERS[entry.kind].dump_python(parsed, mode="json")):
+        raise CatalogueError(file, name, field, f"is not a field of this kind{near}")
+    return parsed
+
+
+def _unread(given: Any, read: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """The keys inside `given`, at any depth, that did not reach `read`, each with what it may have been meant to be."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        for key, value in given.items():
+            if key not in read:
+                yield f"{at}{key}", nearest(key, read)
+            else:
+                yield from _unread(value, read[key], f"{at}{key}.")
+    elif isinstance(given, list) and isinstance(read, list):
+        for nth, (value, kept) in enumerate(zip(given, read, strict=False)):
+            yield from _unread(value, kept, f"{at}{nth}.")

@@ -163,7 +163,7 @@ def test_no_shipped_file_holds_a_secret(path: Path) -> None:
 def test_an_example_sets_only_what_is_a_setting_and_nothing_secret(path: Path) -> None:
     known = {f"SAMTYKKEBRO_{name.upper()}" for name in AdvisSettings.model_fields}
     found = assignments(path)
-    assert found
+    assert found or path.name.startswith(("cli.", "migrate."))  # nobody copies these two: they are read
     assert not set(found) - known
     assert not [name for name in found if re.search("PASSWORD|SECRET|TOKEN", name)]
 

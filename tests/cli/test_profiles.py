@@ -21,7 +21,9 @@ SETTINGS = {"consent": ConsentSettings, "advis": AdvisSettings, "audit": AuditSe
 PROFILES: tuple[Profile, ...] = ("embedded", "distributed")
 
 
-def plan(tmp_path: Path, profile: Profile = "embedded", **more: str) -> Plan:
+def plan(
+    tmp_path: Path, profile: Profile = "embedded", *, settings: Mapping[str, str] | None = None, **more: str
+) -> Plan:
     names = (*SERVICES, "bus")
     databases = {
         name: DatabaseUrls(f"postgresql+asyncpg://{name}:r@/x", f"postgresql+asyncpg://{name}:o@/x") for name in names
@@ -36,6 +38,7 @@ def plan(tmp_path: Path, profile: Profile = "embedded", **more: str) -> Plan:
         state_dir=tmp_path,
         log_dir=tmp_path / "logs",
         endpoints_file=tmp_path / "endpoints.json",
+        settings=settings or {},
         more=more,
     )
 
