@@ -91,7 +91,7 @@ CLIENTS = (
     Client("gateway", "gateway", ("consent",)),
     Client("advis", "advis", ("consent",)),
     Client(SUPERVISOR, "supervisor", ("consent",)),
-    Client("operator", "operator", ("consent",)),
+    Client("operator", "operator", ("consent", "advis", "audit")),
     Client("auditor", "auditor", ("audit",)),
 )
 

@@ -26,8 +26,8 @@ from structlog.typing import EventDict, FilteringBoundLogger
 
 FIELDS = frozenset(
     """
-    action actor_kind assigned attempt attempts attempts_max batch bytes category consent_id correlation_id count
-    delay_ms duration_ms endpoint_unit epoch error event event_id event_type exception exit_code first generation
+    about action actor_kind assigned attempt attempts attempts_max batch bytes category code consent_id correlation_id
+    count delay_ms duration_ms endpoint_unit epoch error event event_id event_type exception exit_code first generation
     group holder_id holder_unit instance kind lag lane last leaves level library library_message limit lock method
     missing notification_id number offset outcome partition permit_id permits pid port processes producer profile
     proof purpose ready reason receipt_id recipient_unit records retry_ms revision role route rows service setting

@@ -95,6 +95,10 @@ class CommonSettings(_Settings):
     database_pool_size: int = Field(default=10, ge=1, le=100)
     bus_url: str = Field(repr=False)  # postgresql+asyncpg://… or kafka://host:port[,host:port]
 
+    # Outbox, inbox keys, both buses and their dead letters keep a record this long; older backups are not restorable.
+    replay_horizon_days: int = Field(default=15, ge=1, le=365)
+    alarm_retention_days: int = Field(default=90, ge=1, le=3_650)  # after an alarm was acknowledged
+
     issuer_url: str
     audience: str  # a service sets its own name as the default
     client_id: str = ""

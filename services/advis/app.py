@@ -12,6 +12,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from libs.common import api_alarms
+from libs.common.alarms import keep_flushing
+from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import Bus, connect
 from libs.common.client import ClientCredentials, ServiceClient
@@ -36,7 +39,7 @@ from services.advis.worker import Doorbells, limit_storage
 from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
-ROUTERS = (api_events.router, api_inbox.router)
+ROUTERS = (api_events.router, api_inbox.router, api_alarms.router)
 ROLES = ("api", "consumer", "relay", "worker")
 DISCLOSING = frozenset({"api", "worker"})
 
@@ -62,6 +65,7 @@ def create(resources: Resources, verifier: TokenVerifier) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.verifier = verifier
         app.state.resources = resources
+        app.state.alarm_desk = AlarmDesk(resources.database, resources.bell, PRODUCER)
         yield
 
     async def database() -> None:
@@ -89,6 +93,7 @@ async def run(settings: Settings, roles: tuple[str, ...]) -> None:
                 for role in _started(means, roles):
                     group.create_task(_run(role))
                 group.create_task(_unless_ended(settling))
+                group.create_task(keep_flushing(means.resources.database))
         finally:
             await means.settlements.finish(settings.settle_at_stop_ms / 1000)
             settling.cancel()

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from libs.common.alarms import ALARM_GRANTS, alarm_tables
 from libs.common.inbox import INBOX_GRANTS, inbox_tables
 from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
 from services.advis.domain import delivery, notification
@@ -118,6 +119,7 @@ ingested = Table(
 
 outbox_tables(metadata)
 inbox_tables(metadata)
+alarm_tables(metadata)
 
 GRANTS = {
     "case_registry": "SELECT, INSERT, UPDATE",
@@ -126,4 +128,5 @@ GRANTS = {
     "ingested": "SELECT, INSERT, DELETE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
+    **ALARM_GRANTS,
 }

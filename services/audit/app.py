@@ -11,7 +11,9 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from libs.common import process
+from libs.common import api_alarms, process
+from libs.common.alarms import keep_flushing
+from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
 from libs.common.consumer import Consumer
@@ -31,8 +33,7 @@ from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 
 VERSION = "0.1.0"
-ROUTERS = (api_log.router, api_entries.router)
-ROUTERS = (api_log.router, api_entries.router)
+ROUTERS = (api_log.router, api_entries.router, api_alarms.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
 _STAFF = frozenset(
@@ -60,7 +61,8 @@ def parts_of(settings: Settings) -> Parts:
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    loops = {loop: run for name in names for loop, run in ROLES[name].items()}
+    return {loop: partial(run, parts) for loop, run in (loops | EVERYWHERE).items()}
 
 
 def create(parts: Parts) -> FastAPI:
@@ -110,6 +112,7 @@ def _lifespan(parts: Parts, keyring: Keyring) -> Callable[[FastAPI], AbstractAsy
         verifier = TokenVerifier(issuers(parts.settings), parts.settings.audience)
         app.state.verifier, app.state.keyring = verifier, keyring
         app.state.database, app.state.bell = parts.database, parts.bell
+        app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         yield
         await verifier.close()
 
@@ -153,7 +156,12 @@ async def _watch(parts: Parts) -> None:
     await watch.run()
 
 
+async def _flush_alarms(parts: Parts) -> None:
+    await keep_flushing(parts.database)
+
+
 Run = Callable[[Parts], Awaitable[None]]
+EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, whatever its role
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from libs.common.alarms import alarm_tables
 from libs.common.inbox import inbox_tables
 from libs.common.outbox import outbox_tables
 
@@ -42,6 +43,7 @@ metadata = MetaData(
 )
 outbox_tables(metadata)
 inbox_tables(metadata)
+alarm_tables(metadata)
 
 BODY_BINDS_COLUMNS = (
     "convert_from(body, 'UTF8')::jsonb @> jsonb_build_object('type', type, 'occurred_at', occurred_at,"

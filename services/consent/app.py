@@ -11,7 +11,9 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from libs.common import process
+from libs.common import api_alarms, process
+from libs.common.alarms import keep_flushing
+from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
 from libs.common.consumer import Consumer
@@ -81,6 +83,7 @@ ROUTERS = (
     api_notices.citizen_router,
     api_access.router,
     api_access_search.router,
+    api_alarms.router,
 )
 
 
@@ -124,7 +127,8 @@ def create(parts: Parts) -> FastAPI:
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    return {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    loops = {loop: run for name in names for loop, run in ROLES[name].items()}
+    return {loop: partial(run, parts) for loop, run in (loops | EVERYWHERE).items()}
 
 
 def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -137,6 +141,7 @@ def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         settings = parts.settings
         verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
         app.state.settings, app.state.database, app.state.bell = settings, parts.database, parts.bell
+        app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         app.state.verifier, app.state.vault, app.state.signer = verifier, vault, signer
         app.state.renderer = Renderer()
         yield
@@ -191,7 +196,12 @@ async def _lapse(parts: Parts) -> None:
     await worker_requests.keep_lapsing(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
+async def _flush_alarms(parts: Parts) -> None:
+    await keep_flushing(parts.database)
+
+
 Run = Callable[[Parts], Awaitable[None]]
+EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, whatever its role
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},

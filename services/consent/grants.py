@@ -4,6 +4,7 @@ Reference data grows by versions and is never deleted: of a version nothing but 
 is the owner's; history, receipts and declarations are only ever added to.
 """
 
+from libs.common.alarms import ALARM_GRANTS
 from libs.common.inbox import INBOX_GRANTS
 from libs.common.outbox import OUTBOX_GRANTS
 
@@ -41,4 +42,5 @@ GRANTS = {
     "restriction": "SELECT, INSERT, UPDATE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
+    **ALARM_GRANTS,
 }

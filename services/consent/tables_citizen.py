@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from libs.common.alarms import alarm_tables
 from libs.common.inbox import inbox_tables
 from libs.common.outbox import outbox_tables
 
@@ -40,6 +41,7 @@ metadata = MetaData(
 )
 outbox_tables(metadata)
 inbox_tables(metadata)
+alarm_tables(metadata)
 
 
 def moment(name: str, *, optional: bool = False) -> Column[Any]:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from libs.common.alarms import ALARM_GRANTS, alarm_tables
 from libs.common.bus import Bus, Topic
 from libs.common.database import Database
 from libs.common.inbox import INBOX_GRANTS, inbox_tables
@@ -20,7 +21,9 @@ def plain_template(postgres: Postgres) -> Iterator[str]:
     postgres.role("plain")
     name = postgres.create("plain_owner")
     aside(_create_tables(postgres.url("plain_owner", name)))
-    grants = [f"GRANT {rights} ON {table} TO plain" for table, rights in (OUTBOX_GRANTS | INBOX_GRANTS).items()]
+    grants = [
+        f"GRANT {rights} ON {table} TO plain" for table, rights in (OUTBOX_GRANTS | INBOX_GRANTS | ALARM_GRANTS).items()
+    ]
     extra = ["CREATE TABLE effect (id text PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())"]
     postgres.execute(*grants, *extra, "GRANT ALL ON effect TO plain", database=name)
     yield name
@@ -31,6 +34,7 @@ async def _create_tables(owner_url: str) -> None:
     metadata = MetaData()
     outbox_tables(metadata)
     inbox_tables(metadata)
+    alarm_tables(metadata)
     engine = create_async_engine(owner_url)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)

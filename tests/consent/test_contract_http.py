@@ -42,6 +42,7 @@ NO_KEY = {
     "/v1/citizens/{borger_id}/restrictions/{restriction_id}:announce-lifting": OWN_ID,
     "/v1/citizens/{borger_id}/notices/{notice_id}:seen": OWN_ID,
     "/v1/notices/{notice_id}:seen": OWN_ID,
+    "/v1/alarms/{alarm_id}:acknowledge": OWN_ID,
     "/v1/me/access-tokens": "nothing is stored; each token is its own",
 }
 NO_PAGES = {
@@ -52,6 +53,7 @@ NO_PRECONDITION = {
     "/v1/holders/{holder_id}:dead": "a death is final whatever was known before it",
     "/v1/authorities/{authority_id}:end": "ends an authority whatever it says: nobody may be kept from it",
     "/v1/notices/{notice_id}:seen": "nothing that was there is changed",
+    "/v1/alarms/{alarm_id}:acknowledge": "once: who comes second is told who was first",
     "/v1/other-bases/{basis_id}:end": "ends it whatever it says: a disclosure must never go on for want of a tag",
     "/v1/emergencies/{basis_id}:review": "once: another outcome than the first is a 409",
 }

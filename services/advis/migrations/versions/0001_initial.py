@@ -1,27 +1,22 @@
-"""Everything that the first release of advis keeps, and what its runtime role may do with it.
-
-The tables are those of `services/advis/tables.py` and the shared outbox and inbox, as they were at this revision.
-"""
+"""Everything that the first release of advis keeps, and what its runtime role may do with it."""
 
 from alembic import op
 
-from services.advis.tables import GRANTS, metadata
+from libs.common.revisions import statements, tables_made
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-RUNTIME_ROLE = "advis"
-
 
 def upgrade() -> None:
     op.execute("SET lock_timeout = '3s'")
-    metadata.create_all(op.get_bind())
-    for table, rights in GRANTS.items():
-        op.execute(f"GRANT {rights} ON {table} TO {RUNTIME_ROLE}")
+    for statement in statements(__file__):
+        op.execute(statement)
 
 
 def downgrade() -> None:
     op.execute("SET lock_timeout = '3s'")
-    metadata.drop_all(op.get_bind())
+    for table in reversed(tables_made(__file__)):
+        op.execute(f"DROP TABLE {table}")

@@ -6,7 +6,7 @@ everything has no row before it.
 
 from alembic import op
 
-from services.consent.migrations.statements import statements, tables_made
+from libs.common.revisions import statements, tables_made
 
 revision = "0002"
 down_revision = "0001"

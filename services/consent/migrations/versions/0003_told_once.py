@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from services.consent.migrations.statements import statements
+from libs.common.revisions import statements
 
 revision = "0003"
 down_revision = "0002"

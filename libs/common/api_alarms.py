@@ -1,0 +1,116 @@
+"""The door to the alarms, the same in every service: for the operator and the data protection officer.
+
+An alarm names things of ours and never a person, so its number may be seen and pages go on from it. Who acknowledges
+one stands on the record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import Depends, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from libs.common import alarms
+from libs.common.auth import Principal, require
+from libs.common.database import Bell, Database, clock
+from libs.common.log import current_correlation
+from libs.common.messages import AuditEntry
+from libs.common.outbox import append, audit_message
+from libs.common.problems import NotFoundError
+from libs.common.values import Decimal, Switch
+from libs.common.web import Router
+
+BIGINT_MAX = 2**63 - 1
+PAGE_MAX, PAGE_DEFAULT = 200, 50
+_Id = Annotated[Decimal, Path(ge=1, le=BIGINT_MAX, description="`alarm_id` of the list")]
+
+router = Router(prefix="/v1", tags=["alarms"])
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmDesk:
+    """Whose alarms the door shows; a service puts it on `app.state.alarm_desk`."""
+
+    database: Database
+    bell: Bell
+    producer: str
+
+
+class Alarm(BaseModel):
+    """One alarm. A repetition counts on the open row; after an acknowledgement it opens a new one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alarm_id: int
+    code: str = Field(description="one of the codes in docs/operating.md")
+    about: str = Field(description="the thing of ours that it is about: a topic and partition, a client, a sweep")
+    count: int
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+    acknowledged_at: AwareDatetime | None
+    acknowledged_by: str | None
+
+
+class AlarmPage(BaseModel):
+    """The latest opened first. `next`: the `cursor` of the next page; null at the end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: tuple[Alarm, ...]
+    next: int | None
+
+
+@router.get("/alarms", summary="What this service wants a person to look at")
+async def list_alarms(
+    request: Request,
+    _principal: Annotated[Principal, Depends(require("operator", "dpo"))],
+    acknowledged: Annotated[Switch | None, Query(description="only these; without: both")] = None,
+    cursor: Annotated[Decimal | None, Query(ge=1, le=BIGINT_MAX, description="`next` of the page before")] = None,
+    limit: Annotated[Decimal, Query(ge=1, le=PAGE_MAX, description="items in a page")] = PAGE_DEFAULT,
+) -> AlarmPage:
+    """A page of this service's alarms, open and acknowledged."""
+    async with _desk(request).database.read() as session:
+        rows = await alarms.listed(session, before=cursor, acknowledged=acknowledged, limit=limit)
+    items = tuple(Alarm(**row) for row in rows)
+    return AlarmPage(items=items, next=items[-1].alarm_id if len(items) == limit else None)
+
+
+@router.post("/alarms/{alarm_id}:acknowledge", summary="Somebody has looked at it")
+async def acknowledge_alarm(
+    request: Request, alarm_id: _Id, principal: Annotated[Principal, Depends(require("operator", "dpo"))]
+) -> Alarm:
+    """Close the alarm; one that is closed already is answered as it was closed."""
+    desk = _desk(request)
+    async with desk.database.write() as session:
+        row, changed = await alarms.acknowledge(session, alarm_id, principal.subject)
+        if row is None:
+            raise NotFoundError
+        if changed:
+            entry = _acknowledged(row, principal, await clock(session))
+            await append(session, [audit_message(desk.producer, entry)])
+    desk.bell.ring()
+    return Alarm(**row)
+
+
+def _desk(request: Request) -> AlarmDesk:
+    desk: AlarmDesk = request.app.state.alarm_desk
+    return desk
+
+
+def _acknowledged(row: Mapping[str, Any], principal: Principal, at: datetime) -> AuditEntry:
+    return AuditEntry(
+        id=uuid4(),
+        type="alarm.acknowledged",
+        action="U",
+        outcome="success",
+        occurred_at=at,
+        actor=principal.subject,
+        actor_role="operator" if "operator" in principal.roles else "dpo",
+        objects={"alarm_id": str(row["alarm_id"]), "code": str(row["code"])},
+        correlation_id=current_correlation(),
+        retention_class="operations",
+    )

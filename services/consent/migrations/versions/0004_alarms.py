@@ -1,0 +1,21 @@
+"""Alarms: what the service wants a person to look at."""
+
+from alembic import op
+
+from libs.common.revisions import statements
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET lock_timeout = '3s'")
+    for statement in statements(__file__):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("SET lock_timeout = '3s'")
+    op.execute("DROP TABLE alarm")
