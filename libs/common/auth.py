@@ -5,6 +5,7 @@
 3. The key that `kid` names, of a type and for a use that fit the algorithm; an unknown `kid` fetches the keys
    anew, at most once per REFETCH_S, so that rotation works and a flood of invented ids does not reach the issuer.
 4. The signature. 5. Issuer, audience, times (with leeway), subject, client, token id, roles.
+6. The form of who and where (`identifiers`), which go on the record as they are: nothing is cut or passed over.
 
 A refusal is a 401 that does not say which step failed. Access is denied by default: a route without `require` is open
 only when it is meant to be.
@@ -15,7 +16,7 @@ import functools
 import hashlib
 import ssl
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,7 @@ from joserfc.errors import JoseError
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 from starlette.requests import Request
 
+from libs.common.identifiers import is_identity, is_unit
 from libs.common.log import get_logger
 from libs.common.problems import ForbiddenError, UnauthenticatedError, UnavailableError
 
@@ -44,6 +46,7 @@ FETCH_TIMEOUT_S = 5.0
 
 # RFC 9068 §2.2; the issuer is checked before, by choosing its keys.
 _ESSENTIAL: dict[str, ClaimsOption] = {name: {"essential": True} for name in ("exp", "iat", "sub", "client_id", "jti")}
+_FORMS = {"sub": is_identity, "client_id": is_identity, "unit": is_unit, "host_unit": is_unit}
 _log = get_logger()
 
 
@@ -239,20 +242,19 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _texts(value: object) -> Collection[str]:
-    """A claim that is a list of texts; anything else in it does not count."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
 def _principal(claims: Mapping[str, Any], roles_allowed: frozenset[str] | None) -> Principal:
-    """The caller as the token says; a role that this issuer may not give does not count."""
-    roles = frozenset(_texts(claims.get("roles")))
-    unit, assurance = claims.get("unit"), claims.get("acr")
+    """The caller as the token says; a role that is no text, or that this issuer may not give, does not count."""
+    given, assurance = claims.get("roles"), claims.get("acr")
+    roles = frozenset(role for role in given if isinstance(role, str)) if isinstance(given, list) else frozenset()
+    for name, has_form in _FORMS.items():
+        value = claims.get(name)
+        if value is not None and not (isinstance(value, str) and has_form(value)):
+            raise InvalidTokenError(f"form_of_{name}")
     return Principal(
         subject=_text(claims, "sub"),
         client_id=_text(claims, "client_id"),
         roles=roles if roles_allowed is None else roles & roles_allowed,
-        unit=unit if isinstance(unit, str) else None,
+        unit=claims.get("unit"),
         assurance=assurance if isinstance(assurance, str) else None,
         claims=MappingProxyType(dict(claims)),
     )

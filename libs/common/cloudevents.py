@@ -2,7 +2,8 @@
 
 Rules (CloudEvents 1.0.2 §2–3, Kafka protocol binding §3): attributes are `ce_*` headers in UTF-8, `content-type` is
 the type of the data, the value is the data as it is. Extension names are 1–20 of a–z and 0–9. The record key is
-ours to choose and is never read as an attribute.
+ours to choose and is never read as an attribute. `id`, `source` and `correlationid` have the forms of `identifiers`,
+since they are copied into other records, or the event is refused at every door (P10).
 """
 
 import re
@@ -14,11 +15,13 @@ from typing import Any, Final
 import orjson
 
 from libs.common.bus import Delivery, Headers, PoisonRecordError
+from libs.common.identifiers import correlation_of_event, is_event_id, is_source
 
 JSON: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
 _KNOWN: Final = ("id", "source", "type", "time", "subject", "dataschema", "correlationid", "partitionkey")
 _REQUIRED: Final = ("id", "source", "type", "time")
+_FORMS: Final = {"id": is_event_id, "source": is_source}
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _TEXT_MAX: Final = 1024  # characters of one attribute
 
@@ -94,8 +97,13 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
     for name in _REQUIRED:
         if not attributes.get(name):
             raise ValueError(name)
+    for name, has_form in _FORMS.items():
+        if not has_form(attributes[name]):
+            raise ValueError(name)
     known: dict[str, Any] = {name: attributes.pop(name) for name in _KNOWN if name in attributes}
     known["time"] = _moment(known["time"])
+    if "correlationid" in known:
+        known["correlationid"] = correlation_of_event(known["source"], known["id"], known["correlationid"])
     return CloudEvent(**known, data=data, extensions=attributes)
 
 

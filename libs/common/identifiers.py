@@ -18,7 +18,6 @@ EVENT_ID_MAX: Final = 64  # characters
 SOURCE_MAX: Final = 200  # characters
 IDENTITY_MAX: Final = 255  # characters; OpenID Connect Core §2 allows a subject of that length
 UNIT_MAX: Final = 64  # characters
-ROLE_MAX: Final = 40  # characters
 REFERENCE_DIGITS_MAX: Final = 9
 """One digit fewer than a personal number has."""
 UNIT_PATTERN: Final = r"^[A-ZÆØÅ]+([_-]([A-ZÆØÅ]+|[0-9]{1,3}[A-Z]{0,2}))*$"
@@ -46,7 +45,6 @@ _SOURCE = re.compile(
 )
 _IDENTITY = re.compile(rf"[!-~]{{1,{IDENTITY_MAX}}}")
 _UNIT = re.compile(UNIT_PATTERN.removeprefix("^").removesuffix("$"))
-_ROLE = re.compile(rf"[a-z][a-z0-9_]{{0,{ROLE_MAX - 1}}}")
 
 
 def holds_personal_number(text: str) -> bool:
@@ -111,13 +109,13 @@ def is_correlation_id(text: str) -> bool:
     return _is_uuid_or_ulid(text) or _TRACE_ID.fullmatch(text) is not None
 
 
-def correlation_of_event(source: str, event_id: str, given: str | None) -> str:
+def correlation_of_event(source: str, event_id: str, given: str) -> str:
     """The correlation id of an event from the bus: `given` when it has the form, else one made from what names it.
 
     Made and not drawn, so that each service that reads the event follows it under the same id. Nothing of `given` is
     in it: a digest of a personal number can be guessed.
     """
-    if given is not None and is_correlation_id(given):
+    if is_correlation_id(given):
         return given
     return str(uuid5(NAMESPACE_URL, f"{source}#{event_id}"))
 
@@ -130,11 +128,6 @@ def is_identity(text: str) -> bool:
 def is_unit(text: str) -> bool:
     """A unit's code, at most 64 characters."""
     return len(text) <= UNIT_MAX and _UNIT.fullmatch(text) is not None
-
-
-def is_role(text: str) -> bool:
-    """A role's name, at most 40 characters."""
-    return _ROLE.fullmatch(text) is not None
 
 
 def _digits(text: str) -> int:

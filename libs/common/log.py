@@ -24,6 +24,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from libs.common.identifiers import is_id, mask_personal_numbers
+
 FIELDS = frozenset(
     """
     about action actor_kind assigned attempt attempts attempts_max batch bytes category code consent_id correlation_id
@@ -37,9 +39,8 @@ FIELDS = frozenset(
 TEXT_MAX = 200  # characters of one value
 FRAMES_MAX = 12  # innermost places of one exception
 
-_NAME = re.compile(r"^[a-z][a-z0-9_.]{2,79}$")
-# Six digits, perhaps a separator, four digits, not inside a longer number: the shape of a CPR number.
-_CPR_SHAPED = re.compile(r"(?<![0-9A-Fa-f])[0-9]{6}[- ]?[0-9]{4}(?![0-9A-Fa-f])")
+_NAME = re.compile(r"[a-z][a-z0-9_.]{2,79}")
+_TEN_DIGITS = range(10**9, 10**10)
 _dropped: Counter[str] = Counter()
 
 
@@ -49,14 +50,14 @@ def dropped_fields() -> Mapping[str, int]:
 
 
 def masked(text: str) -> str:
-    """`text`, at most TEXT_MAX characters, with whatever is shaped like a CPR number masked."""
-    return _CPR_SHAPED.sub("[masked]", text)[:TEXT_MAX]
+    """`text`, at most TEXT_MAX characters, with whatever reads as a personal number masked unless it is an id."""
+    return (text if is_id(text) else mask_personal_numbers(text))[:TEXT_MAX]
 
 
 def _value(value: object) -> Any:
     """A loggable form of `value`; raises TypeError for what may hold free text or structure."""
     if value is None or isinstance(value, bool | int | float):
-        return masked(str(value)) if isinstance(value, int) and _CPR_SHAPED.search(str(value)) else value
+        return masked(str(value)) if isinstance(value, int) and value in _TEN_DIGITS else value
     if isinstance(value, Enum):
         return _value(value.value)
     if isinstance(value, str):
@@ -99,7 +100,7 @@ def allow_listed(_logger: object, _method: str, event: EventDict) -> EventDict:
             _dropped[masked(field)] += 1
     if missing := len(event) - len(kept):
         kept["unknown_fields"] = missing
-    if not _NAME.match(str(event.get("event", ""))):
+    if not _NAME.fullmatch(str(event.get("event", ""))):
         _dropped["event"] += 1
         kept["event"] = "unnamed_event"
     return kept

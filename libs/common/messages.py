@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from libs.common.identifiers import IDENTITY_MAX, UNIT_MAX, UNIT_PATTERN
+
 CASE_EVENTS = "case.events"  # the former one topic of all sources; each has its own now, CASE_EVENTS.<source>
 HTTP_EVENTS = "case.events.http"  # what came through POST /v1/case-events; only advis's relay writes it
 CONSENT_EVENTS = "consent.events"
@@ -19,7 +21,7 @@ TOPICS = (CASE_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
 # Too few digits in a row, or in all, for any of these to hold a CPR number (P10).
-Code = Annotated[str, Field(pattern=r"^[A-ZÆØÅ]+([_-]([A-ZÆØÅ]+|[0-9]{1,3}[A-Z]{0,2}))*$", max_length=64)]
+Code = Annotated[str, Field(pattern=UNIT_PATTERN, max_length=UNIT_MAX)]
 EmployeeId = Annotated[str, Field(pattern=r"^[a-z]{1,8}[0-9]{1,8}$", description="staff pseudonym, e.g. bif101")]
 CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2}-[0-9]{1,6}$", description="e.g. BIF-26-1001")]
 
@@ -69,7 +71,9 @@ class AuditEntry(Message):
     outcome: Literal["success", "refused", "failure"]
     occurred_at: AwareDatetime
     subject: UUID | None = None
-    actor: str = Field(max_length=80, description="employee id, client id, `citizen` or the service's own name")
+    actor: str = Field(
+        max_length=IDENTITY_MAX, description="employee id, client id, `citizen` or the service's own name"
+    )
     actor_role: str = Field(max_length=40)
     unit: Code | None = None
     purposes: tuple[Code, ...] = ()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
 
 BATCH_MAX = 500  # items in one call
@@ -87,7 +88,7 @@ class PermitItem(Strict):
     permit_id: UUID
     notification_id: UUID
     kind: Kind
-    actor: str = Field(max_length=80, description="employee id, or the receiving system's client id")
+    actor: str = Field(max_length=IDENTITY_MAX, description="employee id, or the receiving system's client id")
     event_type: str = Field(max_length=80)
     holder_unit: Code
     recipient_unit: Code

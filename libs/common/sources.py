@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
 
 SOURCE_HEADER: Final = "ce_sourcesystem"
@@ -52,7 +53,7 @@ class Binding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     code: SourceCode
-    client_id: str = Field(min_length=1, max_length=80)
+    client_id: str = Field(min_length=1, max_length=IDENTITY_MAX)
     event_sources: tuple[EventSource, ...] = Field(min_length=1, max_length=20)
     event_types: tuple[TypePattern, ...] = Field(min_length=1, max_length=100)
     units: tuple[UnitPattern, ...] = Field(min_length=1, max_length=200)

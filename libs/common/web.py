@@ -6,7 +6,6 @@
 4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request (performance.md §1).
 """
 
-import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -22,15 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import health, problems
 from libs.common.database import is_away
+from libs.common.identifiers import is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
 from libs.common.values import strict_json
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
 REQUEST_ID_HEADER = "X-Request-ID"  # the caller's own, any text: given back as it came, never logged, never stored
-_CORRELATION = re.compile(r"^[A-Za-z0-9-]{8,64}$")
-# The caller's id is logged and put on the bus, so it must not be able to be a CPR number in disguise.
-_CPR_SHAPED = re.compile(r"(?<![0-9A-Fa-f])[0-9]{6}-?[0-9]{4}(?![0-9A-Fa-f])")
 _HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -70,10 +67,8 @@ class Router(APIRouter):
 
 
 def correlation_id(given: str | None) -> str:
-    """`given` when it is 8 to 64 letters, digits and hyphens and holds nothing shaped like a CPR number; else new."""
-    if given and _CORRELATION.match(given) and not _CPR_SHAPED.search(given):
-        return given
-    return str(uuid4())
+    """`given` when it is a UUID, a ULID or a trace id, since it is logged and goes on the bus; else a new one."""
+    return given if given is not None and is_correlation_id(given) else str(uuid4())
 
 
 class Edge:

@@ -102,18 +102,15 @@ def _citizen(subject: str | None) -> UUID:
 
 
 def _arrival(delivery: Delivery, taken: CaseEvent) -> Arrival:
-    try:
-        return Arrival(
-            event_id=taken.event.id,
-            type=taken.event.type,
-            borger_id=taken.subject,
-            holder_unit=taken.data.unit,
-            occurred_at=taken.event.time,
-            position=Position(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset),
-            correlation_id=taken.event.correlationid,
-        )
-    except ValidationError as error:  # an id longer than the contract allows
-        raise PoisonRecordError("invalid_envelope") from error
+    return Arrival(
+        event_id=taken.event.id,
+        type=taken.event.type,
+        borger_id=taken.subject,
+        holder_unit=taken.data.unit,
+        occurred_at=taken.event.time,
+        position=Position(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset),
+        correlation_id=taken.event.correlationid,
+    )
 
 
 def _openings(answer: ArrivalAnswer) -> tuple[Opening, ...]:

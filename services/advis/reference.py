@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
 from libs.common.settings import nearest
 from services.advis.domain.matching import Subscription
@@ -97,7 +98,7 @@ class Endpoint(_OwnForm):
     unit: Code
     url: str = Field(pattern=r"^https?://[^\s@]+$")  # no credentials in an address
     secret_file: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    client_id: str | None = Field(default=None, max_length=80)
+    client_id: str | None = Field(default=None, max_length=IDENTITY_MAX)
 
     @property
     def actor(self) -> str:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from libs.common.identifiers import IDENTITY_MAX
+
 ENTRIES_MAX = 200  # a page of opened entries
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
@@ -25,7 +27,7 @@ class SearchQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: UUID | None = None
-    actor: str | None = Field(default=None, min_length=1, max_length=80)
+    actor: str | None = Field(default=None, min_length=1, max_length=IDENTITY_MAX)
     type: EntryType | None = None
     after: AwareDatetime | None = None
     before: AwareDatetime | None = None

@@ -28,7 +28,7 @@ from services.consent.records import Actor
 from services.consent.schemas import Request
 from services.consent.store_authorities import StaleAuthorityError
 
-_EMPLOYEE_ID = re.compile(r"^[a-z]{1,8}[0-9]{1,8}$")  # a pseudonym, as on the bus: never a name
+_EMPLOYEE_ID = re.compile(r"[a-z]{1,8}[0-9]{1,8}")  # a pseudonym, as on the bus: never a name
 ActingUnit = Annotated[
     Code | None, Header(description="the unit acted in; needed by a bridge-builder with a home and a host unit (R37)")
 ]
@@ -55,7 +55,7 @@ class PersonReference(Request):
 async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit = None) -> Employee:
     """Dependency. 403 without a unit, an employee id or a login at NSIS Substantial at least, or for another's unit."""
     assurance = assurance_of(caller)
-    if caller.unit is None or assurance not in ASSURANCE or not _EMPLOYEE_ID.match(caller.subject):
+    if caller.unit is None or assurance not in ASSURANCE or not _EMPLOYEE_ID.fullmatch(caller.subject):
         raise ForbiddenError
     role = next(name for name in (CITIZEN_SERVICE, *STAFF_ROLES) if name in caller.roles)
     unit = _unit(caller, caller.unit, role, acting_unit)

@@ -26,6 +26,8 @@ from tests.advis.examples import (
 from tests.advis.reading import audit_entries, rows, states, value
 from tests.waiting import until
 
+NUMBER = "91" + "0290" + "1234"  # 31 February, 60 added: nobody's
+
 COUNT = "SELECT count(*) FROM notification"
 
 
@@ -173,7 +175,8 @@ async def test_openings_answered_out_of_order_are_never_mixed_up(intake, consent
         ({"unit": "not a code"}, "invalid_data"),
         ({"kind": "bif.sag.aabnet"}, "invalid_data"),
         ({"time": datetime(2099, 1, 1, tzinfo=UTC)}, "ahead_of_time"),
-        ({"id": "x" * 101}, "invalid_envelope"),
+        *(({"id": bad}, "not_cloudevent") for bad in ("x" * 101, f"evt{NUMBER}", f"x{NUMBER}y", "7f9c\n")),
+        ({"source": f"urn:kk:fasit:person{NUMBER}"}, "not_cloudevent"),
     ],
 )
 async def test_a_record_that_can_never_be_right_is_poison_with_a_code(broken, reason, intake):

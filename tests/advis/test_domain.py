@@ -140,16 +140,6 @@ def test_a_secret_that_is_none_is_refused(secret):
         webhook.key_of(secret)
 
 
-@pytest.mark.parametrize("identifier", ["010190" + "1234", "sag-71" + "0190-1234", "urn:x:610190" + "1234:7"])
-def test_an_identifier_that_reads_as_a_personal_number_is_seen(identifier):
-    assert events.seems_personal(identifier)
-
-
-@given(st.uuids())
-def test_a_random_identifier_is_not_taken_for_a_personal_number(identifier):
-    assert not events.seems_personal(str(identifier))
-
-
 def test_an_event_may_run_a_little_ahead_of_our_clock_and_no_further():
     assert not events.is_ahead(NOW + timedelta(minutes=4), NOW)
     assert events.is_ahead(NOW + timedelta(minutes=6), NOW)

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jsonschema
 import orjson
@@ -53,7 +53,7 @@ async def test_an_event_is_accepted_and_on_its_way_keyed_by_the_citizen(advis):
 async def test_repeating_an_event_changes_nothing_and_answers_the_same(advis):
     one = document()
     answers = await asyncio.gather(*(advis.ingest(one) for _ in range(5)))
-    again = await advis.ingest({**one, "correlationid": "another-correlation"})
+    again = await advis.ingest({**one, "correlationid": str(uuid4())})
     assert {(answer.status_code, answer.content) for answer in [*answers, again]} == {
         (202, orjson.dumps({"accepted": [one["id"]]}))
     }
@@ -109,8 +109,9 @@ async def test_an_unknown_type_is_refused_with_the_known_ones(advis):
     [
         ({"id": None}, "id"),
         ({"id": "x" * 101}, "id"),
-        ({"id": f"sag-{CANARY}"}, "id"),
-        ({"source": f"urn:cpr:{CANARY}"}, "source"),
+        *(({"id": bad.format(CANARY)}, "id") for bad in ("{}", "sag-{}", "evt{}", "x{}y", "{}\n", "1\n", "\u202e1")),
+        ({"id": f"{CANARY[:2]}-{CANARY[2:4]}-{CANARY[4:6]}-{CANARY[6:]}"}, "id"),
+        *(({"source": bad.format(CANARY)}, "source") for bad in ("urn:cpr:{}", "urn:kk:fasit:person{}", "urn:kk:s\n")),
         ({"source": "has spaces"}, "source"),
         ({"specversion": "0.3"}, "specversion"),
         ({"time": None}, "time"),
@@ -181,3 +182,15 @@ async def test_the_door_and_the_published_schema_say_the_same(data, valid, advis
     checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker(["uuid"]))
     assert checker.is_valid(data) is valid
     assert ((await advis.ingest(document(data=data))).status_code == 202) is valid
+
+
+@pytest.mark.parametrize("given", ["abcdefgh\n", f"ref{CANARY}", "another-correlation"])
+async def test_a_correlation_id_that_could_say_something_is_replaced_on_the_bus_and_in_the_record(advis, given: str):
+    answer = await advis.ingest(document(correlationid=given))
+    assert answer.status_code == 202
+    (row,) = await rows(advis.resources.database, "SELECT headers, payload FROM outbox WHERE topic LIKE 'case.events%'")
+    assert UUID(dict(row.headers)["ce_correlationid"])
+    everything = await rows(
+        advis.resources.database, "SELECT headers::text || encode(payload, 'escape') AS whole FROM outbox"
+    )
+    assert all(CANARY not in one.whole and given.strip() not in one.whole for one in everything)

@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def event(key: str, number: int) -> Message:
     data = str(number).encode()
-    return Message(CONSENT_EVENTS, key, CloudEvent(f"{key}-{number}", "urn:test", "samtykke.afgivet", NOW, data))
+    return Message(CONSENT_EVENTS, key, CloudEvent(f"{key}-{number}", "urn:test:relay", "samtykke.afgivet", NOW, data))
 
 
 def entry(subject: UUID | None = None) -> Message:

@@ -7,6 +7,7 @@ import hmac
 import json
 from contextlib import asynccontextmanager
 from typing import Annotated
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -17,6 +18,8 @@ from libs.common.auth import InvalidTokenError, Principal, TrustedIssuer, requir
 from libs.common.problems import NotFoundError, UnavailableError
 from libs.common.web import create_app
 from tests.common.tokens import AUDIENCE, Issuer, new_key
+
+BAD_IN_ANY_CLAIM = ("BIF\n", "\nBIF", "BIF\x00", "BIF\u200b", "\u202eBIF", "BIF\u00a0", " ", "BIF\t")
 
 
 @pytest.fixture
@@ -120,6 +123,26 @@ async def test_a_key_that_travels_in_the_token_is_not_used(issuer: Issuer) -> No
     own = new_key("ES256")
     header = {"kid": issuer.keys[0].kid, "jwk": own.as_dict(private=False)}
     assert await _refused(issuer, issuer.token(header=header, key=own))
+
+
+@pytest.mark.parametrize("claim", ["sub", "client_id"])
+@pytest.mark.parametrize("value", [*BAD_IN_ANY_CLAIM, "a" * 256, "u" + "91" + "0290" + "1234", "bif 101", "å"])
+async def test_who_calls_is_named_in_one_form_or_not_at_all(issuer: Issuer, claim: str, value: str) -> None:
+    with pytest.raises(InvalidTokenError, match=f"^form_of_{claim}$"):
+        await issuer.verifier().verify(issuer.token(**{claim: value}))
+
+
+@pytest.mark.parametrize("value", ["a" * 255, "hans@kk.example", str(uuid4()), uuid4().hex, "auth0|5f7c"])
+async def test_what_openid_connect_allows_names_a_caller(issuer: Issuer, value: str) -> None:
+    caller = await issuer.verifier().verify(issuer.token(sub=value, client_id=value))
+    assert (caller.subject, caller.client_id) == (value, value)
+
+
+@pytest.mark.parametrize("claim", ["unit", "host_unit"])
+@pytest.mark.parametrize("value", [*BAD_IN_ANY_CLAIM, "A" * 65, "bif", "", "910290" + "1234", ["BIF"], 7])
+async def test_a_unit_is_a_code_or_the_token_is_refused(issuer: Issuer, claim: str, value: object) -> None:
+    with pytest.raises(InvalidTokenError, match=f"^form_of_{claim}$"):
+        await issuer.verifier().verify(issuer.token(**{claim: value}))
 
 
 async def test_changed_claims_break_the_signature(issuer: Issuer) -> None:
@@ -265,7 +288,7 @@ async def test_a_role_opens_and_any_of_several_does(issuer: Issuer) -> None:
 @pytest.mark.parametrize("roles", [[], ["caseworker"], ["DPO"], "dpo", None, {"dpo": True}, ["dpo", "administrator"]])
 async def test_a_missing_role_is_refused_alike_whether_the_thing_exists_or_not(issuer: Issuer, roles: object) -> None:
     async with _door(issuer) as http:
-        headers = {"Authorization": f"Bearer {issuer.token(roles=roles)}", "X-Correlation-ID": "one-and-the-same"}
+        headers = {"Authorization": f"Bearer {issuer.token(roles=roles)}", "X-Correlation-ID": str(UUID(int=1))}
         there = await http.get("/things/there", headers=headers)
         gone = await http.get("/things/gone", headers=headers)
     assert there.status_code == gone.status_code == 403

@@ -1,6 +1,7 @@
 """Our CloudEvents are what the standard's own library writes and reads; golden files are what it wrote."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 
 import orjson
 import pytest
@@ -21,9 +22,13 @@ EVENT = CloudEvent(
     data=b'{"purpose":"KOORDINERING","epoch":1099511627777}',
     subject="0b7d7a5e-6a3e-4a39-9d1e-0a6f6d1b2c3d",
     dataschema="urn:samtykkebro:schema:consent-event-v1",
-    correlationid="abcdefgh",
+    correlationid="c0ffee00-0000-4000-8000-000000000042",
     extensions={"producer": "consent", "number": "17"},
 )
+
+
+NUMBER = "91" + "0290" + "1234"  # 31 February, 60 added: nobody's
+DASHED = "91-02-90-" + "1234"
 
 
 def delivery(headers: Headers, value: bytes) -> Delivery:
@@ -69,9 +74,11 @@ def test_we_read_what_the_standards_library_writes_in_structured_mode():
 
 
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
+ids = st.uuids().map(str) | st.integers(0, 999_999_999).map("domus-{}".format)
+sources = st.from_regex(r"urn:[a-z]{2,9}(:[a-z]{1,9}){1,3}", fullmatch=True)
 
 
-@given(texts, texts, texts, st.datetimes(timezones=st.just(UTC)), st.none() | texts)
+@given(ids, sources, texts, st.datetimes(timezones=st.just(UTC)), st.none() | texts)
 def test_writing_and_reading_is_the_identity(identity, source, kind, time, subject):
     event = CloudEvent(identity, source, kind, time, b"{}", subject=subject)
     assert from_delivery(delivery(to_headers(event), event.data)) == event
@@ -98,6 +105,8 @@ def test_a_record_without_a_required_attribute_is_poison(missing: str):
         ("ce_id", b""),
         ("ce_id", b"\xff"),
         ("ce_id", b"x" * 1025),
+        *(("ce_id", bad.encode()) for bad in (f"evt{NUMBER}", f"x{NUMBER}y", DASHED, "7f9c\n", "7f\x009c")),
+        *(("ce_source", bad.encode()) for bad in (f"urn:kk:fasit:person{NUMBER}", "s", "urn:kk:s\n")),
         ("ce_Upper", b"x"),
         ("content-type", b"text/plain"),
     ],
@@ -106,6 +115,15 @@ def test_a_record_with_a_malformed_attribute_is_poison(name: str, value: bytes):
     headers = tuple((dict(to_headers(EVENT)) | {name: value}).items())
     with pytest.raises(PoisonRecordError):
         from_delivery(delivery(headers, EVENT.data))
+
+
+@pytest.mark.parametrize("given", ["abcdefgh\n", "abcdefgh", f"ref{NUMBER}", DASHED, ""])
+def test_a_correlation_id_that_says_something_is_replaced(given: str):
+    headers = tuple((dict(to_headers(EVENT)) | {"ce_correlationid": given.encode()}).items())
+    read = from_delivery(delivery(headers, EVENT.data)).correlationid
+    assert read is not None
+    assert UUID(read).version == 5
+    assert read == from_delivery(delivery(headers, EVENT.data)).correlationid
 
 
 def test_a_record_whose_data_is_not_json_is_poison():
@@ -119,6 +137,8 @@ def test_a_record_whose_data_is_not_json_is_poison():
         ({"id": None}, "id"),
         ({"id": ""}, "id"),
         ({"id": ["list"]}, "id"),
+        *(({"id": bad}, "id") for bad in (f"evt{NUMBER}", f"x{NUMBER}y", DASHED, "7f9c\n", "7f\x009c", "x1" * 33)),
+        *(({"source": bad}, "source") for bad in (f"urn:kk:fasit:person{NUMBER}", "s", "urn:kk:s\n", "urn:kk:\u202es")),
         ({"specversion": "2.0"}, "specversion"),
         ({"time": "now"}, "time"),
         ({"datacontenttype": "text/xml"}, "datacontenttype"),
@@ -128,7 +148,7 @@ def test_a_record_whose_data_is_not_json_is_poison():
 )
 def test_a_malformed_document_is_refused_with_the_attributes_name(change: dict[str, object], named: str):
     document = {
-        "specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "2026-03-01T12:00:00Z", "data": {},
+        "specversion": "1.0", "id": "1", "source": "urn:kk:s", "type": "t", "time": "2026-03-01T12:00:00Z", "data": {},
     } | change  # fmt: skip
     body = orjson.dumps({name: value for name, value in document.items() if value is not ...})
     with pytest.raises(ValueError, match=f"^{named}$"):
@@ -144,7 +164,9 @@ def test_a_body_that_is_no_document_is_refused(body: bytes):
 def test_a_refusal_never_repeats_the_value():
     """What is refused may hold a CPR number (P10): only the attribute's name is told."""
     secret = "not-for-logs"
-    body = orjson.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": secret, "data": {}})
+    body = orjson.dumps(
+        {"specversion": "1.0", "id": "1", "source": "urn:kk:s", "type": "t", "time": secret, "data": {}}
+    )
     with pytest.raises(ValueError, match=r"^time$") as refused:
         parse_structured(body)
     assert secret not in repr(refused.value)

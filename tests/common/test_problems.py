@@ -147,15 +147,18 @@ async def test_a_wrong_method_says_which_are_right(http) -> None:
     assert answer.json()["type"] == "urn:samtykkebro:problem:method-not-allowed"
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
 async def test_what_nobody_foresaw_tells_the_caller_the_correlation_id_and_nothing_else(http, capfd) -> None:
-    answer = await http.get("/raise/unforeseen", headers={"X-Correlation-ID": "please-find-me"})
+    answer = await http.get("/raise/unforeseen", headers={"X-Correlation-ID": TRACE})
     assert answer.json() == {
         "type": "urn:samtykkebro:problem:internal", "title": "Internal error", "status": 500,
-        "correlation_id": "please-find-me",
+        "correlation_id": TRACE,
     }  # fmt: skip
     written = capfd.readouterr()
     assert '"error":"RuntimeError"' in written.out
-    assert "please-find-me" in written.out
+    assert TRACE in written.out
     assert "test_problems.py" in written.out  # where in the code
     assert NUMBER not in written.out + written.err
     assert "SELECT" not in written.out + written.err

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from libs.common import log, web
 from libs.common.database import CommitUncertainError
 from libs.common.log import current_correlation
-from libs.common.web import BODY_BYTES_MAX, ResponseCutError, correlation_id, create_app
+from libs.common.web import BODY_BYTES_MAX, ResponseCutError, create_app
 from tests import hostile
 
 router = web.Router()
@@ -118,27 +118,24 @@ async def test_a_route_may_have_a_wider_limit_of_its_own_and_no_wider(http) -> N
     assert (await http.post("/wide", content=_chunked(2 * BODY_BYTES_MAX + 1))).status_code == 413
 
 
-async def test_a_well_formed_correlation_id_is_passed_on(http) -> None:
-    answer = await http.get("/correlation", headers={"X-Correlation-ID": "abc-DEF-123"})
-    assert answer.json() == {"correlation": "abc-DEF-123"}
-    assert answer.headers["X-Correlation-ID"] == "abc-DEF-123"
+@pytest.mark.parametrize("given", [str(uuid4()), uuid4().hex, "01KAEXZ9T10123456789012345"])
+async def test_a_well_formed_correlation_id_is_passed_on(http, given: str) -> None:
+    answer = await http.get("/correlation", headers={"X-Correlation-ID": given})
+    assert answer.json() == {"correlation": given}
+    assert answer.headers["X-Correlation-ID"] == given
     assert current_correlation() is None  # nothing is left behind
 
 
 DASHED = "61" + "0158" + "-" + "5123"
 
 
-@pytest.mark.parametrize("given", ["", "short", "x" * 65, "with space", "new\tline", "semi;colon", "æøåæøåæø", DASHED])
+@pytest.mark.parametrize(
+    "given", ["", "short", "abc-DEF-123", "x" * 65, "with space", "new\tline", "æøåæøåæø", DASHED, f"ref{DASHED}"]
+)
 async def test_any_other_correlation_id_is_replaced_by_a_new_one(http, given: str) -> None:
     answer = await http.get("/correlation", headers={"X-Correlation-ID": given.encode()})
     assert UUID(answer.json()["correlation"]).version == 4
     assert answer.headers["X-Correlation-ID"] == answer.json()["correlation"]
-
-
-def test_a_uuid_is_never_mistaken_for_a_cpr_number() -> None:
-    given = "12345678-9012-4345-8901-123456789012"
-    assert correlation_id(given) == given
-    assert correlation_id(f"case-{DASHED}") != f"case-{DASHED}"
 
 
 async def test_nothing_is_stored_framed_sniffed_or_referred_unless_a_route_says_so(http) -> None:

@@ -128,7 +128,7 @@ async def test_a_birthday_that_is_told_before_its_day_or_twice_ends_nothing(door
 def delivery(kind: str, subject: str, data: dict, event_id: str | None = None, offset: int = 0) -> Delivery:
     event = CloudEvent(
         id=event_id or str(uuid4()),
-        source="urn:sof",
+        source="urn:kk:sof",
         type=kind,
         time=datetime.now(UTC),
         data=json.dumps(data).encode(),

@@ -301,7 +301,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "libs/common/log.py",
-                '    return _CPR_SHAPED.sub("[masked]", text)[:TEXT_MAX]\n',
+                "    return (text if is_id(text) else mask_personal_numbers(text))[:TEXT_MAX]\n",
                 "    return text[:TEXT_MAX]\n",
             ),
         ),

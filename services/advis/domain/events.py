@@ -1,27 +1,13 @@
-"""Facts, in the past tense, and what an event must not be: about a time to come, or named by a personal number.
+"""Facts, in the past tense, and what an event must not be: about a time to come.
 
 Every fact becomes one audit entry; where it concerns two persons it is told twice, once about each (audit.md §3).
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 AHEAD_MAX = timedelta(minutes=5)  # how far a source's clock may run before ours
-
-_PERSONAL_NUMBER = re.compile(
-    r"(?<![0-9A-Za-z])(?:0[1-9]|[1-9][0-9])(?:0[1-9]|1[0-2])[0-9]{2}-?[0-9]{4}(?![0-9A-Za-z])"
-)
-
-
-def seems_personal(identifier: str) -> bool:
-    """Whether a source's own identifier holds what reads as a CPR number; such an event may not enter the bus (P10).
-
-    The day is taken loosely (replacement numbers add 60, R28): a false alarm costs the source a new identifier, a
-    number let through would be on every topic for good.
-    """
-    return _PERSONAL_NUMBER.search(identifier) is not None
 
 
 def is_ahead(occurred_at: datetime, now: datetime) -> bool:
