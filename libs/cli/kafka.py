@@ -25,12 +25,11 @@ from typing import Self
 from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.cli import kafka_jars
-from libs.cli.local_parts import LocalPartError, package_dir, spawn, tail
+from libs.cli.local_parts import LocalPartError, Steps, await_steps, package_dir, spawn, tail
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
-POLL_S = 0.02
 _METADATA_TIMEOUT_MS = 2000
 # Below the range that the kernel draws from for outgoing connections, so that no client takes the port of a broker
 # that is down for a moment.
@@ -70,12 +69,14 @@ broker.session.timeout.ms=3000
 class KafkaServer:
     """A running broker. Made by `start`; ended by `stop`, by leaving its `with` block, or by our own death."""
 
+    name = "Kafka"
+
     def __init__(self, directory: Path, port: int, command: tuple[str | Path, ...]) -> None:
         self.directory = directory
         self.bootstrap_servers = f"{HOST}:{port}"
         self._port = port
         self._command = command
-        self._process = self._launch()
+        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, directory: Path) -> Self:
@@ -97,17 +98,42 @@ class KafkaServer:
         if not (directory / "data" / "meta.properties").exists():
             _format((*base, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", properties), directory)
         server = cls(directory, port, (*base, "kafka.Kafka", properties))
-        server._await_ready()
+        await_steps(server.starting())
         return server
 
     @property
     def pid(self) -> int:
-        """The broker's process id; another one after `restart`."""
+        """The broker's process id; another one after it was started again."""
+        assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the broker ended, negative for a signal; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def starting(self) -> Steps:
+        """Starts the broker, the first time or after it ended, and takes steps until it answers for its metadata.
+
+        Take the steps on the main thread. Raises LocalPartError with the end of the broker's log.
+        """
+        self._process = spawn(self._command, log=self._log, environment=_ENVIRONMENT, death_signal=signal.SIGKILL)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            while self._process.poll() is None and time.monotonic() < deadline:
+                if _listens(self._port):
+                    asked = pool.submit(_answers, self.bootstrap_servers)
+                    while not asked.done():
+                        yield
+                    if asked.result():
+                        return
+                yield
+        self.kill()
+        raise LocalPartError(f"Kafka did not start:\n{tail(self._log)}")
 
     def stop(self) -> None:
         """SIGTERM, a clean shutdown; returns when the broker is gone. Raises LocalPartError on a timeout."""
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.terminate()
             try:
                 self._process.wait(STOP_TIMEOUT_S)
@@ -116,14 +142,14 @@ class KafkaServer:
 
     def kill(self) -> None:
         """SIGKILL, for fault runs; returns when the broker is gone."""
+        assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def restart(self) -> None:
         """Starts the broker again, stopping it first if it runs: same folder, same ports; returns when ready."""
         self.stop()
-        self._process = self._launch()
-        self._await_ready()
+        await_steps(self.starting())
 
     def __enter__(self) -> Self:
         return self
@@ -131,21 +157,9 @@ class KafkaServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _launch(self) -> subprocess.Popen[bytes]:
-        return spawn(self._command, log=self._log, environment=_ENVIRONMENT, death_signal=signal.SIGKILL)
-
     @property
     def _log(self) -> Path:
         return self.directory / "kafka.log"
-
-    def _await_ready(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            if _listens(self._port) and _answers(self.bootstrap_servers):
-                return
-            time.sleep(POLL_S)
-        self.kill()
-        raise LocalPartError(f"Kafka did not start:\n{tail(self._log)}")
 
 
 def _format(command: tuple[str | Path, ...], directory: Path) -> None:
@@ -182,9 +196,8 @@ def _listens(port: int) -> bool:
 
 
 def _answers(bootstrap_servers: str) -> bool:
-    """One metadata call, on a loop of its own: the caller may be inside one."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(lambda: asyncio.run(_metadata(bootstrap_servers))).result()
+    """One metadata call, on a loop of its own: the caller's thread has none."""
+    return asyncio.run(_metadata(bootstrap_servers))
 
 
 async def _metadata(bootstrap_servers: str) -> bool:

@@ -13,12 +13,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from libs.cli import child_shim
+
+POLL_S = 0.02
+Steps = Iterator[None]
+"""The start of a server: each step is one look, and the caller waits POLL_S between two, blocking or not."""
 
 
 class LocalPartError(Exception):
@@ -119,3 +124,9 @@ def tail(log: Path, lines: int = 5) -> str:
     """The last lines of a server's log, for the text of an error."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def await_steps(steps: Steps) -> None:
+    """Takes the steps one after the other, blocking. Raises what they raise, mostly LocalPartError."""
+    for _ in steps:
+        time.sleep(POLL_S)

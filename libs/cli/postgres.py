@@ -18,20 +18,28 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal, Self
 from urllib.parse import quote
 
 from libs.cli import postgres_binaries
-from libs.cli.local_parts import AlreadyRunningError, LocalPartError, RunUser, UnreachableFolderError, spawn, tail
+from libs.cli.local_parts import (
+    AlreadyRunningError,
+    LocalPartError,
+    RunUser,
+    Steps,
+    UnreachableFolderError,
+    await_steps,
+    spawn,
+    tail,
+)
 from libs.cli.postgres_binaries import PostgresBinaries
 from libs.cli.state import write_private
 
 SUPERUSER = "postgres"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
-POLL_S = 0.01
 _SOCKET_PATH_MAX = 100  # characters; the kernel's limit for a socket's address is 107 bytes
 _SOCKET_NAME = ".s.PGSQL.5432"
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
@@ -52,11 +60,14 @@ _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 class PostgresServer:
     """A running server. Made by `start`; ended by `stop`, by leaving its `with` block, or by our own death."""
 
-    def __init__(self, data_dir: Path, socket_dir: Path, process: subprocess.Popen[bytes], lock: IO[bytes]) -> None:
+    name = "PostgreSQL"
+
+    def __init__(self, data_dir: Path, socket_dir: Path, command: Sequence[str | Path], lock: IO[bytes]) -> None:
         self.data_dir = data_dir
         self.socket_dir = socket_dir
-        self._process = process
+        self._command = command
         self._lock = lock
+        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> Self:
@@ -71,21 +82,40 @@ class PostgresServer:
         data_dir = _prepared(data_dir.absolute(), user)
         lock = _locked(data_dir)
         try:
-            _await_former_server(data_dir / "cluster")
+            await_steps(_former_server_leaves(data_dir / "cluster"))
             _create_cluster(data_dir, binaries, user)
             socket_dir = _socket_dir(data_dir, user)
             configuration = {**_SETTINGS, "unix_socket_directories": str(socket_dir), **(settings or {})}
-            process = _launch(data_dir, binaries, user, configuration)
-            _await_ready(process, data_dir)
+            options = [part for name, value in configuration.items() for part in ("-c", f"{name}={value}")]
+            server = cls(data_dir, socket_dir, (binaries.postgres, "-D", data_dir / "cluster", *options), lock)
+            await_steps(server.starting())
         except BaseException:
             lock.close()
             raise
-        return cls(data_dir, socket_dir, process, lock)
+        return server
 
     @property
     def pid(self) -> int:
-        """The postmaster's process id."""
+        """The postmaster's process id; another one after it was started again."""
+        assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the postmaster ended, negative for a signal; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def starting(self) -> Steps:
+        """Starts the server, the first time or after it ended by itself, and takes steps until it accepts connections.
+
+        Take the steps on the main thread. Raises AlreadyRunningError (what it left behind does not end), LocalPartError
+        with the end of the server's log.
+        """
+        yield from _former_server_leaves(self.data_dir / "cluster")
+        user = RunUser.for_unprivileged()
+        log = self.data_dir / "postgres.log"
+        self._process = spawn(self._command, log=log, environment=_ENVIRONMENT, user=user, death_signal=signal.SIGINT)
+        yield from _becomes_ready(self._process, self.data_dir)
 
     @property
     def admin_url(self) -> str:
@@ -102,7 +132,7 @@ class PostgresServer:
 
         Returns when the server is gone; a server that is gone already is fine. Raises LocalPartError on a timeout.
         """
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.send_signal(_SIGNALS[mode])
             try:
                 self._process.wait(STOP_TIMEOUT_S)
@@ -112,6 +142,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         """SIGKILL to the postmaster, for fault runs; its children end by themselves and the next start waits for it."""
+        assert self._process is not None
         self._process.kill()
         self._process.wait()
         self._left()
@@ -153,8 +184,8 @@ def _locked(data_dir: Path) -> IO[bytes]:
     return lock
 
 
-def _await_former_server(cluster: Path) -> None:
-    """Waits until no process works in `cluster`, then removes what a killed server left behind.
+def _former_server_leaves(cluster: Path) -> Steps:
+    """Steps until no process works in `cluster`, then removes what a killed server left behind.
 
     PostgreSQL judges a left-over `postmaster.pid` by its number alone and refuses to start when an unrelated process
     of the same user has that number now; we know better, because its processes work inside the folder.
@@ -163,7 +194,7 @@ def _await_former_server(cluster: Path) -> None:
     while pids := _processes_in(cluster):
         if time.monotonic() > deadline:
             raise AlreadyRunningError(f"{cluster} is still used by the processes {pids}")
-        time.sleep(POLL_S)
+        yield
     (cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -219,20 +250,7 @@ def _is_ours(folder: Path, user: RunUser) -> bool:
     return found.st_uid == user.uid and found.st_mode & 0o170777 == 0o040700
 
 
-def _launch(
-    data_dir: Path, binaries: PostgresBinaries, user: RunUser, configuration: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    options = [part for name, value in configuration.items() for part in ("-c", f"{name}={value}")]
-    return spawn(
-        (binaries.postgres, "-D", data_dir / "cluster", *options),
-        log=data_dir / "postgres.log",
-        environment=_ENVIRONMENT,
-        user=user,
-        death_signal=signal.SIGINT,
-    )
-
-
-def _await_ready(process: subprocess.Popen[bytes], data_dir: Path) -> None:
+def _becomes_ready(process: subprocess.Popen[bytes], data_dir: Path) -> Steps:
     """The eighth line of `postmaster.pid` is the server's own word that it accepts connections (as pg_ctl reads it)."""
     status = data_dir / "cluster" / "postmaster.pid"
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -241,7 +259,7 @@ def _await_ready(process: subprocess.Popen[bytes], data_dir: Path) -> None:
             lines = status.read_text().splitlines()
             if len(lines) >= 8 and lines[7].strip() == "ready" and int(lines[0]) == process.pid:
                 return
-        time.sleep(POLL_S)
+        yield
     process.kill()
     process.wait()
     raise LocalPartError(f"PostgreSQL did not start:\n{tail(data_dir / 'postgres.log')}")

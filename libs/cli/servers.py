@@ -18,6 +18,7 @@ from libs.cli.postgres import PostgresServer
 from libs.cli.profiles import Profile
 from libs.cli.progress import Progress
 from libs.cli.secrets import Secrets
+from libs.cli.server_keeper import LocalServer
 from libs.cli.topics import ensure_topics
 
 ADMIN_DATABASE_URL = "SAMTYKKEBRO_ADMIN_DATABASE_URL"
@@ -26,11 +27,19 @@ BUS_URL = "SAMTYKKEBRO_BUS_URL"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """How to reach them. `own_database`: the databases lie in the state folder and nowhere else."""
+    """How to reach them. `own` are those of ours, to be kept running.
+
+    `own_database`: the databases lie in the state folder and nowhere else.
+    """
 
     databases: Mapping[str, DatabaseUrls] = field(repr=False)
     bus_url: str = field(repr=False)
-    own_database: bool
+    own: tuple[LocalServer, ...]
+
+    @property
+    def own_database(self) -> bool:
+        """Whether PostgreSQL is one of ours."""
+        return any(isinstance(server, PostgresServer) for server in self.own)
 
 
 async def start_servers(
@@ -41,16 +50,20 @@ async def start_servers(
     Raises LocalPartError, SQLAlchemy's DBAPIError, BusUnavailableError.
     """
     named = os.environ.get(ADMIN_DATABASE_URL, "") if profile == "distributed" else ""
+    own: list[LocalServer] = []
     with progress.step("PostgreSQL"):
-        admin_url = named or stack.enter_context(PostgresServer.start(state_dir / "postgres")).admin_url
-        databases = await ensure_databases(admin_url, secrets)
+        if not named:
+            postgres = stack.enter_context(PostgresServer.start(state_dir / "postgres"))
+            own.append(postgres)
+            named = postgres.admin_url
+        databases = await ensure_databases(named, secrets)
     bus_url = databases["bus"].runtime
     if profile == "distributed":
         with progress.step("Kafka"):
-            bus_url = os.environ.get(BUS_URL, "") or _own_kafka(stack, state_dir / "kafka")
+            bus_url = os.environ.get(BUS_URL, "")
+            if not bus_url:
+                kafka = stack.enter_context(KafkaServer.start(state_dir / "kafka"))
+                own.append(kafka)
+                bus_url = f"kafka://{kafka.bootstrap_servers}"
     await ensure_topics(bus_url)
-    return Servers(databases, bus_url, own_database=not named)
-
-
-def _own_kafka(stack: ExitStack, folder: Path) -> str:
-    return f"kafka://{stack.enter_context(KafkaServer.start(folder)).bootstrap_servers}"
+    return Servers(databases, bus_url, tuple(own))

@@ -17,6 +17,7 @@ from libs.cli.databases import DatabaseUrls
 from libs.cli.local_parts import tail
 from libs.cli.people import PAGES, REDIRECT_URI
 from libs.cli.profiles import Profile
+from libs.cli.server_keeper import ServerKeeper
 from libs.cli.supervisor import Keeper, Supervisor
 
 READY_TIMEOUT_S = 90.0
@@ -48,6 +49,7 @@ class System:
     clients: Mapping[str, Credentials]
     cpr_numbers: Mapping[str, str] = field(repr=False)
     supervisor: Supervisor
+    servers: tuple[ServerKeeper, ...] = ()
     login_client: str = PAGES
     login_redirect: str = REDIRECT_URI
 
@@ -68,6 +70,18 @@ class System:
     def log_path(self, process: str) -> Path:
         """Where a process writes."""
         return self.log_dir / f"{process}.log"
+
+    def check(self) -> None:
+        """Raises what made the keeping of a process or of a server of ours impossible; returns when all are well."""
+        self.supervisor.check()
+        for keeper in self.servers:
+            if keeper.failure is not None:
+                raise keeper.failure
+
+    def starts(self) -> dict[str, tuple[int, int | None]]:
+        """How often each process and server was started, and how it ended last, by its name."""
+        processes = {name: (keeper.starts, keeper.last_code) for name, keeper in self.supervisor.keepers.items()}
+        return processes | {keeper.server.name: (keeper.restarts, keeper.last_code) for keeper in self.servers}
 
     async def kill(self, name: str, number: Signals = SIGKILL) -> tuple[int, ...]:
         """Sends a signal to each process of a name; after SIGKILL it returns when they are reaped. Gives the pids.
@@ -103,7 +117,7 @@ class System:
         deadline = time.monotonic() + timeout_s
         async with httpx2.AsyncClient(timeout=2.0) as http:
             while waiting:
-                self.supervisor.check()
+                self.check()
                 for name, keeper in list(waiting.items()):
                     if await _is_ready(keeper, http):
                         del waiting[name]

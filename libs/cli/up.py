@@ -2,7 +2,7 @@
 
 Order of starting: folders and secrets; PostgreSQL and the bus; the migrations; the issuer and the services, all at
 once, each waiting for what it needs. Order of stopping: what discloses, the other services, the issuer, the bus, the
-database. Whatever kills this process kills them all.
+database. Whatever kills this process kills them all. What ends by itself, a server of ours too, is started again.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from libs.cli.local_parts import RunUser
 from libs.cli.migrate import migrate
 from libs.cli.profiles import Plan, Ports, Profile, SettingNotUsedError, migrations, operators_settings, programs
 from libs.cli.progress import Progress
+from libs.cli.server_keeper import ServerKeeper, keeping
 from libs.cli.servers import start_servers
 from libs.cli.state import private_dir, write_private
 from libs.cli.supervisor import Supervisor
@@ -56,10 +57,7 @@ async def running_system(
     main thread. Raises StartError, LocalPartError.
     """
     progress = Progress(console)
-    try:
-        settings = operators_settings(profile, os.environ)
-    except (SettingNotUsedError, UnknownSettingError) as error:
-        raise StartError(str(error)) from error
+    settings = _operators_settings(profile)
     ports = ports or Ports.free()
     if taken := ports.taken():
         raise StartError(f"another program listens on port {', '.join(map(str, taken))}: stop it, or choose --port")
@@ -85,28 +83,32 @@ async def running_system(
         numbers = _identities(plan)
         with progress.step("databases' tables"):
             await migrate(migrations(plan), note=state_dir / "migrated.json" if servers.own_database else None)
-        supervisor = await stack.enter_async_context(_supervising(plan))
-        system = _system(plan, supervisor, numbers)
+        log = _log_to(stack.enter_context((plan.log_dir / "supervisor.log").open("a", encoding="utf-8")))
+        kept_servers = await stack.enter_async_context(keeping(servers.own, log))
+        supervisor = await stack.enter_async_context(_supervising(plan, log))
+        system = _system(plan, supervisor, numbers, kept_servers)
         supervisor.keep(programs(plan))
         await system.ready(on_ready=progress.done)
         yield system
 
 
 async def keep_up(system: System, console: Console) -> None:
-    """Says which process ended and was started again; never returns. Raises what makes a process impossible to keep."""
-    starts = {name: keeper.starts for name, keeper in system.supervisor.keepers.items()}
+    """Says which process or server ended and was started again; never returns.
+
+    Raises what makes one of them impossible to keep, e.g. LocalPartError.
+    """
+    told = system.starts()
     while True:
         await asyncio.sleep(_CHECK_S)
-        system.supervisor.check()
-        for name, keeper in system.supervisor.keepers.items():
-            if keeper.starts != starts[name]:
-                starts[name] = keeper.starts
-                at = time.strftime("%H:%M:%S")
-                console.print(f"[yellow]{at} {name} ended with {keeper.last_code} and was started again[/]")
+        system.check()
+        for name, (starts, code) in system.starts().items():
+            if starts != told[name][0]:
+                console.print(f"[yellow]{time.strftime('%H:%M:%S')} {name} ended with {code} and was started again[/]")
+        told = system.starts()
 
 
 @asynccontextmanager
-async def _supervising(plan: Plan) -> AsyncIterator[Supervisor]:
+async def _supervising(plan: Plan, log: FilteringBoundLogger) -> AsyncIterator[Supervisor]:
     credentials = ClientCredentials(
         plan.ports.url("issuer"),
         people.SUPERVISOR,
@@ -114,10 +116,11 @@ async def _supervising(plan: Plan) -> AsyncIterator[Supervisor]:
         audience="consent",
     )
     url = plan.ports.url("consent")
-    async with ServiceClient(url, credentials=credentials, timeout_s=SUPERVISOR_TIMEOUT_S) as client:
-        with (plan.log_dir / "supervisor.log").open("a", encoding="utf-8") as file:
-            async with Supervisor(HolderCalls(client), plan.state_dir / "slots", log=_log_to(file)) as supervisor:
-                yield supervisor
+    async with (
+        ServiceClient(url, credentials=credentials, timeout_s=SUPERVISOR_TIMEOUT_S) as client,
+        Supervisor(HolderCalls(client), plan.state_dir / "slots", log=log) as supervisor,
+    ):
+        yield supervisor
 
 
 def _log_to(file: TextIO) -> FilteringBoundLogger:
@@ -130,6 +133,13 @@ def _log_to(file: TextIO) -> FilteringBoundLogger:
     ]
     log: FilteringBoundLogger = structlog.wrap_logger(structlog.WriteLogger(file), processors=processors)
     return log
+
+
+def _operators_settings(profile: Profile) -> Mapping[str, str]:
+    try:
+        return operators_settings(profile, os.environ)
+    except (SettingNotUsedError, UnknownSettingError) as error:
+        raise StartError(str(error)) from error
 
 
 def _folders(state_dir: Path) -> Path:
@@ -151,7 +161,9 @@ def _identities(plan: Plan) -> Mapping[str, str]:
     return numbers
 
 
-def _system(plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str]) -> System:
+def _system(
+    plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str], servers: tuple[ServerKeeper, ...]
+) -> System:
     clients = {
         client.client_id: Credentials(client.client_id, plan.secrets.client(client.client_id).read_text().strip())
         for client in people.CLIENTS
@@ -165,4 +177,5 @@ def _system(plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str]) -> S
         clients=clients,
         cpr_numbers=numbers,
         supervisor=supervisor,
+        servers=servers,
     )
