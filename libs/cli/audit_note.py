@@ -20,6 +20,10 @@ class NoteError(Exception):
     """The note or the key is malformed, or the signature does not hold; the text is the reason."""
 
 
+class NoteFormError(NoteError):
+    """The text is no signed note: nothing is said about whether one holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What a log has signed: its name, how many leaves, and the 32-byte root over them."""
@@ -52,10 +56,10 @@ class VerifierKey:
 
 
 def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint in a signed note that `key` has signed. Raises NoteError."""
+    """The checkpoint in a signed note that `key` has signed. Raises NoteError, NoteFormError where it is no note."""
     text, gap, signatures = note.partition("\n\n")
     if not gap or len(note) > _NOTE_CHARACTERS_MAX:
-        raise NoteError("the checkpoint is not a signed note")
+        raise NoteFormError("the checkpoint is not a signed note")
     _check_signature(f"{text}\n".encode(), signatures.splitlines(), key)
     lines = text.split("\n")
     try:
@@ -84,7 +88,7 @@ def _signature(line: str) -> tuple[str, bytes]:
         dash, name, encoded = parts
         decoded = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error) as error:
-        raise NoteError("a signature line of the checkpoint is malformed") from error
+        raise NoteFormError("a signature line of the checkpoint is malformed") from error
     if dash != "—" or len(decoded) < 5:
-        raise NoteError("a signature line of the checkpoint is malformed")
+        raise NoteFormError("a signature line of the checkpoint is malformed")
     return name, decoded

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from libs.cli.audit_leaves import Gap, Lanes, LeafError, parse_leaf
-from libs.cli.audit_note import Checkpoint, NoteError, VerifierKey, open_checkpoint
+from libs.cli.audit_note import Checkpoint, NoteError, NoteFormError, VerifierKey, open_checkpoint
 from libs.cli.audit_tree import Frontier
 from libs.common.client import RefusedError, ServiceClient, UnreachableError
 
@@ -72,7 +72,7 @@ async def verify_with(client: ServiceClient, *, vkey: str | None = None, known: 
     note = await log.text("/v1/checkpoint")
     try:
         key = VerifierKey.parse(key_text)
-        audit = _Audit(open_checkpoint(note, key), open_checkpoint(known, key) if known else None)
+        audit = _Audit(open_checkpoint(note, key), _kept(known, key))
     except NoteError as error:
         return Verdict("", 0, 0, "", 0, (str(error),), (), key_from_log=vkey is None)
     try:
@@ -83,6 +83,13 @@ async def verify_with(client: ServiceClient, *, vkey: str | None = None, known: 
     except (KeyError, TypeError, ValueError) as error:
         raise LogUnreadableError("a batch or a leaf is not in the form that a log answers with") from error
     return audit.verdict(key_from_log=vkey is None)
+
+
+def _kept(known: str | None, key: VerifierKey) -> Checkpoint | None:
+    try:
+        return None if known is None else open_checkpoint(known, key)
+    except NoteFormError as error:
+        raise LogUnreadableError(f"of the checkpoint kept from before, {error}") from error
 
 
 class _Log:

@@ -22,7 +22,7 @@ from libs.cli.issuer.login import SignInError, sign_in
 from libs.cli.local_parts import LocalPartError
 from libs.cli.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
 from libs.cli.profiles import Ports, Profile
-from libs.cli.receipt import KeysError, ReceiptError, lines, read_jwks, verify_receipt
+from libs.cli.receipt import ReceiptError, UnreadableError, lines, read_jwks, verify_receipt
 from libs.cli.receipt_chain import verify_chain
 from libs.cli.state import state_dir
 from libs.cli.up import StartError, System, keep_up, running_system
@@ -131,7 +131,7 @@ async def fence_holder(client: ServiceClient, holder_id: UUID) -> None:
 def show_receipt(file: Path, jwks: str) -> None:
     """Verifies, then prints what the signature covers."""
     with _verifying("receipt"):
-        content = verify_receipt(file.read_text(encoding="utf-8"), read_jwks(jwks))
+        content = verify_receipt(file.read_text(encoding="utf-8-sig"), read_jwks(jwks))
     table = Table(title="the receipt holds", title_justify="left", show_header=False)
     table.add_column("field")
     table.add_column("value", overflow="fold")  # a hash that is cut cannot be compared
@@ -143,7 +143,7 @@ def show_receipt(file: Path, jwks: str) -> None:
 def show_chain(file: Path, jwks: str) -> None:
     """Verifies every receipt and that none is missing between them, then prints one line each."""
     with _verifying("chain"):
-        chain = verify_chain(file.read_text(encoding="utf-8"), read_jwks(jwks))
+        chain = verify_chain(file.read_text(encoding="utf-8-sig"), read_jwks(jwks))
     table = Table(title=f"the chain holds: {len(chain)} receipts", title_justify="left")
     for heading in ("number", "issued", "event", "SHA-256"):
         table.add_column(heading, overflow="fold")
@@ -161,17 +161,17 @@ def _verifying(what: str) -> Iterator[None]:
     except ReceiptError as error:
         err.print(f"[bold red]the {what} does not hold:[/] {error}")
         raise typer.Exit(DOES_NOT_HOLD) from error
-    except (KeysError, OSError, UnicodeDecodeError) as error:
-        raise failed(str(error)) from error
+    except (UnreadableError, OSError, UnicodeDecodeError) as error:
+        raise failed(f"the {what} cannot be verified: {error}") from error
 
 
 async def show_verdict(client: ServiceClient, *, vkey: str | None, known: Path | None) -> None:
     """Verifies the log and prints what was found."""
     async with client:
         try:
-            kept = known.read_text(encoding="utf-8") if known else None  # noqa: ASYNC240  (one small file)
+            kept = known.read_text(encoding="utf-8-sig") if known else None  # noqa: ASYNC240  (one small file)
             verdict = await verify_with(client, vkey=vkey, known=kept)
-        except (LogUnreadableError, OSError) as error:
+        except (LogUnreadableError, OSError, UnicodeDecodeError) as error:
             raise failed(f"the log cannot be read: {error}") from error
     _print_verdict(verdict)
     raise typer.Exit(verdict.exit_code)

@@ -7,27 +7,35 @@ Rules:
 """
 
 import binascii
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import orjson
 import rfc8785
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from libs.common.values import JsonError, strict_json
+
 ALGORITHM = "Ed25519"
 _FETCH_TIMEOUT_S = 10.0
 _RECEIPT_CHARACTERS_MAX = 64 * 1024
+_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
 class ReceiptError(Exception):
     """The receipt does not hold; the text is the reason."""
 
 
-class KeysError(Exception):
+class UnreadableError(Exception):
+    """What was given is not in the form of what is to be verified; nothing is said about whether it holds."""
+
+
+class KeysError(UnreadableError):
     """The key set could not be read; nothing is said about the receipt."""
 
 
@@ -35,10 +43,11 @@ def verify_receipt(receipt: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
     """The content of a receipt that holds.
 
     `receipt` is the compact JWS, or a JSON object that has it under `receipt` (the answer of a grant); `jwks` is a
-    public JWK set (RFC 7517). Raises ReceiptError with the reason, KeysError when `jwks` is no key set.
+    public JWK set (RFC 7517). Raises ReceiptError with the reason, UnreadableError when it is no receipt at all, and
+    KeysError when `jwks` is no key set.
     """
     if len(receipt) > _RECEIPT_CHARACTERS_MAX:
-        raise ReceiptError(f"it is longer than {_RECEIPT_CHARACTERS_MAX} characters")
+        raise UnreadableError(f"it is longer than {_RECEIPT_CHARACTERS_MAX} characters")
     keys, compact = _imported(jwks), _compact(receipt.strip())
     try:
         kid = jws.extract_compact(compact).headers().get("kid")
@@ -53,8 +62,8 @@ def verify_receipt(receipt: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_jwks(source: str) -> Mapping[str, Any]:
     """The JWK set at a path or an http(s) address. Raises KeysError."""
     try:
-        document = orjson.loads(_read(source))
-    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, orjson.JSONDecodeError) as error:
+        document = strict_json(_read(source).removeprefix(BOM_UTF8))
+    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, JsonError) as error:
         raise KeysError(f"no key set at {source} ({type(error).__name__})") from error
     if not isinstance(document, dict):
         raise KeysError(f"no key set at {source}")
@@ -85,17 +94,19 @@ def _imported(jwks: Mapping[str, Any]) -> KeySet:
 def _compact(text: str) -> bytes:
     if text.startswith("{"):
         try:
-            text = str(orjson.loads(text)["receipt"])
-        except (orjson.JSONDecodeError, KeyError) as error:
-            raise ReceiptError("it is neither a JWS nor a JSON object with a receipt in it") from error
+            text = str(strict_json(text.encode())["receipt"])
+        except (ValueError, KeyError) as error:
+            raise UnreadableError("it is neither a JWS nor a JSON object with a receipt in it") from error
+    if not _JWS.fullmatch(text):
+        raise UnreadableError("it is neither a JWS nor a JSON object with a receipt in it")
     return text.encode()
 
 
 def _canonical(payload: bytes) -> Mapping[str, Any]:
     try:
-        content = orjson.loads(payload)
+        content = strict_json(payload)
         same = rfc8785.dumps(content) == payload
-    except (orjson.JSONDecodeError, rfc8785.CanonicalizationError) as error:
+    except (JsonError, rfc8785.CanonicalizationError) as error:
         raise ReceiptError("its content is not JSON that has a canonical form") from error
     if not same or not isinstance(content, dict):
         raise ReceiptError("its content is not in the canonical form of RFC 8785")

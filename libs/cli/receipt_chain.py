@@ -15,9 +15,8 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-import orjson
-
-from libs.cli.receipt import ReceiptError, verify_receipt
+from libs.cli.receipt import ReceiptError, UnreadableError, verify_receipt
+from libs.common.values import JsonError, strict_json
 
 _CHAIN_CHARACTERS_MAX = 64 * 1024 * 1024
 
@@ -35,13 +34,14 @@ def verify_chain(text: str, jwks: Mapping[str, Any]) -> list[Held]:
     """Every receipt of the file, oldest first.
 
     Raises ReceiptError naming what does not hold: a receipt by its place, a gap, a repetition, an order that is none,
-    one of another citizen or issuer, a broken hash; KeysError when `jwks` is no key set.
+    one of another citizen or issuer, a broken hash; UnreadableError when it is no list of receipts, or
+    `jwks` no key set.
     """
     if len(text) > _CHAIN_CHARACTERS_MAX:
-        raise ReceiptError(f"it is longer than {_CHAIN_CHARACTERS_MAX} characters")
+        raise UnreadableError(f"it is longer than {_CHAIN_CHARACTERS_MAX} characters")
     chain = [_held(place, receipt, jwks) for place, receipt in enumerate(_receipts(text), start=1)]
     if not chain:
-        raise ReceiptError("there is no receipt in it")
+        raise UnreadableError("there is no receipt in it")
     if chain[0].sequence > chain[-1].sequence:
         chain.reverse()
     _check_first(chain[0])
@@ -55,22 +55,22 @@ def _receipts(text: str) -> list[str]:
     if not stripped.startswith(("{", "[")):
         return stripped.split()
     try:
-        document = orjson.loads(stripped)
-    except orjson.JSONDecodeError as error:
-        raise ReceiptError("it is neither a list of receipts nor one receipt a line") from error
+        document = strict_json(stripped.encode())
+    except JsonError as error:
+        raise UnreadableError("it is neither a list of receipts nor one receipt a line") from error
     if isinstance(document, dict):
         document = document.get("receipts", document.get("items"))
     if isinstance(document, dict):
         document = document.get("items")
     if not isinstance(document, list):
-        raise ReceiptError("it has no list of receipts in it")
+        raise UnreadableError("it has no list of receipts in it")
     return [_jws(item) for item in document]
 
 
 def _jws(item: Any) -> str:
     receipt = item.get("jws") if isinstance(item, dict) else item
     if not isinstance(receipt, str):
-        raise ReceiptError("it holds something that is no receipt")
+        raise UnreadableError("it holds something that is no receipt")
     return receipt
 
 

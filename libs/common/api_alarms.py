@@ -21,12 +21,13 @@ from libs.common.log import current_correlation
 from libs.common.messages import AuditEntry
 from libs.common.outbox import append, audit_message
 from libs.common.problems import NotFoundError
-from libs.common.values import Decimal, Switch
+from libs.common.values import DECIMAL, Switch
 from libs.common.web import Router
 
 BIGINT_MAX = 2**63 - 1
 PAGE_MAX, PAGE_DEFAULT = 200, 50
-_Id = Annotated[Decimal, Path(ge=1, le=BIGINT_MAX, description="`alarm_id` of the list")]
+_Before = Annotated[int, Field(ge=1, le=BIGINT_MAX), DECIMAL]
+_Id = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="`alarm_id` of the list"), DECIMAL]
 
 router = Router(prefix="/v1", tags=["alarms"])
 
@@ -69,8 +70,8 @@ async def list_alarms(
     request: Request,
     _principal: Annotated[Principal, Depends(require("operator", "dpo"))],
     acknowledged: Annotated[Switch | None, Query(description="only these; without: both")] = None,
-    cursor: Annotated[Decimal | None, Query(ge=1, le=BIGINT_MAX, description="`next` of the page before")] = None,
-    limit: Annotated[Decimal, Query(ge=1, le=PAGE_MAX, description="items in a page")] = PAGE_DEFAULT,
+    cursor: Annotated[_Before | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="items in a page"), DECIMAL] = PAGE_DEFAULT,
 ) -> AlarmPage:
     """A page of this service's alarms, open and acknowledged."""
     async with _desk(request).database.read() as session:

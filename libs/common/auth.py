@@ -33,6 +33,7 @@ from starlette.requests import Request
 from libs.common.identifiers import is_identity, is_unit
 from libs.common.log import get_logger
 from libs.common.problems import ForbiddenError, UnauthenticatedError, UnavailableError
+from libs.common.values import JsonError, strict_json
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519")
 TOKEN_BYTES_MAX = 8192
@@ -218,8 +219,8 @@ def _parse(token: str) -> jws.CompactSignature:
 
 def _claims(payload: bytes) -> dict[str, Any]:
     try:
-        claims = orjson.loads(payload)
-    except ValueError as error:
+        claims = strict_json(payload)
+    except JsonError as error:
         raise InvalidTokenError("malformed") from error
     if not isinstance(claims, dict):
         raise InvalidTokenError("malformed")

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import yaml
-
 from libs.common.settings import nearest
+from libs.common.values import strict_yaml
 
 Headers = tuple[tuple[str, bytes], ...]
 Place = tuple[str, int]  # topic, partition
@@ -157,7 +156,7 @@ async def opened(bus_url: str, *, client_id: str) -> AsyncIterator[Bus]:
 
 def load_topics(path: Path) -> tuple[Topic, ...]:
     """The topics declared in a topics.yaml. Raises `ValueError` or `KeyError` when it is malformed."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = strict_yaml(path.read_text(encoding="utf-8-sig"))
     _require_keys(document, ("topics",), path.name)
     for entry in document["topics"]:
         _require_keys(entry, ("name", "partitions", "replication_factor", "config"), path.name)

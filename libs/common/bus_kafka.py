@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +28,7 @@ from libs.common.bus import (
     Topic,
 )
 from libs.common.log import get_logger
+from libs.common.values import from_epoch_ms
 
 REQUEST_TIMEOUT_MS = 5_000
 SEND_DEADLINE_S = 10.0
@@ -249,7 +249,6 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
 
 
 def _delivery(record: Any) -> Delivery:
-    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     key = (record.key or b"").decode(errors="backslashreplace")
     place = (record.topic, record.partition, record.offset)
-    return Delivery(*place, key, tuple(record.headers), record.value or b"", moment)
+    return Delivery(*place, key, tuple(record.headers), record.value or b"", from_epoch_ms(record.timestamp))

@@ -9,19 +9,21 @@ since they are copied into other records, or the event is refused at every door 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
 from libs.common.bus import Delivery, Headers, PoisonRecordError
 from libs.common.identifiers import correlation_of_event, is_event_id, is_source
+from libs.common.values import EVENT_EARLIEST, FormatError, JsonError, format_moment, parse_moment, strict_json
 
 JSON: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
 _KNOWN: Final = ("id", "source", "type", "time", "subject", "dataschema", "correlationid", "partitionkey")
 _REQUIRED: Final = ("id", "source", "type", "time")
 _FORMS: Final = {"id": is_event_id, "source": is_source}
+AHEAD_MAX: Final = timedelta(minutes=5)  # how far a source's clock may run before ours
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _TEXT_MAX: Final = 1024  # characters of one attribute
 
@@ -60,7 +62,7 @@ def from_delivery(delivery: Delivery) -> CloudEvent:
         if media_type != JSON:
             raise ValueError("datacontenttype")
         attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
-        orjson.loads(delivery.value)
+        strict_json(delivery.value)
         return _event(attributes, delivery.value)
     except ValueError as error:  # includes UnicodeDecodeError and orjson's JSONDecodeError
         raise PoisonRecordError("not_cloudevent") from error
@@ -69,8 +71,8 @@ def from_delivery(delivery: Delivery) -> CloudEvent:
 def parse_structured(body: bytes) -> CloudEvent:
     """The event in an `application/cloudevents+json` document. Raises `ValueError(<attribute's name>)`."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = strict_json(body)
+    except JsonError:
         raise ValueError("body") from None
     return from_document(document)
 
@@ -80,12 +82,20 @@ def from_document(document: object) -> CloudEvent:
     if not isinstance(document, dict):
         raise ValueError("body")  # noqa: TRY004 - one kind of error for a malformed document
     attributes: dict[str, Any] = dict(document)
+    for name in ("specversion", *_KNOWN):
+        if not isinstance(attributes.get(name, ""), str | None):
+            raise ValueError(name)  # noqa: TRY004 - as above
     if attributes.pop("datacontenttype", JSON) != JSON:
         raise ValueError("datacontenttype")
     if "data" not in attributes:  # data_base64 is binary, which no event of ours is
         raise ValueError("data")
     data = orjson.dumps(attributes.pop("data"))
     return _event({name: _wire_text(name, value) for name, value in attributes.items() if value is not None}, data)
+
+
+def is_ahead(event: CloudEvent, now: datetime) -> bool:
+    """Whether the event claims a time that has not come: its case would then be deaf to every later change (R45)."""
+    return event.time > now + AHEAD_MAX
 
 
 def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
@@ -109,12 +119,9 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
 
 def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return parse_moment(text, earliest=EVENT_EARLIEST)
+    except FormatError:
         raise ValueError("time") from None
-    if moment.tzinfo is None:
-        raise ValueError("time")
-    return moment.astimezone(UTC)
 
 
 def _wire_text(name: str, value: object) -> str:
@@ -128,5 +135,5 @@ def _wire_text(name: str, value: object) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return format_moment(value)
     return str(value)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.identifiers import IDENTITY_MAX, UNIT_MAX, UNIT_PATTERN
+from libs.common.values import Moment, Whole
 
 CASE_EVENTS = "case.events"  # the former one topic of all sources; each has its own now, CASE_EVENTS.<source>
 HTTP_EVENTS = "case.events.http"  # what came through POST /v1/case-events; only advis's relay writes it
@@ -59,7 +60,7 @@ class ConsentEventData(Message):
     purpose: Code
     recipient_unit: Code
     consent_id: UUID | None = None
-    epoch: int
+    epoch: Whole
 
 
 class AuditEntry(Message):
@@ -69,7 +70,7 @@ class AuditEntry(Message):
     type: Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="e.g. disclosure.permitted")]
     action: Literal["C", "R", "U", "D", "E"]
     outcome: Literal["success", "refused", "failure"]
-    occurred_at: AwareDatetime
+    occurred_at: Moment
     subject: UUID | None = None
     actor: str = Field(
         max_length=IDENTITY_MAX, description="employee id, client id, `citizen` or the service's own name"

@@ -6,10 +6,11 @@ The protocol and its reasons: `docs/fence.md`. Batches are the normal form; one 
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
+from libs.common.values import Flag, Moment, Whole
 
 BATCH_MAX = 500  # items in one call
 
@@ -29,8 +30,8 @@ class Position(Strict):
     """Where a record lies on the bus."""
 
     topic: str
-    partition: int = Field(ge=0)
-    offset: int = Field(ge=0)
+    partition: Whole = Field(ge=0)
+    offset: Whole = Field(ge=0)
 
 
 class Arrival(Strict):
@@ -40,7 +41,7 @@ class Arrival(Strict):
     type: str = Field(max_length=80)
     borger_id: UUID
     holder_unit: Code
-    occurred_at: AwareDatetime
+    occurred_at: Moment
     position: Position
     correlation_id: str | None = None
 
@@ -50,7 +51,7 @@ class Revealed(Strict):
 
     borger_id: UUID
     category: Code
-    epoch: int
+    epoch: Whole
 
 
 class Opening(Strict):
@@ -72,7 +73,7 @@ class ArrivalAnswer(Strict):
     """`openings` is empty whatever the reason. `not_yet`: consent has not consumed the bus that far; ask again."""
 
     event_id: str
-    not_yet: bool = False
+    not_yet: Flag = False
     openings: tuple[Opening, ...] = ()
 
 
@@ -110,7 +111,7 @@ class Permit(Strict):
     """
 
     permit_id: UUID
-    lease_ms: int
+    lease_ms: Whole
     consents: tuple[UUID, ...] = ()
 
 

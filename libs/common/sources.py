@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
+from libs.common.values import strict_yaml
 
 SOURCE_HEADER: Final = "ce_sourcesystem"
 """On `case.events.http`: the code of the source that advis took the event from. Read on no other topic."""
@@ -170,7 +171,7 @@ def load_sources(folder: Path) -> tuple[Binding, ...]:
     """
     path = folder / "sources.yaml"
     try:
-        content: list[Mapping[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: list[Mapping[str, Any]] = strict_yaml(path.read_text(encoding="utf-8-sig"))
         newest = {entry["code"]: entry for entry in sorted(content, key=lambda entry: int(entry["version"]))}
         found = TypeAdapter(tuple[Binding, ...]).validate_python(tuple(newest.values()))
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:

@@ -13,10 +13,11 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import orjson
-from pydantic import BeforeValidator, Field, PlainValidator, Strict
+import yaml
+from pydantic import BeforeValidator, Strict
 from pydantic_core import PydanticCustomError
 
 MOMENT_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nobody whom a case is about has a fact older than this
@@ -27,6 +28,7 @@ DAY_LATEST = MOMENT_LATEST.date()
 JSON_DEPTH_MAX = 32  # levels of nesting, read or written; our deepest document has 9
 INTEGER_MAX = 2**63 - 1  # PostgreSQL's bigint
 
+_EARLIEST_MS, _LATEST_MS = (int(edge.timestamp()) * 1000 for edge in (MOMENT_EARLIEST, MOMENT_LATEST))
 _Placed = TypeVar("_Placed", int, date, datetime)
 
 _MOMENT = re.compile(
@@ -34,11 +36,11 @@ _MOMENT = re.compile(
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 
 _NOT_A_MOMENT = "must be an RFC 3339 date-time with an offset, e.g. 2026-11-27T12:00:00Z"
 _NOT_A_DAY = "must be a date, YYYY-MM-DD"
-_LEAVE_OUT = "; leave it out or send null where there is no end"
+END_HINT = "; leave it out or send null where there is no end"
 
 
 class FormatError(ValueError):
@@ -90,6 +92,11 @@ def format_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def from_epoch_ms(milliseconds: int) -> datetime:
+    """The moment of a count that somebody else wrote (a record's timestamp), held within the window."""
+    return datetime.fromtimestamp(max(_EARLIEST_MS, min(milliseconds, _LATEST_MS)) / 1000, UTC)
+
+
 def is_readable(value: object) -> bool:
     """Whether the driver's `value` is what was stored: an infinite moment or day comes back as another one."""
     if isinstance(value, datetime):
@@ -109,7 +116,7 @@ def _refuse(error: FormatError) -> NoReturn:
     raise PydanticCustomError("format", "{expected}", {"expected": str(error)}) from None
 
 
-def _moment_type(**window: Any) -> PlainValidator:
+def _moment_type(**window: Any) -> BeforeValidator:
     """From JSON or a query: a text. From our own code: an aware datetime. Never a number of seconds."""
 
     def validate(value: object) -> datetime:
@@ -120,34 +127,34 @@ def _moment_type(**window: Any) -> PlainValidator:
         except FormatError as error:
             _refuse(error)
 
-    return PlainValidator(validate, json_schema_input_type=datetime)
+    return BeforeValidator(validate)
 
 
-def _day_type(**window: Any) -> PlainValidator:
-    """From JSON or a query: a text. From our own code and from YAML: a date without a time."""
+def _day_type(**window: Any) -> BeforeValidator:
+    """From JSON or a query: a text. From our own code: a date without a time."""
 
     def validate(value: object) -> date:
         try:
-            if isinstance(value, date) and not isinstance(value, datetime):
-                value = value.isoformat()
+            if isinstance(value, date) and not isinstance(value, datetime) and is_readable(value):
+                return value
             return parse_day(value if isinstance(value, str) else "", **window)
         except FormatError as error:
             _refuse(error)
 
-    return PlainValidator(validate, json_schema_input_type=date)
+    return BeforeValidator(validate)
 
 
 Moment = Annotated[datetime, _moment_type()]
-EndMoment = Annotated[datetime, _moment_type(hint=_LEAVE_OUT)]
+EndMoment = Annotated[datetime, _moment_type(hint=END_HINT)]
 """The end of a period. "Until further notice" is null or left out: the calendar's last day is not an end."""
 Day = Annotated[date, _day_type()]
-EndDay = Annotated[date, _day_type(hint=_LEAVE_OUT)]
+EndDay = Annotated[date, _day_type(hint=END_HINT)]
 """The last day of a period, or the first one after it; null or left out where there is none."""
 
 Flag = Annotated[bool, Strict()]
 """A JSON `true` or `false`; never a text or a number."""
-Whole = Annotated[int, Strict(), Field(le=INTEGER_MAX, ge=-INTEGER_MAX)]
-"""A JSON integer; never a text, a boolean or a number with a fraction."""
+Whole = Annotated[int, Strict()]
+"""A JSON integer; never a text, a boolean or a number with a fraction. Its size is `strict_json`'s to limit."""
 
 
 def _decimal(value: object) -> int:
@@ -158,6 +165,12 @@ def _decimal(value: object) -> int:
     return int(value)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        _refuse(FormatError("must be true or false"))
+    return value
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -166,8 +179,10 @@ def _switch(value: object) -> bool:
     return value == "true"
 
 
-Decimal = Annotated[int, BeforeValidator(_decimal)]
-"""A whole number in a query, a path or a header: plain digits without sign, blank, point or leading zero."""
+Yes = Annotated[Literal[True], BeforeValidator(_flag)]
+"""A JSON `true`, where there is nothing else to say."""
+DECIMAL = BeforeValidator(_decimal)
+"""Put after the limits of an `int` in a query or a path: plain digits without sign, blank, point or leading zero."""
 Switch = Annotated[bool, BeforeValidator(_switch)]
 """`true` or `false` in a query."""
 
@@ -225,6 +240,32 @@ def _bounded(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def _constant(_: str) -> NoReturn:
     raise JsonError("must be valid JSON")  # NaN and Infinity are Python's, not JSON's
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML that JSON can say: a day stays a text, `no` is a text, and a key stands once."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are texts, each of them once. Raises yaml's ConstructorError."""
+        found = super().construct_mapping(node, deep)
+        if len(found) != len(node.value) or not all(isinstance(key, str) for key in found):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands twice, or is no text", node.start_mark)
+        return found
+
+
+_PlainLoader.yaml_implicit_resolvers = {}
+for _tag, _form, _first in (
+    ("bool", r"true|false", "tf"),
+    ("int", r"-?(0|[1-9][0-9]*)", "-0123456789"),
+    ("float", r"-?(0|[1-9][0-9]*)\.[0-9]+", "-0123456789"),
+    ("null", r"null|~|", ["n", "~", ""]),
+):
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_form})\Z"), list(_first))
+
+
+def strict_yaml(text: str) -> Any:
+    """The document in a YAML text, in JSON's types alone. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that reads less
 
 
 _DECODER = json.JSONDecoder(

@@ -16,15 +16,15 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 
 from libs.common.auth import Principal, require
-from libs.common.cloudevents import CloudEvent, from_document
+from libs.common.cloudevents import CloudEvent, from_document, is_ahead
 from libs.common.database import clock
 from libs.common.messages import CaseEventData
 from libs.common.problems import ConflictError, FieldError, InvalidError, from_validation
+from libs.common.values import EVENT_EARLIEST, JsonError, strict_json
 from libs.common.web import Router
 from services.advis import handlers_events
 from services.advis.domain.cases import require_complete, step_of
 from services.advis.domain.errors import EventConflictError, IncompleteCaseError
-from services.advis.domain.events import is_ahead
 from services.advis.entries import Actor
 from services.advis.handlers_events import CaseEvent
 from services.advis.resources import Resources, resources
@@ -45,6 +45,7 @@ _KNOWN_FIELDS = frozenset(CaseEventData.model_fields)
 _FORMS = {
     "id": "must be a UUID, a ULID, or a reference with one to nine digits, such as domus-2026-00042",
     "source": "must be a URN, an http(s) URI or an absolute path that holds no personal number",
+    "time": f"must be an RFC 3339 date-time with an offset, from {EVENT_EARLIEST.year} on",
 }
 _BODY = {
     "requestBody": {
@@ -88,9 +89,9 @@ async def _documents(request: Request) -> tuple[list[Any], list[str]]:
     if media_type not in {SINGLE, BATCH}:
         raise InvalidError("content-type", "must be a CloudEvents media type", known=[SINGLE, BATCH])
     try:
-        content = orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
-        raise InvalidError("body", "must be valid JSON") from None
+        content = strict_json(await request.body())
+    except JsonError as error:
+        raise InvalidError("body", str(error)) from None
     if media_type == SINGLE:
         return [content], [""]
     if not isinstance(content, list) or not 1 <= len(content) <= BATCH_MAX:
@@ -125,7 +126,7 @@ def _case_event(document: Any, prefix: str, means: Resources, *, correlation: st
 def _check_envelope(event: CloudEvent, prefix: str, means: Resources, now: datetime) -> None:
     if event.type not in means.reference.event_types:
         raise InvalidError(f"{prefix}type", "is not a known event type", known=sorted(means.reference.event_types))
-    if is_ahead(event.time, now):
+    if is_ahead(event, now):
         raise InvalidError(f"{prefix}time", "must not lie in the future")
 
 

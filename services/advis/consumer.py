@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery
-from libs.common.cloudevents import from_delivery
+from libs.common.cloudevents import from_delivery, is_ahead
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.database import Database, WriteSession, clock
 from libs.common.inbox import first_seen_of
@@ -22,7 +22,6 @@ from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
 from services.advis import handlers_events, handlers_inbox, store_notifications
 from services.advis.domain.cases import require_complete, step_of
 from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError
-from services.advis.domain.events import is_ahead
 from services.advis.domain.matching import Opening, Revealed
 from services.advis.domain.notification import Notification
 from services.advis.entries import ADVIS
@@ -83,7 +82,7 @@ class CaseEvents:
         event = from_delivery(delivery)
         if event.type not in self._reference.event_types:
             raise PoisonRecordError("unknown_type")
-        if is_ahead(event.time, delivery.timestamp):
+        if is_ahead(event, delivery.timestamp):
             raise PoisonRecordError("ahead_of_time")
         try:
             data = CaseEventData.model_validate_json(event.data)

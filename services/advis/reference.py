@@ -6,18 +6,19 @@ so the newest version of each entry is enough: the label of something that has e
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
+import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
 from libs.common.settings import nearest
+from libs.common.values import Day, EndDay, strict_yaml
 from services.advis.domain.matching import Subscription
 
 Language = Literal["da", "en"]
@@ -84,8 +85,8 @@ class SubscriptionRule(_OwnForm):
     code: str
     version: int
     label: Label
-    valid_from: date
-    valid_to: date | None
+    valid_from: Day
+    valid_to: EndDay | None
     source: str
     unit: str
     event_types: tuple[str, ...]
@@ -189,12 +190,15 @@ _Any = TypeVar("_Any", bound=BaseModel)
 
 def _read(path: Path, form: type[_Any]) -> list[_Any]:
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(list[form]).validate_python(content)  # type: ignore[valid-type]
-    except (OSError, yaml.YAMLError) as error:
-        raise ReferenceDataError(f"{path.name}: cannot be read as YAML") from error
+        content = orjson.dumps(strict_yaml(path.read_text(encoding="utf-8-sig")))
+        return TypeAdapter(list[form]).validate_json(content, strict=True)  # type: ignore[valid-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        where, known = ".".join(map(str, first["loc"])), form.model_fields
-        near = nearest(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
-        raise ReferenceDataError(f"{path.name}: {where}: {first['msg']}{near}") from error
+        raise ReferenceDataError(f"{path.name}: {_wrong(error, form)}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ReferenceDataError(f"{path.name}: cannot be read as YAML") from error
+
+
+def _wrong(error: ValidationError, form: type[BaseModel]) -> str:
+    first = error.errors()[0]
+    near = nearest(str(first["loc"][-1]), form.model_fields) if first["type"] == "extra_forbidden" else ""
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}{near}"

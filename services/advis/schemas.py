@@ -1,11 +1,12 @@
 """The public shapes of advis's HTTP interface. Codes are the municipality's own; words come in Danish or English."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.messages import CaseReference
+from libs.common.values import DECIMAL, Moment
 
 PAGE_MAX = 100  # items
 PAGE_DEFAULT = 50
@@ -30,8 +31,8 @@ class InboxItem(_Shape):
     event_label: str
     category: str | None
     category_label: str | None
-    occurred_at: AwareDatetime
-    arrived_at: AwareDatetime
+    occurred_at: Moment
+    arrived_at: Moment
     holder_unit: str
     holder_unit_label: str
     holder_contact: str | None
@@ -53,6 +54,6 @@ class InboxQuery(_Shape):
 
     state: Literal["unread", "read", "handled"] | None = None
     case_reference: CaseReference | None = None
-    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), DECIMAL] = PAGE_DEFAULT
     cursor: str | None = Field(default=None, max_length=200)
     language: Literal["da", "en"] = "da"

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from libs.common.auth import Principal, require
 from libs.common.database import clock
 from libs.common.problems import InvalidError, NotFoundError
+from libs.common.values import DECIMAL
 from libs.common.web import Router
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
@@ -17,7 +18,7 @@ from services.audit.reading import Entry
 
 router = Router(prefix="/v1", tags=["entries"])
 
-Limit = Annotated[int, Query(ge=1, le=schemas.ENTRIES_MAX)]
+Limit = Annotated[int, Query(ge=1, le=schemas.ENTRIES_MAX), DECIMAL]
 Cursor = Annotated[schemas.Cursor | None, Query()]
 Officer = Annotated[Principal, Depends(require("dpo"))]
 Citizen = Annotated[Principal, Depends(require("citizen"))]

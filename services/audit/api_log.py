@@ -13,6 +13,7 @@ from libs.common.auth import require
 from libs.common.database import Database
 from libs.common.messages import seconds
 from libs.common.problems import ConflictError, InvalidError, NotFoundError, UnavailableError
+from libs.common.values import DECIMAL
 from libs.common.web import Router
 from services.audit import schemas, store, store_checkpoints, store_tree
 from services.audit.domain.checkpoint import parse_note
@@ -25,8 +26,9 @@ PAGE_MAX = 2_000
 router = Router(prefix="/v1", tags=["log"])
 verifiers = [Depends(require("dpo", "auditor"))]
 
-From = Annotated[int, Query(alias="from", ge=0, le=2**53 - 1)]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+From = Annotated[int, Query(alias="from", ge=0, le=2**53 - 1), DECIMAL]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX), DECIMAL]
+Index = Annotated[int, Path(ge=0, le=2**53 - 1), DECIMAL]
 
 
 def _database(request: Request) -> Database:
@@ -88,7 +90,7 @@ async def batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> s
 
 
 @router.get("/entries/{index}/proof", dependencies=verifiers, summary="That an entry is in the log")
-async def inclusion(database: Reading, index: Annotated[int, Path(ge=0, le=2**53 - 1)]) -> schemas.InclusionAnswer:
+async def inclusion(database: Reading, index: Index) -> schemas.InclusionAnswer:
     """A proof under the latest checkpoint, which comes with it, so that the answer can be verified alone."""
     async with database.read() as session:
         stored = await store_tree.load_bodies(session, index, index + 1)
@@ -114,8 +116,8 @@ async def inclusion(database: Reading, index: Annotated[int, Path(ge=0, le=2**53
 @router.get("/consistency", dependencies=verifiers, summary="That one state of the log continues another")
 async def consistency(
     database: Reading,
-    old: Annotated[int, Query(alias="from", ge=1, le=2**53 - 1)],
-    new: Annotated[int, Query(alias="to", ge=1, le=2**53 - 1)],
+    old: Annotated[int, Query(alias="from", ge=1, le=2**53 - 1), DECIMAL],
+    new: Annotated[int, Query(alias="to", ge=1, le=2**53 - 1), DECIMAL],
 ) -> schemas.ConsistencyAnswer:
     """A proof between two sizes of the log."""
     async with database.read() as session:

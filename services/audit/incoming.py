@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.messages import LANES, AuditEntry, seconds
+from libs.common.values import JsonError, strict_json
 from services.audit.domain.entry import (
     ENTRY_SCHEMA,
     INTEGER_MAX,
@@ -75,8 +76,9 @@ def _entry(delivery: Delivery) -> AuditEntry:
     if len(delivery.value) > RECORD_BYTES_MAX:
         raise _BrokenError("too_large")
     try:
+        strict_json(delivery.value)
         entry = AuditEntry.model_validate_json(delivery.value)
-    except ValidationError:
+    except (JsonError, ValidationError):
         raise _BrokenError("not_an_entry") from None
     if len(entry.purposes) > PURPOSES_MAX:
         raise _BrokenError("too_large")

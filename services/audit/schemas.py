@@ -3,9 +3,10 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.identifiers import IDENTITY_MAX
+from libs.common.values import DECIMAL, Moment
 
 ENTRIES_MAX = 200  # a page of opened entries
 
@@ -29,9 +30,9 @@ class SearchQuery(BaseModel):
     subject: UUID | None = None
     actor: str | None = Field(default=None, min_length=1, max_length=IDENTITY_MAX)
     type: EntryType | None = None
-    after: AwareDatetime | None = None
-    before: AwareDatetime | None = None
-    limit: int = Field(default=50, ge=1, le=ENTRIES_MAX)
+    after: Moment | None = None
+    before: Moment | None = None
+    limit: Annotated[int, Field(ge=1, le=ENTRIES_MAX), DECIMAL] = 50
     cursor: Cursor | None = None
 
 

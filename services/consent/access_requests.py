@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 
 from libs.common.problems import FieldError, Problem
+from libs.common.values import JsonError, strict_json
 from services.consent.domain.access import Semantic, question_of
 from services.consent.domain.snapshot import Question
 
@@ -45,9 +45,9 @@ async def document(request: Request) -> Document:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise MalformedError("Content-Type", "must be application/json")
     try:
-        body = orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
-        raise MalformedError("body", "must be valid JSON") from None
+        body = strict_json(await request.body())
+    except JsonError as error:
+        raise MalformedError("body", str(error)) from None
     if not isinstance(body, dict):
         raise MalformedError("body", "must be an object")
     return body

@@ -1,6 +1,6 @@
 """The staff's door to authorities: record, confirm with four eyes, reject, end, and see what the unit has recorded."""
 
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Session, WriteSession, clock
 from libs.common.messages import CaseReference, Code
+from libs.common.values import Day, EndDay, Flag
 from libs.common.web import Router
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
@@ -50,10 +51,10 @@ class AuthorityRequest(Request):
     citizen: PersonReference
     representative: PersonReference
     kind: Kind
-    replaces_citizen: bool = False
+    replaces_citizen: Flag = False
     purposes: tuple[Code, ...] | None = None
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: EndDay | None = None
     evidence: CaseReference
 
 

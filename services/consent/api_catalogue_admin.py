@@ -25,6 +25,7 @@ from libs.common.problems import (
     PreconditionError,
     UnavailableError,
 )
+from libs.common.values import DECIMAL
 from libs.common.web import Router
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
@@ -59,6 +60,7 @@ TRIES_MAX = 5  # times that a change is planned anew because another one came fi
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})
 CODE: TypeAdapter[tuple[str]] = TypeAdapter(tuple[str])
 EntryCode = Annotated[str, Path(pattern=r"^[A-Za-zÆØÅ0-9_.-]+$", max_length=80)]
+Number = Annotated[int, Path(), DECIMAL]
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]
 
@@ -127,7 +129,7 @@ async def add_version(by: By, kind: Kind, code: EntryCode, body: NewVersion) -> 
 
 
 @router.put("/catalogue/{kind}/{code}/versions/{version}", status_code=201, response_model=AdminEntryView)
-async def replace_version(by: By, kind: Kind, code: EntryCode, version: int, body: NewVersion) -> Response:
+async def replace_version(by: By, kind: Kind, code: EntryCode, version: Number, body: NewVersion) -> Response:
     """Put another version, with the next number, in place of one that has not begun."""
 
     def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
@@ -143,7 +145,7 @@ async def replace_version(by: By, kind: Kind, code: EntryCode, version: int, bod
 
 
 @router.post("/catalogue/{kind}/{code}/versions/{version}:take-back", response_model=AdminEntryView)
-async def take_back(by: By, kind: Kind, code: EntryCode, version: int) -> Response:
+async def take_back(by: By, kind: Kind, code: EntryCode, version: Number) -> Response:
     """Let a version that has not begun never begin; the one before it goes on."""
 
     def make(state: State) -> tuple[Edit, dict[str, Any] | None]:

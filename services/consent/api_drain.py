@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from fastapi import Header, Response
-from pydantic import AwareDatetime
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database
+from libs.common.values import Moment
 from services.consent import drain, store_receipts, store_withdrawals, withdrawals
 from services.consent.api_acting import Acting
 from services.consent.api_transaction import available
@@ -50,8 +50,8 @@ class WithdrawalView(Answer):
     authority_id: UUID | None
     consents: tuple[EndedConsentView, ...]
     status: Literal["draining", "drained"]
-    registered_at: AwareDatetime
-    drained_at: AwareDatetime | None
+    registered_at: Moment
+    drained_at: Moment | None
     receipt: str | None
 
 

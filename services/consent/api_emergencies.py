@@ -14,6 +14,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession, clock
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.values import Switch
 from libs.common.web import Router
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import actor_of, assurance_of
@@ -59,7 +60,7 @@ async def record_emergency(
 async def list_emergencies(
     request: HttpRequest,
     caller: Officer,
-    unreviewed: Annotated[bool, Query(description="only those that nobody has reviewed")] = False,
+    unreviewed: Annotated[Switch, Query(description="only those that nobody has reviewed")] = False,
     limit: Limit = LIMIT_DEFAULT,
     cursor: Cursor = None,
 ) -> StaffBasisPage:

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
@@ -27,6 +27,7 @@ from libs.common.permits import (
     Slot,
 )
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from libs.common.values import Moment
 from libs.common.web import Router
 from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
@@ -43,8 +44,8 @@ class OpenHolder(BaseModel):
 
     holder_id: UUID
     slot: str
-    registered_at: AwareDatetime
-    fence_ordered_at: AwareDatetime | None
+    registered_at: Moment
+    fence_ordered_at: Moment | None
     open_permits: int
 
 

@@ -4,11 +4,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.problems import NotFoundError
+from libs.common.values import Moment, Switch
 from libs.common.web import Router
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
@@ -20,7 +20,7 @@ from services.consent.store_notices import Kept
 router = Router(prefix="/v1/notices", tags=["notices"])
 citizen_router = Router(prefix="/v1/citizens/{borger_id}/notices", tags=["notices"])
 Officer = Annotated[Principal, Depends(require("dpo"))]
-Unseen = Annotated[bool, Query(description="only those not seen yet")]
+Unseen = Annotated[Switch, Query(description="only those not seen yet")]
 
 
 class NoticeView(Answer):
@@ -30,8 +30,8 @@ class NoticeView(Answer):
     borger_id: UUID
     kind: str
     object_id: UUID
-    at: AwareDatetime
-    seen_at: AwareDatetime | None
+    at: Moment
+    seen_at: Moment | None
 
 
 class NoticePage(Answer):

@@ -8,17 +8,18 @@ from uuid import UUID
 
 import orjson
 from fastapi import Query
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from libs.common.problems import InvalidError
+from libs.common.values import DECIMAL, Moment
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
-Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items in a page")]
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="items in a page"), DECIMAL]
 Cursor = Annotated[str | None, Query(max_length=300, description="`next` of the page before")]
 
-MOMENT_AND_ID: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[AwareDatetime, UUID])
-MOMENT_ID_AND_WORD: TypeAdapter[tuple[datetime, UUID, str]] = TypeAdapter(tuple[AwareDatetime, UUID, str])
+MOMENT_AND_ID: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
+MOMENT_ID_AND_WORD: TypeAdapter[tuple[datetime, UUID, str]] = TypeAdapter(tuple[Moment, UUID, str])
 SEQUENCE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 
 

@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
+from libs.common.values import Moment, Switch
 from libs.common.web import Router
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
@@ -40,8 +41,8 @@ class RefusalView(Answer):
     refusal_id: UUID
     purpose: Code | None
     recipient_unit: Code | None
-    recorded_at: AwareDatetime
-    lifted_at: AwareDatetime | None
+    recorded_at: Moment
+    lifted_at: Moment | None
 
 
 class RefusalPage(Answer):
@@ -88,7 +89,7 @@ async def refuse(
 async def list_refusals(
     request: HttpRequest,
     by: ActingWithin,
-    lifted: Annotated[bool | None, Query(description="only lifted ones, or only standing ones")] = None,
+    lifted: Annotated[Switch | None, Query(description="only lifted ones, or only standing ones")] = None,
     limit: Limit = LIMIT_DEFAULT,
     cursor: Cursor = None,
 ) -> RefusalPage:

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Path, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.values import Moment
 from libs.common.web import Router
 from services.consent import handlers_restrictions, store_citizens, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
@@ -51,10 +52,10 @@ class RestrictionView(Answer):
     restriction_id: UUID
     consent_id: UUID | None
     ground: Ground
-    recorded_at: AwareDatetime
+    recorded_at: Moment
     recorded_by: Literal["citizen", "dpo"]
-    announced_at: AwareDatetime | None
-    lifted_at: AwareDatetime | None
+    announced_at: Moment | None
+    lifted_at: Moment | None
     lifted_by: Literal["citizen", "dpo"] | None
 
 

@@ -4,7 +4,6 @@ Never more steps than giving, and no reason is asked (R7). Repeating a call wait
 What a `200` and a `202` promise: `api_drain`.
 """
 
-from typing import Literal
 from uuid import UUID
 
 from fastapi import Response
@@ -13,6 +12,7 @@ from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database, WriteSession
 from libs.common.problems import NotFoundError
+from libs.common.values import Yes
 from libs.common.web import Router
 from services.consent import drain, store_withdrawals, withdrawals
 from services.consent.api_acting import ActingWithin
@@ -42,7 +42,7 @@ class WithdrawRequest(Request):
     """Which consents: some by name, or `all`. Exactly one of the two."""
 
     consent_ids: tuple[UUID, ...] | None = Field(default=None, min_length=1, max_length=CONSENTS_MAX)
-    all: Literal[True] | None = None
+    all: Yes | None = None
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> "WithdrawRequest":

@@ -1,12 +1,12 @@
 """Reads `deploy/reference/*.yaml`, together or not at all; what contradicts itself or the linter refuses is refused."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from services.consent.catalogue_form import FILE_KINDS, RawEntry, build
+from libs.common.values import strict_yaml
+from services.consent.catalogue_form import FILE_KINDS, RawEntry, build, require_form
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.errors import CatalogueError
 from services.consent.domain.text_rules import lint_newest
@@ -15,6 +15,7 @@ from services.consent.domain.text_rules import lint_newest
 def read(folder: Path) -> tuple[list[RawEntry], Catalogue]:
     """The entries and the catalogue they make. Raises CatalogueError naming file, entry and field."""
     raw = [RawEntry(kind, body) for kind in FILE_KINDS for body in _entries(folder / f"{kind}.yaml")]
+    require_form(raw)
     catalogue = build(raw)
     for kind, entry, finding in lint_newest(catalogue):
         where = f"{entry.code} v{entry.version}"
@@ -24,18 +25,9 @@ def read(folder: Path) -> tuple[list[RawEntry], Catalogue]:
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        document = strict_yaml(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise CatalogueError(path.name, "file", "content", "cannot be read as YAML") from error
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
         raise CatalogueError(path.name, "file", "content", "must be a list of entries")
-    return [_plain(entry) for entry in document]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON would have it: YAML reads dates as dates."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else value
+    return document

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import date
 from hashlib import sha256
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from libs.common.settings import nearest
+from libs.common.values import END_HINT, FormatError, parse_day
 from services.consent.domain.catalogue import (
     Catalogue,
     Category,
@@ -82,9 +84,38 @@ def build(raw: Sequence[RawEntry]) -> Catalogue:
     return catalogue
 
 
+def require_form(raw: Sequence[RawEntry]) -> None:
+    """Raises CatalogueError where an entry has another type than its field. What is stored already is read mildly."""
+    for position, entry in enumerate(raw, start=1):
+        _require_types(entry, *_place(entry, position))
+
+
+def _require_types(entry: RawEntry, file: str, name: str) -> None:
+    for field in fields(KINDS[entry.kind]):
+        given = entry.body.get(field.name)
+        if field.type in (date, date | None) and isinstance(given, str):
+            try:
+                parse_day(given, hint=END_HINT)
+            except FormatError as error:
+                raise CatalogueError(file, name, field.name, str(error)) from None
+    try:
+        _ADAPTERS[entry.kind].validate_json(orjson.dumps(entry.body), strict=True)
+    except ValidationError as error:
+        raise CatalogueError(file, name, *_first(error)) from error
+
+
+def _place(entry: RawEntry, position: int) -> tuple[str, str]:
+    return f"{entry.kind}.yaml", f"{entry.body.get('code', f'entry {position}')} v{entry.body.get('version', '?')}"
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """The first field that does not fit, and why."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]) or "entry", first["msg"]
+
+
 def _parse(entry: RawEntry, position: int) -> Entry:
-    file = f"{entry.kind}.yaml"
-    name = f"{entry.body.get('code', f'entry {position}')} v{entry.body.get('version', '?')}"
+    file, name = _place(entry, position)
     known = [field.name for field in fields(KINDS[entry.kind])]
     unknown = sorted(set(entry.body) - set(known))
     if unknown:
@@ -92,9 +123,7 @@ def _parse(entry: RawEntry, position: int) -> Entry:
     try:
         parsed = cast(Entry, _ADAPTERS[entry.kind].validate_python(entry.body))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "entry"
-        raise CatalogueError(file, name, field, first["msg"]) from error
+        raise CatalogueError(file, name, *_first(error)) from error
     for field, near in _unread(entry.body, _ADAPTERS[entry.kind].dump_python(parsed, mode="json")):
         raise CatalogueError(file, name, field, f"is not a field of this kind{near}")
     return parsed

@@ -6,12 +6,13 @@ with: an event whose custody or closed case we have not read yet is *not yet* an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery, PoisonRecordError
-from libs.common.cloudevents import CloudEvent, from_delivery
+from libs.common.cloudevents import CloudEvent, from_delivery, is_ahead
 from libs.common.database import WriteSession
 from libs.common.inbox import first_seen
 from libs.common.messages import CaseEventData
@@ -38,8 +39,8 @@ class LifecycleHandler:
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[_Heard]:
         """The events that concern us. Raises PoisonRecordError for one that cannot be read."""
-        events = [from_delivery(delivery) for delivery in deliveries]
-        return [_Heard(event, _fact(event)) for event in events if event.type in HANDLERS]
+        read = [(from_delivery(delivery), delivery.timestamp) for delivery in deliveries]
+        return [_Heard(event, _fact(event, at)) for event, at in read if event.type in HANDLERS]
 
     async def handle(self, session: WriteSession, _deliveries: Sequence[Delivery], prepared: list[_Heard]) -> None:
         """Apply them, in order."""
@@ -48,7 +49,9 @@ class LifecycleHandler:
                 await HANDLERS[heard.event.type](session, self._signer, heard.fact)
 
 
-def _fact(event: CloudEvent) -> Fact:
+def _fact(event: CloudEvent, written_at: datetime) -> Fact:
+    if is_ahead(event, written_at):
+        raise PoisonRecordError("ahead_of_time")
     try:
         data = CaseEventData.model_validate_json(event.data)
         subject = UUID(event.subject or "")

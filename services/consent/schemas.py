@@ -4,9 +4,10 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.messages import Code
+from libs.common.values import EndMoment, Moment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
@@ -66,9 +67,9 @@ class GrantRequest(Request):
     recipient_unit: Code
     categories: tuple[Code, ...] = Field(min_length=1, max_length=30)
     language: Literal["da", "en"]
-    text_version: int | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1)
     text_sha256: Digest = Field(description="of the text that was shown; must be the one in force (R10)")
-    valid_until: AwareDatetime | None = Field(default=None, description="at most 12 months ahead; left out: 12 months")
+    valid_until: EndMoment | None = Field(default=None, description="at most 12 months ahead; left out: 12 months")
     affirmed_special: tuple[Code, ...] = Field(default=(), max_length=30)
 
 
@@ -80,7 +81,7 @@ class DeclarationView(Answer):
     method: Literal["system_evidence", "telephone_conversation", "personal_conversation"]
     attested_unit: Code | None
     assurance: str
-    at: AwareDatetime
+    at: Moment
 
 
 class TextReference(Answer):
@@ -115,11 +116,11 @@ class ConsentView(Answer):
     legal_basis: Code
     text: TextReference
     status: Status
-    requested_at: AwareDatetime
-    given_at: AwareDatetime | None
-    valid_from: AwareDatetime | None
-    valid_until: AwareDatetime
-    ceiling_until: AwareDatetime
+    requested_at: Moment
+    given_at: Moment | None
+    valid_from: Moment | None
+    valid_until: Moment
+    ceiling_until: Moment
     revision: int
     closed_reason: str | None
     declarations: tuple[DeclarationView, ...]
@@ -130,7 +131,7 @@ class RevisionView(Answer):
     """One line of history."""
 
     revision: int
-    at: AwareDatetime
+    at: Moment
     status: Status
     actor_kind: str
     reason: str | None
@@ -165,8 +166,8 @@ class UseView(Answer):
     holder_unit: Code
     recipient_unit: Code
     purpose: Code
-    first_at: AwareDatetime
-    last_at: AwareDatetime
+    first_at: Moment
+    last_at: Moment
     count: int
     outcome: Literal["disclosed", "unknown", "not_sent"]
 
@@ -185,7 +186,7 @@ class ReceiptView(Answer):
     sequence: int
     event: str
     consent_id: UUID | None
-    issued_at: AwareDatetime
+    issued_at: Moment
     jws: str
 
 

@@ -3,9 +3,10 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from libs.common.messages import Code
+from libs.common.values import Moment
 from services.consent.api_staff import PersonReference
 from services.consent.domain.attestation import Attestation
 from services.consent.schemas import Answer, GrantRequest, Request
@@ -62,7 +63,7 @@ class AttestationRequest(Request):
     citizen: PersonReference
     about: PersonReference | None = None
     method: Method
-    conversed_at: AwareDatetime
+    conversed_at: Moment
     act: SaidAct
 
 
@@ -76,14 +77,14 @@ class AttestationView(Answer):
     borger_id: UUID
     said: dict[str, Any]
     method: Method
-    conversed_at: AwareDatetime
+    conversed_at: Moment
     attested_by: str
     attested_unit: Code
-    registered_at: AwareDatetime
+    registered_at: Moment
     status: Status
-    lapses_at: AwareDatetime | None
+    lapses_at: Moment | None
     decided_by: str | None
-    decided_at: AwareDatetime | None
+    decided_at: Moment | None
     object_id: UUID | None
     draining: bool
 
@@ -95,7 +96,7 @@ class AttestationPage(Answer):
     next: str | None
 
 
-def attestation_view(item: Attestation, now: AwareDatetime, *, draining: bool = False) -> AttestationView:
+def attestation_view(item: Attestation, now: Moment, *, draining: bool = False) -> AttestationView:
     """As the units see it."""
     fields = {
         name: getattr(item, name) for name in AttestationView.model_fields if name not in {"said", "draining", "status"}

@@ -4,9 +4,10 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from libs.common.messages import CaseReference, Code
+from libs.common.values import Moment
 from services.consent.domain.authority import Authority
 from services.consent.schemas import Answer
 
@@ -31,10 +32,10 @@ class AuthorityView(Answer):
     valid_to: date | None
     evidence: CaseReference
     recorded_unit: Code
-    recorded_at: AwareDatetime
+    recorded_at: Moment
     status: Status
-    confirmed_at: AwareDatetime | None
-    ended_at: AwareDatetime | None
+    confirmed_at: Moment | None
+    ended_at: Moment | None
     draining: bool
 
 
@@ -58,7 +59,7 @@ class AuthorityList(Answer):
     items: tuple[AuthorityView, ...]
 
 
-def authority_view(authority: Authority, now: AwareDatetime, *, draining: bool = False) -> AuthorityView:
+def authority_view(authority: Authority, now: Moment, *, draining: bool = False) -> AuthorityView:
     """As the citizen and the representative see it: by which unit, not by whom (R25)."""
     return AuthorityView(
         authority_id=authority.authority_id,
@@ -79,7 +80,7 @@ def authority_view(authority: Authority, now: AwareDatetime, *, draining: bool =
     )
 
 
-def staff_view(authority: Authority, now: AwareDatetime, *, draining: bool = False) -> StaffAuthorityView:
+def staff_view(authority: Authority, now: Moment, *, draining: bool = False) -> StaffAuthorityView:
     """As the units see it."""
     shown = authority_view(authority, now, draining=draining)
     fields = {name: getattr(shown, name) for name in AuthorityView.model_fields}

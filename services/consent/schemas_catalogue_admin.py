@@ -7,6 +7,7 @@ from pydantic import Field
 
 from libs.common.messages import Code
 from libs.common.sources import EventSource, TypePattern, UnitPattern
+from libs.common.values import Day, EndDay, Flag, Whole
 from services.consent.domain.catalogue import Sensitivity
 from services.consent.schemas import Answer, Request
 from services.consent.schemas_catalogue import Words
@@ -19,9 +20,9 @@ Paragraph = Annotated[str, Field(min_length=1, max_length=2_000)]
 Source = Annotated[str, Field(min_length=3, max_length=100, description="where it is decided or described")]
 EventCode = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+){1,3}$", max_length=80)]
 Kle = Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}$")]
-Months = Annotated[int, Field(ge=1, le=120)]
-Age = Annotated[int, Field(ge=1, le=30)]
-Days = Annotated[int, Field(ge=0, le=3_650)]
+Months = Annotated[Whole, Field(ge=1, le=120)]
+Age = Annotated[Whole, Field(ge=1, le=30)]
+Days = Annotated[Whole, Field(ge=0, le=3_650)]
 
 
 class Labels(Request):
@@ -34,8 +35,8 @@ class Labels(Request):
 class Version(Request):
     """What every new version says. It is in force on [`valid_from`, `valid_to`), in Danish days."""
 
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: EndDay | None = None
     label: Labels
     source: Source
 
@@ -54,7 +55,7 @@ class CategoryVersion(Version):
     kind: Literal["categories"]
     sensitivity: Sensitivity
     special: Literal["art9", "art10"] | None
-    selectable: bool
+    selectable: Flag
     holders: tuple[Literal["BIF", "SOF"], ...] = Field(min_length=1, max_length=2)
     subject: Literal["citizen", "child"]
 
@@ -64,10 +65,10 @@ class LegalBasisVersion(Version):
 
     kind: Literal["legal_bases"]
     provision: Label
-    needs_consent: bool
+    needs_consent: Flag
     ceiling_months: Months | None
     consequence: Labels | None
-    emergency: bool = False
+    emergency: Flag = False
 
 
 class OfferBody(Request):
@@ -85,8 +86,8 @@ class PurposeVersion(Version):
     text: Code
     categories: tuple[Code, ...] = Field(min_length=1, max_length=50)
     between: tuple[OfferBody, ...] = Field(min_length=1, max_length=1_000)
-    standalone: bool
-    family: bool
+    standalone: Flag
+    family: Flag
 
 
 class SectionsBody(Request):
@@ -124,7 +125,7 @@ class EventTypeVersion(Version):
     kle: Kle | None
     purposes: tuple[Code, ...] = Field(max_length=50)
     reveals: tuple[RevealBody, ...] = Field(max_length=10)
-    lifecycle: bool
+    lifecycle: Flag
 
 
 class PolicyVersion(Version):
@@ -134,12 +135,12 @@ class PolicyVersion(Version):
     involved_age: Age
     own_declaration_age: Age
     adult_age: Age
-    custody_holders_join_for_special: bool
+    custody_holders_join_for_special: Flag
     consent_months_default: Months
     consent_months_max: Months
     decline_cool_down_days: Days
     expiry_notice_days: Days
-    emergency_hours_max: Annotated[int, Field(ge=1, le=8_760)]
+    emergency_hours_max: Annotated[Whole, Field(ge=1, le=8_760)]
     controller: Label
     controller_cvr: Annotated[str, Field(pattern=r"^[0-9]{8}$")]
     contact: Label
@@ -153,7 +154,7 @@ class UnitMappingVersion(Version):
 
     kind: Literal["unit_mappings"]
     to_unit: Code
-    decided_on: date
+    decided_on: Day
     decided_by: Code
 
 
@@ -165,7 +166,7 @@ class SourceVersion(Version):
     event_sources: tuple[EventSource, ...] = Field(min_length=1, max_length=20)
     event_types: tuple[TypePattern, ...] = Field(min_length=1, max_length=100)
     units: tuple[UnitPattern, ...] = Field(min_length=1, max_length=200)
-    civil_registration: bool
+    civil_registration: Flag
 
 
 NewVersion = Annotated[
@@ -185,7 +186,7 @@ NewVersion = Annotated[
 class Ending(Request):
     """The first day on which it is not in force any more; null lifts an end that has not come."""
 
-    valid_to: date | None
+    valid_to: EndDay | None
 
 
 class LintRequest(Request):

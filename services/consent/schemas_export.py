@@ -6,9 +6,8 @@ No employee is named (R25); who looked things up is in the audit log, which is t
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
 from libs.common.messages import Code
+from libs.common.values import Moment
 from services.consent.api_refusals import RefusalView
 from services.consent.api_restrictions import RestrictionView
 from services.consent.schemas import Answer, ConsentView, Digest, ReceiptView, Status, UseView
@@ -22,12 +21,12 @@ class ExportedRevision(Answer):
     """A revision of a consent: what it covered from then on, and the kind of act that made it."""
 
     revision: int
-    at: AwareDatetime
+    at: Moment
     status: Status
     actor_kind: str
     reason: str | None
     categories: tuple[Code, ...]
-    valid_until: AwareDatetime
+    valid_until: Moment
 
 
 class ExportedConsent(ConsentView):
@@ -55,8 +54,8 @@ class ExportedNotice(Answer):
     notice_id: UUID
     kind: str
     object_id: UUID
-    at: AwareDatetime
-    seen_at: AwareDatetime | None
+    at: Moment
+    seen_at: Moment | None
 
 
 class Accesses(Answer):
@@ -72,7 +71,7 @@ class Export(Answer):
     conformsTo: Literal["urn:samtykkebro:export:1"]  # noqa: N815 - the word of JSON-LD, as in receipts
     borger_id: UUID
     issuer: str
-    generated_at: AwareDatetime
+    generated_at: Moment
     municipality: OverviewContact | None
     accesses: Accesses
     consents: tuple[ExportedConsent, ...]

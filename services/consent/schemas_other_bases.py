@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from libs.common.messages import CaseReference, Code, EmployeeId
+from libs.common.values import EndMoment, Moment
 from services.consent.domain.catalogue import Catalogue, Language
 from services.consent.domain.other_basis import ends_at
 from services.consent.domain.receipt import Words
@@ -28,7 +29,7 @@ class BasisRequest(Request):
     purpose: Code
     category: Code
     legal_basis: Code
-    valid_until: AwareDatetime | None = None
+    valid_until: EndMoment | None = None
     decision_reference: CaseReference
 
 
@@ -74,9 +75,9 @@ class BasisView(Answer):
     purpose: NamedCode
     category: NamedCode
     emergency_reason: EmergencyReason | None
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
-    ended_at: AwareDatetime | None
+    valid_from: Moment
+    valid_until: Moment
+    ended_at: Moment | None
     status: Literal["active", "ended", "expired"]
     review: Review | None
 

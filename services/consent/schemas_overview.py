@@ -3,8 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
+from libs.common.values import Moment
 from services.consent.schemas import Answer, DeclarationView, Status
 from services.consent.schemas_authority import AuthorityView
 
@@ -58,7 +57,7 @@ class OverviewUse(Answer):
 
     event_type: Named
     kind: Named
-    at: AwareDatetime
+    at: Moment
 
 
 class OverviewUses(Answer):
@@ -81,8 +80,8 @@ class OverviewConsent(Answer):
     purpose: Named
     categories: tuple[OverviewCategory, ...]
     law: OverviewLaw
-    valid_from: AwareDatetime | None
-    valid_until: AwareDatetime
+    valid_from: Moment | None
+    valid_until: Moment
     ends_by: Named
     declarations: tuple[OverviewDeclaration, ...]
     uses: OverviewUses
@@ -95,8 +94,8 @@ class OverviewRequest(Answer):
     request_id: UUID
     asked_by: OverviewUnit
     purpose: Named
-    requested_at: AwareDatetime
-    answer_by: AwareDatetime
+    requested_at: Moment
+    answer_by: Moment
     links: tuple[Link, ...]
 
 
@@ -107,7 +106,7 @@ class OverviewRefusal(Answer):
     sentence: str
     purpose: Named | None
     recipient: OverviewUnit | None
-    recorded_at: AwareDatetime
+    recorded_at: Moment
     links: tuple[Link, ...]
 
 
@@ -117,7 +116,7 @@ class OverviewRestriction(Answer):
     restriction_id: UUID
     sentence: str
     consent_id: UUID | None
-    recorded_at: AwareDatetime
+    recorded_at: Moment
     links: tuple[Link, ...]
 
 
@@ -134,8 +133,8 @@ class OverviewOtherBasis(Answer):
     purpose: Named
     category: Named
     law: OverviewLaw
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    valid_from: Moment
+    valid_until: Moment
 
 
 class OverviewNotice(Answer):
@@ -144,7 +143,7 @@ class OverviewNotice(Answer):
     notice_id: UUID
     kind: Named
     object_id: UUID
-    at: AwareDatetime
+    at: Moment
 
 
 class OverviewContact(Answer):
@@ -161,7 +160,7 @@ class Overview(Answer):
 
     borger_id: UUID
     language: Literal["da", "en"]
-    as_of: AwareDatetime
+    as_of: Moment
     consents: tuple[OverviewConsent, ...]
     requests: tuple[OverviewRequest, ...]
     refusals: tuple[OverviewRefusal, ...]

@@ -3,9 +3,10 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from libs.common.messages import CaseReference, Code
+from libs.common.values import EndMoment, Moment, Whole
 from services.consent.schemas import Answer, ConsentView, Digest, Request, Status, TextReference
 from services.consent.schemas_catalogue import Language, TextView, Words
 
@@ -36,7 +37,7 @@ class ConsentRequest(Request):
     purpose: Code
     items: tuple[WantedItem, ...] = Field(min_length=1, max_length=10)
     language: Language
-    text_version: int | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1)
     case_reference: CaseReference | None = Field(default=None, description="an open case of the unit that asks")
 
 
@@ -62,9 +63,9 @@ class RequestView(Answer):
     purpose: Code
     text: TextReference
     items: tuple[AskedItem, ...]
-    requested_at: AwareDatetime
-    answer_by: AwareDatetime
-    reminded_at: AwareDatetime | None
+    requested_at: Moment
+    answer_by: Moment
+    reminded_at: Moment | None
     state: RequestState
     reply: Reply | None
 
@@ -118,9 +119,9 @@ class WaitingRequest(Answer):
     text: TextView | None
     language: Language
     items: tuple[WaitingItem, ...]
-    requested_at: AwareDatetime
-    answer_by: AwareDatetime
-    reminded_at: AwareDatetime | None
+    requested_at: Moment
+    answer_by: Moment
+    reminded_at: Moment | None
     state: RequestState
     reply: Reply | None
     answer_path: str
@@ -143,7 +144,7 @@ class Accepted(Request):
     item_id: UUID
     answer: Literal["accept"]
     categories: tuple[Code, ...] = Field(min_length=1, max_length=30)
-    valid_until: AwareDatetime | None = None
+    valid_until: EndMoment | None = None
     affirmed_special: tuple[Code, ...] = Field(default=(), max_length=30)
 
 
@@ -161,7 +162,7 @@ class RequestAnswer(Request):
         min_length=1, max_length=10
     )
     language: Language | None = None
-    text_version: int | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1)
     text_sha256: Digest | None = None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.advis.domain import cases, delivery, events, notification, webhook
+from services.advis.domain import cases, delivery, notification, webhook
 from services.advis.domain.cases import Case, CaseChange, Step
 from services.advis.domain.delivery import Act, Answer, Reach, Verdict
 from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError, TransitionError
@@ -138,8 +138,3 @@ def test_every_doorbell_has_the_same_shape_and_length(doorbell_id, moment):
 def test_a_secret_that_is_none_is_refused(secret):
     with pytest.raises(ValueError, match="secret"):
         webhook.key_of(secret)
-
-
-def test_an_event_may_run_a_little_ahead_of_our_clock_and_no_further():
-    assert not events.is_ahead(NOW + timedelta(minutes=4), NOW)
-    assert events.is_ahead(NOW + timedelta(minutes=6), NOW)

@@ -143,6 +143,17 @@ async def test_an_honest_log_that_grew_agrees_with_its_old_checkpoint(log: LogDo
     assert (await verdict(log, known=kept)).intact
 
 
+@pytest.mark.parametrize("text", ["", "no note", "a\n\nb", "a\n\n— name !"])
+async def test_a_kept_file_that_is_no_checkpoint_says_nothing_about_the_log(log: LogDouble, text: str) -> None:
+    with pytest.raises(LogUnreadableError):
+        await verdict(log, known=text)
+
+
+async def test_a_kept_checkpoint_that_was_changed_is_called_so(log: LogDouble) -> None:
+    found = await verdict(log, known=log.note.replace("\n8\n", "\n7\n"))
+    assert found.exit_code == 2
+
+
 async def test_a_checkpoint_by_another_key_is_refused(log: LogDouble) -> None:
     other = LogDouble()
     async with log.serving() as url:

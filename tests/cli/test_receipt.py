@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet, OctKey, OKPKey
 from typer.testing import CliRunner
 
 from libs.cli.__main__ import app
-from libs.cli.receipt import KeysError, ReceiptError, lines, read_jwks, verify_receipt
+from libs.cli.receipt import KeysError, ReceiptError, UnreadableError, lines, read_jwks, verify_receipt
 
 CONTENT = {
     "receipt_id": "5f0c0e0a-2d6f-4b52-9d0e-1a6a4fb7f3a1",
@@ -107,10 +107,18 @@ def test_a_signed_content_that_is_not_canonical_is_refused(signer: OKPKey, paylo
         verify_receipt(issue(signer, payload), published(signer))
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"receipt":', '{"receipt":1}', "a.b", "a.b.c", "æ.ø.å", "x" * 70_000])
-def test_what_is_no_receipt_is_refused(signer: OKPKey, text: str) -> None:
-    with pytest.raises(ReceiptError):
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", '{"receipt":', '{"receipt":1}', '{"receipt":"a.b.c","receipt":"a.b.c"}', "a.b", "æ.ø.å", "x" * 70_000],
+)
+def test_what_is_no_receipt_is_unreadable_and_not_called_forged(signer: OKPKey, text: str) -> None:
+    with pytest.raises(UnreadableError):
         verify_receipt(text, published(signer))
+
+
+def test_what_has_the_shape_of_a_receipt_and_no_signature_is_refused(signer: OKPKey) -> None:
+    with pytest.raises(ReceiptError):
+        verify_receipt("a.b.c", published(signer))
 
 
 @pytest.mark.parametrize("document", [None, "{", "[]", '{"keys":[{"kty":"moon"}]}'])
@@ -148,6 +156,25 @@ def test_the_command_ends_with_2_and_the_reason_when_it_does_not_hold(
     assert result.exit_code == 2
     assert "signature does not hold" in result.output
     assert "KOORDINERING" not in result.output
+
+
+def test_files_that_an_editor_began_with_a_byte_order_mark_are_the_same_files(
+    tmp_path: Path, signer: OKPKey, receipt: str
+) -> None:
+    arguments = _files(tmp_path, signer, receipt)
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe{}", b"not a receipt", b"{"])
+def test_the_command_ends_with_1_when_the_file_cannot_be_read(tmp_path: Path, signer: OKPKey, content: bytes) -> None:
+    arguments = _files(tmp_path, signer, "")
+    (tmp_path / "receipt.jws").write_bytes(content)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "cannot be verified" in result.output
 
 
 def test_the_command_ends_with_1_when_there_is_nothing_to_verify_with(tmp_path: Path, receipt: str) -> None:

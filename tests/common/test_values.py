@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import pytest
@@ -135,7 +135,7 @@ class Body(BaseModel):
     last: values.EndDay | None = None
     flag: values.Flag = False
     whole: values.Whole = 0
-    decimal: values.Decimal = 0
+    decimal: Annotated[int, values.DECIMAL] = 0
     switch: values.Switch = False
 
 

@@ -18,6 +18,7 @@ from services.consent.catalogue_loading import load, merged, prepare
 from services.consent.domain.catalogue_words import body
 from services.consent.domain.errors import CatalogueError
 from services.consent.domain.readability import LIX_MAX, lix
+from tests import hostile
 from tests.consent.examples import NOW, REFERENCE, the_catalogue
 from tests.servers import TestDatabase
 
@@ -299,3 +300,36 @@ def test_a_closed_unit_is_unknown_from_the_day_it_closes():
     assert catalogue.unit("SOF-BCV", NOW) is not None
     assert catalogue.unit("SOF-BCV", NOW + timedelta(days=1)) is None
     assert date.fromisoformat("2024-01-01") == catalogue.units["SOF-BCV"][0].valid_from
+
+
+@pytest.mark.parametrize(
+    ("kind", "was", "says", "field"),
+    [
+        ("units", "valid_from: 2024-01-01", f"valid_from: {day!r}", "valid_from")
+        for day in hostile.DAYS
+        if isinstance(day, str | int)
+    ]
+    + [
+        ("units", "valid_to: null", "valid_to: 9999-12-31", "valid_to"),
+        ("units", "version: 1", "version: '1'", "version"),
+        ("units", "version: 1", "version: true", "version"),
+        ("purposes", "standalone: true", "standalone: yes", "standalone"),
+        ("purposes", "standalone: true", "standalone: 1", "standalone"),
+        ("units", "version: 1", "version: 1\n  version: 1", "content"),
+    ],
+)
+def test_a_file_is_read_in_the_types_that_it_says(kind: str, was: str, says: str, field: str, tmp_path: Path):
+    for path in REFERENCE.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = (REFERENCE / f"{kind}.yaml").read_text(encoding="utf-8")
+    assert was in text
+    (tmp_path / f"{kind}.yaml").write_text(text.replace(was, says, 1), encoding="utf-8")
+    with pytest.raises(CatalogueError) as refused:
+        read(tmp_path)
+    assert (refused.value.file, refused.value.field) == (f"{kind}.yaml", field)
+
+
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_the_same_file(tmp_path: Path):
+    for path in REFERENCE.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(tmp_path)[1].revision == read(REFERENCE)[1].revision

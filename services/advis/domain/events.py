@@ -1,18 +1,10 @@
-"""Facts, in the past tense, and what an event must not be: about a time to come.
+"""Facts, in the past tense.
 
 Every fact becomes one audit entry; where it concerns two persons it is told twice, once about each (audit.md §3).
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
-
-AHEAD_MAX = timedelta(minutes=5)  # how far a source's clock may run before ours
-
-
-def is_ahead(occurred_at: datetime, now: datetime) -> bool:
-    """Whether an event claims a time that has not come: its case would then be deaf to every later change (R45)."""
-    return occurred_at > now + AHEAD_MAX
 
 
 @dataclass(frozen=True, slots=True)
