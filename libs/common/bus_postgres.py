@@ -26,6 +26,7 @@ from libs.common.bus import (
     StartPositions,
     Topic,
 )
+from libs.common.bus_retention import FUNCTION
 from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
 
 CHANNEL = "bus"
@@ -33,7 +34,8 @@ POLL_S = 0.5
 BALANCE_S = 1.0
 _FAILURES = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError)
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 SELECT pg_advisory_xact_lock(hashtext('bus schema'));
 CREATE TABLE IF NOT EXISTS bus_partition (
   topic text, partition integer, next_offset bigint NOT NULL DEFAULT 0, PRIMARY KEY (topic, partition));
@@ -41,6 +43,8 @@ CREATE TABLE IF NOT EXISTS bus_record (
   topic text, partition integer, "offset" bigint, key text NOT NULL, headers bytea NOT NULL, value bytea NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (topic, partition, "offset"));
 """
+    + FUNCTION
+)
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
 _PARTITIONS = "SELECT topic, partition FROM bus_partition ORDER BY topic, partition"
 _LOCK = (

@@ -7,7 +7,7 @@ from a backup reads again what it missed.
 
 from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
 
 from libs.common.database import Session, WriteSession
 
@@ -28,13 +28,14 @@ class ZombieError(Exception):
 
 def inbox_tables(metadata: MetaData) -> None:
     """Add `inbox` and `bus_position` to a service's metadata."""
-    Table(
+    inbox = Table(
         "inbox",
         metadata,
         Column("source", Text, primary_key=True),
         Column("event_id", Text, primary_key=True),
         Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     )
+    Index("inbox_received_ix", inbox.c.received_at)
     Table(
         "bus_position",
         metadata,

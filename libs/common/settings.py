@@ -97,6 +97,7 @@ class CommonSettings(_Settings):
 
     # Outbox, inbox keys, both buses and their dead letters keep a record this long; older backups are not restorable.
     replay_horizon_days: int = Field(default=15, ge=1, le=365)
+    retention_every_s: int = Field(default=600, ge=1)  # how often what is over is deleted
     alarm_retention_days: int = Field(default=90, ge=1, le=3_650)  # after an alarm was acknowledged
 
     issuer_url: str

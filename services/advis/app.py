@@ -17,12 +17,14 @@ from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import Bus, connect
+from libs.common.bus_retention import keep_bus_purged
 from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.consumer import Consumer
 from libs.common.database import Bell, Database, clock
 from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
 from libs.common.process import serve
 from libs.common.relay import Relay
+from libs.common.retention import keep_purging
 from libs.common.web import create_app
 from services.advis import api_events, api_inbox
 from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
@@ -34,8 +36,9 @@ from services.advis.reference import ReferenceDataError, load
 from services.advis.resources import Resources
 from services.advis.sender import Sender
 from services.advis.settings import Settings
+from services.advis.tables_retention import RETENTION
 from services.advis.transport import DisclosureProtocol
-from services.advis.worker import Doorbells, limit_storage
+from services.advis.worker import Doorbells
 from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
@@ -189,15 +192,18 @@ def _consumers(means: Means) -> list[Callable[[], Awaitable[None]]]:
 
 
 def _relay(means: Means) -> list[Callable[[], Awaitable[None]]]:
-    return [Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell).run]
+    async def purging_bus() -> None:
+        await keep_bus_purged(means.resources.settings)
+
+    return [Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell).run, purging_bus]
 
 
 def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
     resources = means.resources
     endpoints = resources.reference.endpoints
 
-    async def limited() -> None:
-        await limit_storage(resources.settings, resources.database)
+    async def purging() -> None:
+        await keep_purging(resources.database, RETENTION, resources.settings)
 
     doorbells = Doorbells(
         resources.settings,
@@ -207,7 +213,7 @@ def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
         Sender({unit: _key(resources.settings, one.secret_file) for unit, one in endpoints.items()}),
         endpoints,
     )
-    return [doorbells.run, limited]
+    return [doorbells.run, purging]
 
 
 def _key(settings: Settings, secret_file: str) -> bytes:

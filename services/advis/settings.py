@@ -24,4 +24,3 @@ class Settings(CommonSettings):
 
     retention_done_days: int = Field(default=30, ge=1)  # R19: handled or cancelled
     retention_any_days: int = Field(default=90, ge=1)  # R19: raised
-    retention_every_s: int = Field(default=3_600, ge=1)

@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, update
 
 from libs.common.database import Session, WriteSession
 from services.advis.domain.matching import Revealed
 from services.advis.domain.notification import Notification, Place, Reader, State
-from services.advis.tables import case_registry, ingested, metadata, notification_row
+from services.advis.tables import case_registry, notification_row
 
 _INSERT = """
 INSERT INTO notification (notification_id, decision_id, event_source, event_id, event_type, category, occurred_at,
@@ -130,20 +130,6 @@ async def save_states(session: WriteSession, states: Mapping[UUID, State], now: 
         ids = [notification_id for notification_id, new in states.items() if new is state]
         change = update(notification_row).where(_n.notification_id.in_(ids))
         await session.execute(change.values(state=state.value, changed_at=now))
-
-
-async def purge(session: WriteSession, now: datetime, *, done_days: int, any_days: int) -> int:
-    """Delete what storage limitation ends (R19): handled or cancelled `done_days` ago, anything `any_days` old.
-
-    The keys of ingestion and of the inbox go with the latter. Returns how many notifications went.
-    """
-    done = and_(_n.state.in_([State.HANDLED, State.CANCELLED]), _n.changed_at < now - timedelta(days=done_days))
-    oldest = now - timedelta(days=any_days)
-    gone = await session.execute(delete(notification_row).where(or_(done, _n.arrived_at < oldest)))
-    await session.execute(delete(ingested).where(ingested.c.received_at < oldest))
-    inbox = metadata.tables["inbox"]
-    await session.execute(delete(inbox).where(inbox.c.received_at < oldest))
-    return gone.rowcount
 
 
 def notification_from(row: Any) -> Notification:

@@ -88,7 +88,8 @@ notification_row = Table(
     _one_of("state", notification.State),
     Index("notification_case_ix", "recipient_unit", "case_reference", postgresql_where=text("state <> 'cancelled'")),
     Index("notification_persons_ix", "persons", postgresql_using="gin", postgresql_where=text("state <> 'cancelled'")),
-    Index("notification_changed_ix", "changed_at"),
+    Index("notification_ended_ix", "changed_at", postgresql_where=text("state IN ('handled', 'cancelled')")),
+    Index("notification_arrived_ix", "arrived_at"),
 )
 
 doorbell = Table(

@@ -1,4 +1,4 @@
-"""What happens without being asked: doorbells are rung, and what storage limitation ends is deleted.
+"""What happens without being asked: doorbells are rung.
 
 1. A doorbell is claimed, a permit taken for this one attempt, the attempt made, the permit settled, the verdict saved:
    in that order, so that nothing rings for what the citizen has stopped (P1).
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from libs.common.database import Bell, Database, clock
 from libs.common.log import get_logger
-from services.advis import handlers_inbox, store_doorbells, store_notifications
+from services.advis import handlers_inbox, store_doorbells
 from services.advis.domain.delivery import Act, Answer, Reach, Verdict, judge
 from services.advis.domain.notification import State
 from services.advis.entries import Actor
@@ -145,20 +145,3 @@ class Doorbells:
     async def _save(self, bell: Claimed, verdict: Verdict, **values: Any) -> None:
         async with self.database.write() as session:
             await store_doorbells.save_verdict(session, bell, verdict, **values)
-
-
-async def limit_storage(settings: Settings, database: Database) -> None:
-    """Delete what has been kept for as long as it may be (R19), now and every `retention_every_s`."""
-    while True:
-        try:
-            async with database.write() as session:
-                rows = await store_notifications.purge(
-                    session,
-                    await clock(session),
-                    done_days=settings.retention_done_days,
-                    any_days=settings.retention_any_days,
-                )
-            _log.info("storage_limited", rows=rows)
-        except DATABASE_AWAY as error:
-            _log.warning("storage_not_limited_yet", error=type(error).__name__)
-        await asyncio.sleep(settings.retention_every_s)

@@ -16,10 +16,12 @@ from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
+from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
 from libs.common.database import Bell, Database
 from libs.common.messages import AUDIT_ENTRIES
 from libs.common.relay import Relay
+from libs.common.retention import keep_purging
 from libs.common.web import create_app
 from services.audit import api_entries, api_log, store_tree
 from services.audit.consumer import GROUP, EntryHandler
@@ -29,6 +31,7 @@ from services.audit.leaves import LeafMaker
 from services.audit.log_key import LogKey
 from services.audit.settings import Settings
 from services.audit.signer import Signer
+from services.audit.tables_retention import RETENTION
 from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 
@@ -156,6 +159,14 @@ async def _watch(parts: Parts) -> None:
     await watch.run()
 
 
+async def _purge(parts: Parts) -> None:
+    await keep_purging(parts.database, RETENTION, parts.settings)
+
+
+async def _purge_bus(parts: Parts) -> None:
+    await keep_bus_purged(parts.settings)
+
+
 async def _flush_alarms(parts: Parts) -> None:
     await keep_flushing(parts.database)
 
@@ -165,6 +176,6 @@ EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, what
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},
-    "relay": {"relay": _relay},
-    "worker": {"signer": _sign, "gap_watch": _watch},
+    "relay": {"relay": _relay, "bus_retention": _purge_bus},
+    "worker": {"signer": _sign, "gap_watch": _watch, "retention": _purge},
 }

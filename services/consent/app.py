@@ -16,10 +16,12 @@ from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
+from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
 from libs.common.database import Bell, Database
 from libs.common.messages import CASE_EVENTS
 from libs.common.relay import Relay
+from libs.common.retention import keep_purging
 from libs.common.web import create_app
 from services.consent import (
     api_access,
@@ -47,7 +49,6 @@ from services.consent import (
     store_catalogue,
     worker_expiry,
     worker_life,
-    worker_permits,
     worker_requests,
 )
 from services.consent.consumer import GROUP, LifecycleHandler
@@ -56,6 +57,7 @@ from services.consent.pdf import Renderer
 from services.consent.receipts import Signer
 from services.consent.records import PRODUCER
 from services.consent.settings import Settings
+from services.consent.tables_retention import RETENTION
 
 VERSION = "1.0.0"
 ROUTERS = (
@@ -180,8 +182,8 @@ async def _drain(parts: Parts) -> None:
     await drain.keep_draining(parts.database, drain.limits_of(parts.settings))
 
 
-async def _forget(parts: Parts) -> None:
-    await worker_permits.keep_forgetting(parts.database)
+async def _purge(parts: Parts) -> None:
+    await keep_purging(parts.database, RETENTION, parts.settings)
 
 
 async def _sweep(parts: Parts) -> None:
@@ -196,6 +198,10 @@ async def _lapse(parts: Parts) -> None:
     await worker_requests.keep_lapsing(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
+async def _purge_bus(parts: Parts) -> None:
+    await keep_bus_purged(parts.settings)
+
+
 async def _flush_alarms(parts: Parts) -> None:
     await keep_flushing(parts.database)
 
@@ -205,6 +211,6 @@ EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, what
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},
-    "relay": {"relay": _relay},
-    "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "permits": _forget, "requests": _lapse},
+    "relay": {"relay": _relay, "bus_retention": _purge_bus},
+    "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "retention": _purge, "requests": _lapse},
 }

@@ -18,6 +18,7 @@ class Settings(CommonSettings):
     drain_poll_ms_max: int = Field(default=25, ge=1)
 
     access_token_seconds: int = Field(default=300, ge=30, le=900)
+    permit_kept_hours: int = Field(default=24, ge=1)  # after it ended; a late call with its id is late by seconds
     idempotency_hours: int = Field(default=72, ge=1)
     attest_within_days: int = Field(default=14, ge=1, le=90)  # after the conversation
     attestation_confirm_days: int = Field(default=7, ge=1, le=30)  # for the second employee

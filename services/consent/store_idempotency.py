@@ -19,7 +19,6 @@ ON CONFLICT DO NOTHING RETURNING true
 """
 _FIRST = "SELECT request_sha256, status, response FROM idempotency WHERE actor = $1 AND key = $2"
 _COMPLETE = "UPDATE idempotency SET status = $3, response = $4 WHERE actor = $1 AND key = $2"
-_FORGET = "DELETE FROM idempotency WHERE created_at < $1"
 
 
 class KeyReusedError(Exception):
@@ -57,8 +56,3 @@ async def answered(session: Session, actor: str, key: str, *, request_sha256: st
 async def complete(session: WriteSession, actor: str, key: str, *, status: int, response: Mapping[str, Any]) -> None:
     """Keep the answer for the key that this transaction claimed."""
     await driver(session).execute(_COMPLETE, actor, key, status, orjson.dumps(response).decode())
-
-
-async def forget(session: WriteSession, older_than: datetime) -> None:
-    """Drop keys that nobody will repeat any more."""
-    await driver(session).execute(_FORGET, older_than)

@@ -6,7 +6,7 @@ order of `permit_id`, permits before their use rows (`docs/fence.md` §2).
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.database import ReadSession, WriteSession, driver
@@ -60,11 +60,6 @@ FROM (SELECT clock_timestamp() AS now) AS c LEFT JOIN (
     AND s.recipient_unit = w.recipient_unit AND s.epoch < w.epoch
   JOIN permit p ON p.permit_id = s.permit_id AND p.state = 'open'
 ) ON w.withdrawal_id = $1
-"""
-_PURGE = """
-DELETE FROM permit WHERE permit_id IN (
-  SELECT permit_id FROM permit WHERE state <> 'open' AND ended_at < clock_timestamp() - $1::interval
-  ORDER BY permit_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -189,8 +184,3 @@ async def read_waiting(session: ReadSession, withdrawal_id: UUID) -> tuple[datet
     """The database's clock, and the open permits of the withdrawal's scopes that are older than its epochs."""
     rows = await driver(session).fetch(_WAITING, withdrawal_id)
     return rows[0]["now"], [Waiting(*row[1:]) for row in map(tuple, rows) if row[1] is not None]
-
-
-async def purge(session: WriteSession, *, older_than: timedelta, limit: int) -> int:
-    """Forget up to `limit` permits that ended longer ago than any delayed call can be. Open ones stay for ever."""
-    return int((await driver(session).execute(_PURGE, older_than, limit)).split()[-1])

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from libs.common.database import Bell, Database, clock
 from libs.common.log import get_logger
-from services.consent import handlers_expiry, store_catalogue, store_endings, store_idempotency
+from services.consent import handlers_expiry, store_catalogue, store_endings
 from services.consent.domain.ending import as_of, cutoffs
 from services.consent.receipts import Signer
 from services.consent.settings import Settings
@@ -42,6 +42,4 @@ async def sweep(database: Database, settings: Settings, signer: Signer) -> int:
             continue  # too late for a notice: the next round writes its end down
         async with database.write() as session:
             await handlers_expiry.announce_expiry(session, consent)
-    async with database.write() as session:
-        await store_idempotency.forget(session, now - timedelta(hours=settings.idempotency_hours))
     return len(expired)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from services.advis import store_notifications
+from libs.common.retention import purge
 from services.advis.domain.matching import Subscription
 from services.advis.reference import ReferenceDataError, load
+from services.advis.tables_retention import RETENTION
 from tests.advis.conftest import REFERENCE_DIR
 from tests.advis.reading import rows, value
 
@@ -60,7 +61,7 @@ def test_a_named_endpoints_file_must_be_there(tmp_path: Path):
         load(REFERENCE_DIR, tmp_path / "nothing.yaml")
 
 
-async def test_storage_ends_after_30_days_for_what_is_done_and_90_for_the_rest(intake, database):
+async def test_storage_ends_after_30_days_for_what_is_done_and_90_for_the_rest(intake, database, settings):
     for number in range(5):
         await intake.advis(case_reference=f"BIF-26-{number}")
     now = datetime.now(UTC)
@@ -71,8 +72,7 @@ async def test_storage_ends_after_30_days_for_what_is_done_and_90_for_the_rest(i
                 "UPDATE notification SET state = $1, arrived_at = $2, changed_at = $3 WHERE case_reference = $4",
                 (state, now - timedelta(days=arrived), now - timedelta(days=changed), f"BIF-26-{number}"),
             )
-    async with database.write() as session:
-        assert await store_notifications.purge(session, now, done_days=30, any_days=90) == 3
+    assert await purge(database, "notification", RETENTION["notification"], settings) == 3
     kept = await rows(database, "SELECT case_reference FROM notification ORDER BY 1")
     assert [row.case_reference for row in kept] == ["BIF-26-1", "BIF-26-3"]
     assert await value(database, "SELECT count(*) FROM inbox") == 10

@@ -1,23 +1,23 @@
 """The drain: what a `200` waits for, whom it orders killed, and what it never does (`docs/fence.md` §2)."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
 
+from libs.common.database import Database
+from libs.common.retention import purge
 from services.consent import drain, scopes, store_refusals, store_withdrawals
 from services.consent.domain.errors import IllegalTransitionError
 from services.consent.domain.fence import ScopeKey
 from services.consent.fence_holders import HolderTakenError, NoSuchHolderError, register
+from services.consent.settings import Settings
 from services.consent.store_idempotency import KeyReusedError
-from services.consent.store_permits import purge
 from services.consent.store_withdrawals import Withdrawal
+from services.consent.tables_retention import RETENTION
 from services.consent.withdrawals import NoSuchConsentError
-from services.consent.worker_permits import forget
 from tests.consent.fence_world import LIMITS, PURPOSE, RECIPIENT, World, a_consent
-
-DAY = timedelta(days=1)
 
 
 async def _in_flight(world: World) -> tuple[UUID, UUID, UUID, Withdrawal]:
@@ -68,7 +68,7 @@ async def test_a_permit_never_ends_by_time(world: World) -> None:
     _, _, permit_id, withdrawal = await _in_flight(world)
     await world.age(permit_id, seconds=3600)
     assert not await world.drained(withdrawal)
-    await world.write(lambda s: purge(s, older_than=-DAY, limit=100))
+    await forget(world.database)
     assert not await world.drained(withdrawal)
     assert await world.state(permit_id) == "open"
 
@@ -257,6 +257,11 @@ async def test_a_crash_between_commit_and_answer_is_harmless(world: World) -> No
     await restarted.settle(holder_id, permit_id)
     assert await restarted.drained(withdrawal)
     await restarted.database.close()
+
+
+async def forget(database: Database) -> None:
+    settings = Settings(database_url="none", bus_url="none", issuer_url="none")
+    await purge(database, "permit", RETENTION["permit"], settings)
 
 
 async def test_ended_permits_are_forgotten_after_a_day_and_open_ones_never(world: World) -> None:

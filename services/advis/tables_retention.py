@@ -1,0 +1,23 @@
+"""How long each table of the advis database keeps its rows. docs/retention.md is made from this."""
+
+from typing import Final
+
+from libs.common.retention import COMMON, Kept, Purged, Retention
+
+RETENTION: Final[Retention] = {
+    **COMMON,
+    "case_registry": Kept("One row a case, changed in place: whose case it is."),
+    "doorbell": Kept("Goes with its notification."),
+    "ingested": (
+        Purged("received_at", "replay_horizon_days", "Keys of what came in by HTTP: nothing older is repeated."),
+    ),
+    "notification": (
+        Purged(
+            "changed_at",
+            "retention_done_days",
+            "Handled or cancelled so long ago (R19).",
+            "state IN ('handled', 'cancelled')",
+        ),
+        Purged("arrived_at", "retention_any_days", "Raised so long ago, whatever became of it (R19)."),
+    ),
+}
