@@ -6,8 +6,8 @@ from uuid import UUID
 from libs.common.retention import COMMON, Kept, Purged, Retention, Walk
 
 _CASE: Final = (
-    "Evidence of a declared will, needed as long as the case that rests on it and its limitation period (R19), which the"
-    " municipality alone knows: nothing here deletes it."
+    "Evidence of a declared will, needed as long as the case that rests on it and its limitation period (R19), which"
+    " the municipality alone knows: nothing here deletes it."
 )
 _FENCE: Final = "What the fence rests on: one row for each scope, changed in place."
 _REFERENCE: Final = "Reference data in versions: what a receipt or a decision names must stay readable."
