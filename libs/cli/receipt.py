@@ -6,10 +6,10 @@ Rules:
 - Only what the signature covers is shown. A key is chosen by its `kid` from the key set that the reader trusts.
 """
 
-import binascii
+import asyncio
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ import httpx2
 import rfc8785
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key
 
+from libs.common.keysets import FETCH_TIMEOUT_S, SET_BYTES_MAX, KeySet, KeySetError, fetch, usable_keys
 from libs.common.values import JsonError, strict_json
 
 ALGORITHM = "Ed25519"
-_FETCH_TIMEOUT_S = 10.0
 _RECEIPT_CHARACTERS_MAX = 64 * 1024
 _JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)
 
 
 class ReceiptError(Exception):
@@ -48,22 +49,22 @@ def verify_receipt(receipt: str, jwks: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if len(receipt) > _RECEIPT_CHARACTERS_MAX:
         raise UnreadableError(f"it is longer than {_RECEIPT_CHARACTERS_MAX} characters")
-    keys, compact = _imported(jwks), _compact(receipt.strip())
+    keys, compact = _keys(jwks), _compact(receipt.strip())
     try:
-        kid = jws.extract_compact(compact).headers().get("kid")
-        if not isinstance(kid, str) or kid not in {key.kid for key in keys.keys}:
+        header = jws.extract_compact(compact).headers()
+        kid = header.get("kid") if isinstance(header, dict) else None
+        if not isinstance(kid, str) or kid not in keys:
             raise ReceiptError(f"it names the signing key {kid!r}, which is not in the key set")
-        signed = jws.deserialize_compact(compact, keys, algorithms=[ALGORITHM])
-    except (JoseError, ValueError, binascii.Error) as error:
+    except _UNREADABLE as error:
         raise ReceiptError(f"the signature does not hold ({type(error).__name__})") from error
-    return _canonical(signed.payload)
+    return _canonical(_signed(compact, keys[kid]))
 
 
 def read_jwks(source: str) -> Mapping[str, Any]:
     """The JWK set at a path or an http(s) address. Raises KeysError."""
     try:
         document = strict_json(_read(source).removeprefix(BOM_UTF8))
-    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, JsonError) as error:
+    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, KeySetError, JsonError) as error:
         raise KeysError(f"no key set at {source} ({type(error).__name__})") from error
     if not isinstance(document, dict):
         raise KeysError(f"no key set at {source}")
@@ -84,11 +85,22 @@ def lines(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, "" if content is None else str(content)
 
 
-def _imported(jwks: Mapping[str, Any]) -> KeySet:
+def _keys(jwks: Mapping[str, Any]) -> KeySet:
     try:
-        return KeySet.import_key_set({"keys": jwks["keys"]})
-    except (JoseError, ValueError, KeyError, TypeError) as error:
-        raise KeysError(f"that is no key set ({type(error).__name__})") from error
+        return usable_keys(jwks)
+    except KeySetError as error:
+        raise KeysError(f"that is no key set ({error})") from error
+
+
+def _signed(compact: bytes, keys: Sequence[Key]) -> bytes:
+    """What one of the keys of that name signed. Raises ReceiptError when none of them did."""
+    reason = ""
+    for key in keys:
+        try:
+            return jws.deserialize_compact(compact, key, algorithms=[ALGORITHM]).payload
+        except _UNREADABLE as error:
+            reason = type(error).__name__
+    raise ReceiptError(f"the signature does not hold ({reason})")
 
 
 def _compact(text: str) -> bytes:
@@ -115,5 +127,11 @@ def _canonical(payload: bytes) -> Mapping[str, Any]:
 
 def _read(source: str) -> bytes:
     if not source.startswith(("http://", "https://")):
-        return Path(source).read_bytes()
-    return httpx2.get(source, timeout=_FETCH_TIMEOUT_S, follow_redirects=False).raise_for_status().content
+        with Path(source).open("rb") as file:
+            return file.read(SET_BYTES_MAX)
+    return asyncio.run(_fetched(source))
+
+
+async def _fetched(source: str) -> bytes:
+    async with httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S) as client:
+        return await fetch(client, source, FETCH_TIMEOUT_S)

@@ -17,12 +17,12 @@ from starlette.requests import Request
 from libs.common import alarms
 from libs.common.auth import Principal, require
 from libs.common.database import Bell, Database, clock
+from libs.common.door import Router
 from libs.common.log import current_correlation
 from libs.common.messages import AuditEntry
 from libs.common.outbox import append, audit_message
 from libs.common.problems import NotFoundError
 from libs.common.values import DECIMAL, Switch
-from libs.common.web import Router
 
 BIGINT_MAX = 2**63 - 1
 PAGE_MAX, PAGE_DEFAULT = 200, 50

@@ -2,57 +2,69 @@
 
 1. Size, form, `typ` at+jwt, and an algorithm from the allow-list (so `none` and HMAC never reach a key).
 2. The issuer that the token names must be one we trust, and only *its* keys are tried.
-3. The key that `kid` names, of a type and for a use that fit the algorithm; an unknown `kid` fetches the keys
-   anew, at most once per REFETCH_S, so that rotation works and a flood of invented ids does not reach the issuer.
+3. The key that `kid` names, of a type and for a use that fit the algorithm (`keysets`).
 4. The signature. 5. Issuer, audience, times (with leeway), subject, client, token id, roles.
 6. The form of who and where (`identifiers`), which go on the record as they are: nothing is cut or passed over.
 
-A refusal is a 401 that does not say which step failed. Access is denied by default: a route without `require` is open
-only when it is meant to be.
+A refusal is a 401 that says which step failed, in one constant sentence about the token and nothing else (RFC 6750 §3).
+Access is denied by default: a route without a gate is open only when it is meant to be. Gates are passed before a body
+is read (`door.Route`).
 """
 
-import asyncio
 import functools
 import hashlib
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import httpx2
-import orjson
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from joserfc import jwk, jws
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 from starlette.requests import Request
 
 from libs.common.identifiers import is_identity, is_unit
+from libs.common.keysets import FETCH_TIMEOUT_S, IssuerKeys
 from libs.common.log import get_logger
-from libs.common.problems import ForbiddenError, UnauthenticatedError, UnavailableError
+from libs.common.problems import FieldError, MissingRightError, UnauthenticatedError
 from libs.common.values import JsonError, strict_json
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519")
 TOKEN_BYTES_MAX = 8192
-KEYS_FRESH_S = 300  # a withdrawn key is forgotten within this
-KEYS_STALE_S = 3600  # and this long known keys serve while the issuer is away
-REFETCH_S = 10
-REFETCH_AFTER_FAILURE_S = 1  # while there are no keys at all; else an issuer that hangs would hold every call
 VERIFIED_S_MAX = 60  # a verified token is believed this long without verifying its signature again
 VERIFIED_MAX = 4096  # tokens
-FETCH_TIMEOUT_S = 5.0
 
 # RFC 9068 §2.2; the issuer is checked before, by choosing its keys.
 _ESSENTIAL: dict[str, ClaimsOption] = {name: {"essential": True} for name in ("exp", "iat", "sub", "client_id", "jti")}
 _FORMS = {"sub": is_identity, "client_id": is_identity, "unit": is_unit, "host_unit": is_unit}
+FAULTS = {
+    "too_large": f"The token is larger than {TOKEN_BYTES_MAX} bytes.",
+    "malformed": "The token is not a signed JWT.",
+    "algorithm": "The token is signed with an algorithm that is not accepted.",
+    "not_an_access_token": "The token is not an access token: its typ is not at+jwt.",
+    "unknown_issuer": "The issuer of the token is not trusted here.",
+    "unknown_key": "The token names a key that its issuer does not publish.",
+    "wrong_key": "The key of the token does not fit its algorithm.",
+    "signature": "The signature of the token does not hold.",
+    "audience": "The token is for another audience.",
+    "expired": "The token has expired.",
+    "not_yet_valid": "The token is not valid yet.",
+    "no_kid": "The token names no key (kid).",
+    **{f"no_{claim}": f"The token lacks the claim {claim}." for claim in _ESSENTIAL},
+    **{f"bad_{claim}": f"The claim {claim} of the token is malformed." for claim in (*_ESSENTIAL, "iss", "nbf")},
+    **{f"form_of_{claim}": f"The claim {claim} of the token is not of its form." for claim in _FORMS},
+}
+"""Step that refused → what the caller is told. About the token alone: never about a person, a key or what exists."""
 _log = get_logger()
 
 
 class InvalidTokenError(Exception):
-    """The token is refused. `reason` is a code for our log, never for the caller."""
+    """The token is refused. `reason` is one of FAULTS."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -86,63 +98,6 @@ class TrustedIssuer:
     roles: frozenset[str] | None = None
 
 
-class _Keys:
-    """One issuer's public keys, by `kid`."""
-
-    def __init__(self, issuer: TrustedIssuer, client: httpx2.AsyncClient, clock: Callable[[], float]) -> None:
-        self.issuer = issuer
-        self._client = client
-        self._clock = clock
-        self._keys: dict[str, jwk.Key] = {}
-        self._fetched = float("-inf")
-        self._next_fetch = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def find(self, kid: str) -> jwk.Key:
-        """The key; raises InvalidTokenError for an unknown one, UnavailableError without keys to judge by."""
-        if not self._serves(kid, KEYS_FRESH_S):
-            async with self._lock:  # one fetch at a time: those who waited look again first
-                if not self._serves(kid, KEYS_FRESH_S) and self._clock() >= self._next_fetch:
-                    await self._refresh()
-        if self._clock() - self._fetched > KEYS_STALE_S:
-            raise UnavailableError
-        if kid not in self._keys:
-            raise InvalidTokenError("unknown_key")
-        return self._keys[kid]
-
-    def _serves(self, kid: str, age_s_max: float) -> bool:
-        return kid in self._keys and self._clock() - self._fetched <= age_s_max
-
-    async def _refresh(self) -> None:
-        try:
-            self._keys = await self._fetch()
-            self._fetched = self._clock()
-            self._next_fetch = self._fetched + REFETCH_S
-        except (httpx2.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
-            _log.warning("issuer_keys_unavailable", error=type(error).__name__)
-            self._next_fetch = self._clock() + (REFETCH_S if self._keys else REFETCH_AFTER_FAILURE_S)
-
-    async def _fetch(self) -> dict[str, jwk.Key]:
-        url = self.issuer.jwks_url or await self._discover()
-        found: dict[str, jwk.Key] = {}
-        for entry in (await self._get(url))["keys"]:
-            if entry.get("kty") in {"RSA", "EC", "OKP"} and isinstance(entry.get("kid"), str):
-                found[entry["kid"]] = jwk.import_key(entry, entry["kty"])
-        return found
-
-    async def _discover(self) -> str:
-        """OpenID Connect Discovery §4.3: the document must be the issuer's own."""
-        document = await self._get(self.issuer.url.rstrip("/") + "/.well-known/openid-configuration")
-        if document["issuer"] != self.issuer.url:
-            raise ValueError("another issuer's document")
-        return str(document["jwks_uri"])
-
-    async def _get(self, url: str) -> Any:
-        response = await self._client.get(url)
-        response.raise_for_status()
-        return orjson.loads(response.content)
-
-
 class TokenVerifier:
     """Turns a token into a Principal for one audience. Close it with `close`."""
 
@@ -156,7 +111,10 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client or httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, verify=_tls())
-        self._issuers = {issuer.url: _Keys(issuer, self._client, clock) for issuer in issuers}
+        self._issuers = {
+            issuer.url: (issuer, IssuerKeys(issuer.url, issuer.jwks_url, client=self._client, clock=clock))
+            for issuer in issuers
+        }
         self._leeway_s = leeway_s
         self._clock = clock
         self._claims = JWTClaimsRegistry(
@@ -189,16 +147,16 @@ class TokenVerifier:
     async def _verify(self, token: str) -> Principal:
         signed = _parse(token)
         header, claims = signed.headers(), _claims(signed.payload)
-        keys = self._issuers.get(str(claims.get("iss")))
-        if keys is None:
+        trusted = self._issuers.get(str(claims.get("iss")))
+        if trusted is None:
             raise InvalidTokenError("unknown_issuer")
-        key = await keys.find(_text(header, "kid"))
-        _check_signature(signed, key)
+        issuer, keys = trusted
+        _check_signature(signed, await keys.find(_text(header, "kid")))
         try:
             self._claims.validate(claims)
         except JoseError as error:
-            raise InvalidTokenError(error.error) from error
-        return _principal(claims, keys.issuer.roles)
+            raise InvalidTokenError(_fault_of(error)) from error
+        return _principal(claims, issuer.roles)
 
 
 def _parse(token: str) -> jws.CompactSignature:
@@ -207,9 +165,11 @@ def _parse(token: str) -> jws.CompactSignature:
         raise InvalidTokenError("too_large")
     try:
         signed = jws.extract_compact(token.encode("ascii"))
-    except (JoseError, ValueError) as error:
+        header = signed.headers()
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidTokenError("malformed") from error
-    header = signed.headers()
+    if not isinstance(header, dict):
+        raise InvalidTokenError("malformed")
     if header.get("alg") not in ALGORITHMS:
         raise InvalidTokenError("algorithm")
     if str(header.get("typ", "")).lower() not in {"at+jwt", "application/at+jwt"}:
@@ -227,13 +187,29 @@ def _claims(payload: bytes) -> dict[str, Any]:
     return claims
 
 
-def _check_signature(signed: jws.CompactSignature, key: jwk.Key) -> None:
-    try:
-        valid = jws.validate_compact(signed, key, algorithms=list(ALGORITHMS))
-    except (JoseError, ValueError, TypeError) as error:
-        raise InvalidTokenError("wrong_key") from error
-    if not valid:
-        raise InvalidTokenError("signature")
+def _check_signature(signed: jws.CompactSignature, keys: Sequence[jwk.Key]) -> None:
+    """Steps 3 and 4: one of the keys of that name fits the algorithm, and made the signature."""
+    fault = "wrong_key" if keys else "unknown_key"
+    for key in keys:
+        try:
+            if jws.validate_compact(signed, key, algorithms=list(ALGORITHMS)):
+                return
+            fault = "signature"
+        except (JoseError, ValueError, TypeError, RecursionError):
+            continue
+    raise InvalidTokenError(fault)
+
+
+def _fault_of(error: JoseError) -> str:
+    """The code of what joserfc says about the claims: the first missing one, or which one is wrong and how."""
+    claim = str(getattr(error, "claim", "")).partition(",")[0]
+    if isinstance(error, MissingClaimError):
+        return "audience" if claim == "aud" else f"no_{claim}"
+    if isinstance(error, ExpiredTokenError):
+        return "expired"
+    if isinstance(error, InvalidClaimError):
+        return {"aud": "audience", "nbf": "not_yet_valid", "iat": "not_yet_valid"}.get(claim, f"bad_{claim}")
+    return "malformed"
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
@@ -262,20 +238,37 @@ def _principal(claims: Mapping[str, Any], roles_allowed: frozenset[str] | None) 
 
 
 def bearer(request: Request) -> str | None:
-    """The bearer token of a request (RFC 6750 §2.1), or None."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    """The bearer token of a request (RFC 6750 §2.1), or None; two `Authorization` lines are none."""
+    lines = request.headers.getlist("Authorization")
+    scheme, _, token = (lines[0] if len(lines) == 1 else "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-class Require(SecurityBase):
-    """Dependency: the Principal of the request, who has at least one of `roles`."""
+class Gate(SecurityBase):
+    """Dependency that lets a caller in or refuses; asked once a request, before the body is read (`door.Route`)."""
 
-    def __init__(self, roles: frozenset[str]) -> None:
+    async def __call__(self, request: Request) -> Any:
+        """What `admit` answered for this request."""
+        passed: dict[Gate, Any] = request.scope.setdefault("state", {}).setdefault("passed", {})
+        if self not in passed:
+            passed[self] = await self.admit(request)
+        return passed[self]
+
+    async def admit(self, request: Request) -> Any:
+        """Who calls, as the route wants it. Raises a 401 or a 403."""
+        raise NotImplementedError
+
+
+class Require(Gate):
+    """Gate: the Principal of the request, who has at least one of `roles` and none of `never`."""
+
+    def __init__(self, roles: frozenset[str], never: frozenset[str] = frozenset()) -> None:
         self.roles = roles
+        self.never = never
         self.model = HTTPBearer(bearerFormat="JWT", description="RFC 9068 access token")
         self.scheme_name = "accessToken"
 
-    async def __call__(self, request: Request) -> Principal:
+    async def admit(self, request: Request) -> Principal:
         """401 without a token that holds, 403 without the role, or with two roles that exclude each other."""
         token = bearer(request)
         if token is None:
@@ -285,15 +278,21 @@ class Require(SecurityBase):
             principal = await verifier.verify(token)
         except InvalidTokenError as error:
             _log.info("token_refused", reason=error.reason)
-            raise UnauthenticatedError(presented=True) from None
-        # Who watches the system must not also be able to change it: the two are never one person's in one token.
-        if {"dpo", "administrator"} <= principal.roles or not self.roles & principal.roles:
-            raise ForbiddenError
+            raise UnauthenticatedError(FAULTS[error.reason]) from None
+        self._check(principal.roles)
         return principal
 
+    def _check(self, roles: frozenset[str]) -> None:
+        if not self.roles & roles:
+            wanted = FieldError("roles", "must hold one of these", tuple(sorted(self.roles)))
+            raise MissingRightError(errors=[wanted])
+        # Who watches the system must not also be able to change it: the two are never one person's in one token.
+        if {"dpo", "administrator"} <= roles or self.never & roles:
+            raise MissingRightError("The roles of the token exclude each other here.")
 
-def require(*roles: str) -> Require:
+
+def require(*roles: str, never: Collection[str] = ()) -> Require:
     """`Depends(require("dpo", "auditor"))`: the caller, who has one of these roles. Raises ValueError for none."""
     if not roles:
         raise ValueError("name the roles that may: nobody is let in by default")
-    return Require(frozenset(roles))
+    return Require(frozenset(roles), frozenset(never))

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from libs.common.bus import Delivery, Headers, PoisonRecordError
+from libs.common.headers import is_media_type
 from libs.common.identifiers import correlation_of_event, is_event_id, is_source
 from libs.common.values import EVENT_EARLIEST, FormatError, JsonError, format_moment, parse_moment, strict_json
 
@@ -56,10 +57,10 @@ def from_delivery(delivery: Delivery) -> CloudEvent:
     """The event in `delivery`, in either mode. Raises `PoisonRecordError("not_cloudevent")`."""
     try:
         headers = {name: value.decode() for name, value in delivery.headers}
-        media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
-        if media_type == STRUCTURED:
+        content_type = headers.get("content-type", JSON)
+        if is_media_type(content_type, STRUCTURED):
             return parse_structured(delivery.value)
-        if media_type != JSON:
+        if not is_media_type(content_type, JSON):
             raise ValueError("datacontenttype")
         attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
         strict_json(delivery.value)
@@ -85,7 +86,8 @@ def from_document(document: object) -> CloudEvent:
     for name in ("specversion", *_KNOWN):
         if not isinstance(attributes.get(name, ""), str | None):
             raise ValueError(name)  # noqa: TRY004 - as above
-    if attributes.pop("datacontenttype", JSON) != JSON:
+    content_type = attributes.pop("datacontenttype", None)  # null is as absent (CloudEvents JSON format §2.2)
+    if content_type is not None and not (isinstance(content_type, str) and is_media_type(content_type, JSON)):
         raise ValueError("datacontenttype")
     if "data" not in attributes:  # data_base64 is binary, which no event of ours is
         raise ValueError("data")

@@ -8,17 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.common.door import Router
 from libs.common.log import get_logger
 
 Check = Callable[[], Awaitable[object]]
 CHECK_TIMEOUT_S = 2.0
 
 _log = get_logger()
-router = APIRouter(prefix="/health", tags=["health"])
+router = Router(prefix="/health", tags=["health"])
 
 
 def _answer(status: int, body: dict[str, object]) -> Response:

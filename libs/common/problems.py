@@ -1,22 +1,18 @@
 """Every refusal that leaves a service: one problem document (RFC 9457), made here and nowhere else.
 
 1. A body says what the caller may know and nothing more: no SQL, no stack, no input, no existence.
-2. 403 and 404 have one constant body each, so that "not yours" and "not there" cannot be told apart (P2).
+2. 404, and 403 where a person is concerned, have one constant body each: "not yours" and "not there" are alike (P2).
 3. 422 names the field as *we* named it and says what is expected; it never repeats what was sent (P10), because
    what was sent in the wrong field may be a CPR number.
 4. An exception that nobody foresaw becomes a bare 500 carrying the correlation id, which leads to the log.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.common.log import current_correlation
@@ -75,14 +71,16 @@ class Problem(Exception):  # noqa: N818 - the noun of RFC 9457; its kinds end in
 
 
 class UnauthenticatedError(Problem):
-    """401: no credential, or one that does not hold. Why it does not hold is for our log alone."""
+    """401: no credential, or one that does not hold (RFC 6750 §3). `fault`: the credential's own, never about data."""
 
     status, kind, title = 401, "unauthenticated", "Authentication required"
 
-    def __init__(self, *, presented: bool = False) -> None:
-        """`presented`: a token was sent and refused (RFC 6750 §3.1 then asks for `error`)."""
-        challenge = 'Bearer realm="samtykkebro"' + (', error="invalid_token"' if presented else "")
-        super().__init__(headers={"WWW-Authenticate": challenge})
+    def __init__(self, fault: str | None = None) -> None:
+        """`fault`: a constant sentence without quotes; None where no credential was sent."""
+        challenge = 'Bearer realm="samtykkebro"'
+        if fault is not None:
+            challenge += f', error="invalid_token", error_description="{fault}"'
+        super().__init__(fault, headers={"WWW-Authenticate": challenge})
 
 
 class _ConstantProblem(Problem):
@@ -91,7 +89,13 @@ class _ConstantProblem(Problem):
 
 
 class ForbiddenError(_ConstantProblem):
-    """403: the caller is known and may not."""
+    """403: the caller is known and may not. The constant body, for what must not tell whether a person is there."""
+
+    status, kind, title = 403, "forbidden", "Forbidden"
+
+
+class MissingRightError(Problem):
+    """403 that names what the token lacks: a role, or a unit. Raise it only for what rests on the token alone."""
 
     status, kind, title = 403, "forbidden", "Forbidden"
 
@@ -132,10 +136,31 @@ class PreconditionRequiredError(Problem):
     status, kind, title = 428, "precondition-required", "Precondition required"
 
 
+class SlowBodyError(Problem):
+    """408: the body did not come within the time that a body has."""
+
+    status, kind, title = 408, "request-timeout", "Request timeout"
+
+
 class TooLargeError(Problem):
     """413: the body exceeds the limit of the address."""
 
     status, kind, title = 413, "too-large", "Content too large"
+
+
+class UnsupportedMediaTypeError(Problem):
+    """415: the body is coded (`Content-Encoding`), or is of a media type that the address does not read."""
+
+    status, kind, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class QuotaError(Problem):
+    """429: the caller has used up its quota; a way to stop a disclosure is never refused so."""
+
+    status, kind, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after_s)})
 
 
 class InvalidError(Problem):
@@ -165,15 +190,6 @@ class UnforeseenError(Problem):
         """The base document and the correlation id of this request."""
         return {**super().document(), "correlation_id": current_correlation()}
 
-
-_BY_STATUS: dict[int, Callable[[], Problem]] = {
-    401: UnauthenticatedError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    405: MethodNotAllowedError,
-    413: TooLargeError,
-    503: UnavailableError,
-}
 
 # What a Pydantic error type means to the caller. Only limits from our own schema are filled in, never input.
 _MESSAGES = {
@@ -231,61 +247,3 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidError:
         for error in errors[:ERRORS_MAX]
     )
     return problem
-
-
-async def _on_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
-
-
-async def _on_validation(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return from_validation(error.errors()).response()
-
-
-async def _on_http(_request: Request, error: Exception) -> Response:
-    """The framework's own refusals (no route, wrong method, body too large); their texts are not passed on."""
-    assert isinstance(error, HTTPException)
-    problem = _BY_STATUS.get(error.status_code, Problem)()
-    if allow := (error.headers or {}).get("Allow"):
-        problem.headers["Allow"] = allow
-    return problem.response()
-
-
-_KINDS: tuple[type[Problem], ...] = (
-    *(UnauthenticatedError, ForbiddenError, NotFoundError, ConflictError, PreconditionError),
-    *(PreconditionRequiredError, TooLargeError, InvalidError, UnforeseenError, UnavailableError),
-)
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    kind.status: {
-        "description": kind.title,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for kind in _KINDS
-}
-"""`responses=PROBLEMS` on a FastAPI app or router declares these answers in its OpenAPI document."""
-
-_SCHEMA: dict[str, Any] = orjson.loads("""
-{"title": "Problem", "description": "RFC 9457 problem document; `correlation_id` in a 500 only.",
- "type": "object", "required": ["type", "title", "status"], "properties": {
-   "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
-   "detail": {"type": "string"}, "correlation_id": {"type": "string"},
-   "errors": {"type": "array", "items": {"type": "object", "required": ["field", "message"], "properties": {
-     "field": {"type": "string"}, "message": {"type": "string"},
-     "known": {"type": "array", "items": {"type": "string"}}}}}}}
-""")
-
-
-def install(app: FastAPI) -> None:
-    """Give `app` these answers, and their schema in its OpenAPI. The unforeseen is left to web.UnforeseenErrors."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = describe()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -6,28 +6,26 @@
 4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request (performance.md §1).
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common import health, problems
+from libs.common import health, problem_answers, problems
 from libs.common.database import is_away
+from libs.common.door import Router
 from libs.common.identifiers import is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
-from libs.common.values import strict_json
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
-REQUEST_ID_HEADER = "X-Request-ID"  # the caller's own, any text: given back as it came, never logged, never stored
+REQUEST_ID_HEADER = "X-Request-ID"  # the caller's own: given back as it came, never logged, never stored
+REQUEST_ID_CHARACTERS_MAX = 200
 _HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -40,39 +38,19 @@ _log = get_logger()
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 
-class _StrictRequest(Request):
-    async def json(self) -> Any:
-        """The body as JSON that means one thing. Raises values.JsonError, which the framework answers with 422."""
-        return strict_json(await self.body())
-
-
-class Route(APIRoute):
-    """A route whose body, where it declares one, is read by `values.strict_json`."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The framework's handler, given a request that reads JSON strictly."""
-        handler = super().get_route_handler()
-
-        async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
-
-        return strict
-
-
-class Router(APIRouter):
-    """The router of every door: its routes are `Route`s."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(route_class=Route, **settings)
-
-
 def correlation_id(given: str | None) -> str:
     """`given` when it is a UUID, a ULID or a trace id, since it is logged and goes on the bus; else a new one."""
     return given if given is not None and is_correlation_id(given) else str(uuid4())
 
 
+def request_id(given: str | None) -> str | None:
+    """`given` when it is at most REQUEST_ID_CHARACTERS_MAX printable ASCII characters; else None: not given back."""
+    fits = given and len(given) <= REQUEST_ID_CHARACTERS_MAX and given.isascii() and given.isprintable()
+    return given if fits else None
+
+
 class Edge:
-    """ASGI layer, outermost of ours: correlation id in and out, default headers, 413 as a problem document."""
+    """ASGI layer, outermost of ours: correlation id in and out, default headers, HEAD as GET without a body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -82,13 +60,32 @@ class Edge:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
-        correlation = correlation_id(headers.get(CORRELATION_HEADER))
+        correlation = correlation_id(_once(headers, CORRELATION_HEADER))
         scope.setdefault("state", {})["correlation_id"] = correlation
+        dressed = _dressed(send, correlation, request_id(_once(headers, REQUEST_ID_HEADER)))
+        if scope["method"] == "HEAD":
+            scope, dressed = {**scope, "method": "GET"}, _bodiless(dressed)
+            scope["state"]["head"] = True
         bound = bind_correlation(correlation)
         try:
-            await self.app(scope, receive, _dressed(send, correlation, headers.get(REQUEST_ID_HEADER)))
+            await self.app(scope, receive, dressed)
         finally:
             unbind_correlation(bound)
+
+
+def _once(headers: Headers, name: str) -> str | None:
+    """The value of a header that is there once; two have no one meaning."""
+    values = headers.getlist(name)
+    return values[0] if len(values) == 1 else None
+
+
+def _bodiless(send: Send) -> Send:
+    """The answer to HEAD: the fields that GET would have, and nothing after them (RFC 9110 §9.3.2)."""
+
+    async def bodiless(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return bodiless
 
 
 def _dressed(send: Send, correlation: str, request_id: str | None) -> Send:
@@ -169,7 +166,7 @@ def create_app(
     version: str,
     service: str,
     lifespan: Lifespan,
-    routers: Sequence[APIRouter],
+    routers: Sequence[Router],
     checks: Mapping[str, health.Check] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
 ) -> FastAPI:
@@ -184,14 +181,15 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses=problems.PROBLEMS,
+        redirect_slashes=False,  # a redirect would be built from the request's own Host
+        responses=problem_answers.PROBLEMS,
     )
     app.state.service = service
     app.state.checks = dict(checks or {})
     app.include_router(health.router)
     for router in routers:
         app.include_router(router)
-    problems.install(app)
+    problem_answers.install(app)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)  # innermost: Starlette's limit steers by an exception
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(Edge)  # added last, so it is the outermost

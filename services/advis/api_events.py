@@ -18,10 +18,11 @@ from pydantic import ValidationError
 from libs.common.auth import Principal, require
 from libs.common.cloudevents import CloudEvent, from_document, is_ahead
 from libs.common.database import clock
+from libs.common.door import Router
+from libs.common.headers import is_media_type
 from libs.common.messages import CaseEventData
 from libs.common.problems import ConflictError, FieldError, InvalidError, from_validation
 from libs.common.values import EVENT_EARLIEST, JsonError, strict_json
-from libs.common.web import Router
 from services.advis import handlers_events
 from services.advis.domain.cases import require_complete, step_of
 from services.advis.domain.errors import EventConflictError, IncompleteCaseError
@@ -85,14 +86,11 @@ async def ingest(
 
 async def _documents(request: Request) -> tuple[list[Any], list[str]]:
     """The events of a request as JSON values, and the prefix that names each in an error."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in {SINGLE, BATCH}:
-        raise InvalidError("content-type", "must be a CloudEvents media type", known=[SINGLE, BATCH])
     try:
         content = strict_json(await request.body())
     except JsonError as error:
         raise InvalidError("body", str(error)) from None
-    if media_type == SINGLE:
+    if is_media_type(request.headers["content-type"], SINGLE):
         return [content], [""]
     if not isinstance(content, list) or not 1 <= len(content) <= BATCH_MAX:
         raise InvalidError("body", f"must be a list of 1 to {BATCH_MAX} events")

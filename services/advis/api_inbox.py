@@ -21,9 +21,9 @@ from starlette.responses import Response
 
 from libs.common.auth import Principal, require
 from libs.common.database import clock
+from libs.common.door import DISCLOSES, Router
 from libs.common.permits import BATCH_MAX
-from libs.common.problems import ForbiddenError, InvalidError, NotFoundError, UnavailableError
-from libs.common.web import Router
+from libs.common.problems import InvalidError, MissingRightError, NotFoundError, UnavailableError
 from services.advis import handlers_inbox, store_notifications
 from services.advis.disclosure import Disclosure, DisclosureResponse
 from services.advis.domain.events import InboxRead
@@ -50,7 +50,7 @@ class _Asker:
     question: Question
 
 
-@router.get("", response_model=InboxPage, summary="What has happened in my cases")
+@router.get("", openapi_extra=DISCLOSES, response_model=InboxPage, summary="What has happened in my cases")
 async def list_inbox(principal: Reading, means: Means, query: Annotated[InboxQuery, Query()]) -> Response:
     """Newest first; unread and read unless `state` says otherwise. Listing changes no state."""
     asker = _asker(principal, means)
@@ -93,7 +93,7 @@ def _criterion(query: InboxQuery) -> tuple[tuple[str, str], ...]:
     return (("state", query.state or "open"), *named)
 
 
-@router.get("/{notification_id}", response_model=InboxItem, summary="Open one")
+@router.get("/{notification_id}", openapi_extra=DISCLOSES, response_model=InboxItem, summary="Open one")
 async def open_item(
     notification_id: Annotated[str, Path(max_length=64)], principal: Reading, means: Means, language: Words = "da"
 ) -> Response:
@@ -140,7 +140,7 @@ def _asker(principal: Principal, means: Resources) -> _Asker:
     """A caseworker reads the cases they have in the unit they act in now; a unit's system reads them all (R15, R37)."""
     unit = principal.unit
     if unit is None or unit not in means.reference.units:
-        raise ForbiddenError
+        raise MissingRightError("The token names no unit of the catalogue.")
     if "caseworker" in principal.roles:
         question = Question("inbox", Actor(principal.subject, "caseworker"))
         return _Asker(reader=Reader(unit, principal.subject), question=question)

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import clock
+from libs.common.door import Router
 from libs.common.problems import InvalidError, NotFoundError
 from libs.common.values import DECIMAL
-from libs.common.web import Router
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
 from services.audit.reading import Entry

@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from libs.common.auth import require
 from libs.common.database import Database
+from libs.common.door import Router
 from libs.common.messages import seconds
 from libs.common.problems import ConflictError, InvalidError, NotFoundError, UnavailableError
 from libs.common.values import DECIMAL
-from libs.common.web import Router
 from services.audit import schemas, store, store_checkpoints, store_tree
 from services.audit.domain.checkpoint import parse_note
 from services.audit.domain.numbering import Mark

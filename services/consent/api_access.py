@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.common.auth import Principal, require
-from libs.common.problems import ForbiddenError
-from libs.common.web import Router
+from libs.common.door import Router
+from libs.common.problems import MissingRightError
 from services.consent import access_requests
 from services.consent.access_requests import Evaluations
 from services.consent.api_acting import actor_of
@@ -50,7 +50,7 @@ async def caller_of(request: Request, principal: Annotated[Principal, Depends(re
     role = next(role for role in (GATEWAY, *OF_A_UNIT) if role in principal.roles)
     unit = None if role == GATEWAY else principal.unit
     if unit is None and role != GATEWAY:
-        raise ForbiddenError
+        raise MissingRightError("The token names no unit.")
     name = principal.subject if role == "caseworker" else principal.client_id
     return Caller(Asker(unit), actor_of(request, name, role, unit=unit))
 

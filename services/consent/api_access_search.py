@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.common.web import Router
+from libs.common.door import Router
 from services.consent.access_requests import Document, MalformedError, context, document, entity
 from services.consent.api_access import BAD_REQUEST, AskedBy
 from services.consent.api_transaction import committed

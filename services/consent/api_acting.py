@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database
-from libs.common.problems import ForbiddenError, NotFoundError
+from libs.common.problems import MissingRightError, NotFoundError
 from services.consent import handlers_citizens, handlers_representatives
 from services.consent.cpr_vault import Vault
 from services.consent.domain.acting import Giver
@@ -22,6 +22,8 @@ from services.consent.domain.errors import CprError
 from services.consent.records import Actor
 
 ASSURANCE = frozenset({"Substantial", "High"})  # NSIS; a citizen acts at Substantial at least (R39)
+TOO_LOW = "The login's level of assurance (acr) must be Substantial or High."
+NO_NUMBER = "The token names no CPR number (cpr)."
 LoggedIn = Annotated[Principal, Depends(require("citizen"))]
 
 
@@ -42,12 +44,14 @@ class Acting:
 def number_of(caller: Principal) -> Cpr:
     """The logged-in citizen's number. 403 without one, or below the assurance level that is asked for."""
     number = caller.claims.get("cpr")
-    if not isinstance(number, str) or assurance_of(caller) not in ASSURANCE:
-        raise ForbiddenError
+    if assurance_of(caller) not in ASSURANCE:
+        raise MissingRightError(TOO_LOW)
+    if not isinstance(number, str):
+        raise MissingRightError(NO_NUMBER)
     try:
         return parse(number)
     except CprError:
-        raise ForbiddenError from None
+        raise MissingRightError(NO_NUMBER) from None
 
 
 def assurance_of(caller: Principal) -> str:

@@ -14,7 +14,7 @@ from fastapi import Header, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
-from libs.common.web import Router
+from libs.common.door import Router
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_drain import OptionalKey

@@ -15,8 +15,8 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import WriteSession
+from libs.common.door import Router
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
-from libs.common.web import Router
 from services.consent import handlers_attestations
 from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained

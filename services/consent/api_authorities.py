@@ -10,9 +10,9 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Session, WriteSession, clock
+from libs.common.door import Router
 from libs.common.messages import CaseReference, Code
 from libs.common.values import Day, EndDay, Flag
-from libs.common.web import Router
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written

@@ -7,8 +7,8 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database, clock
+from libs.common.door import Router
 from libs.common.sources import BindingsAnswer
-from libs.common.web import Router
 from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer

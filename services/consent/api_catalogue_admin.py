@@ -17,16 +17,15 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
+from libs.common.door import Router
 from libs.common.problems import (
     FieldError,
-    ForbiddenError,
     InvalidError,
     NotFoundError,
     PreconditionError,
     UnavailableError,
 )
 from libs.common.values import DECIMAL
-from libs.common.web import Router
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
 from services.consent.api_pages import LIMIT_DEFAULT, Cursor, Limit, read, written
@@ -65,14 +64,8 @@ Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]
 
 
-def administrator(caller: Annotated[Principal, Depends(require("administrator"))]) -> Principal:
-    """Who administers, and nothing else (R40)."""
-    if caller.roles & EXCLUSIVE:
-        raise ForbiddenError
-    return caller
-
-
-Administrator = Annotated[Principal, Depends(administrator)]
+Administrator = Annotated[Principal, Depends(require("administrator", never=EXCLUSIVE))]
+"""Who administers, and nothing else (R40)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
-from libs.common.web import Router
+from libs.common.door import Router
 from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of

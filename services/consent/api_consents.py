@@ -9,8 +9,8 @@ from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
+from libs.common.door import Router
 from libs.common.problems import NotFoundError
-from libs.common.web import Router
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written

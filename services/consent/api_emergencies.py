@@ -13,9 +13,9 @@ from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession, clock
+from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.values import Switch
-from libs.common.web import Router
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import actor_of, assurance_of
 from services.consent.api_drain import STATUSES, WithdrawalView, status_answer

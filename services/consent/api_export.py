@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from libs.common.database import ReadSession, WriteSession, clock
+from libs.common.door import Router
 from libs.common.outbox import append
-from libs.common.web import Router
 from services.consent import pdf, records, store_catalogue
 from services.consent.api_acting import Acting, ActingCitizen
 from services.consent.api_negotiation import Accept, Spoken, form_of

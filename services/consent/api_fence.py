@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
+from libs.common.door import Router
 from libs.common.permits import (
     AcquireAnswer,
     AcquireRequest,
@@ -26,9 +27,15 @@ from libs.common.permits import (
     SettleRequest,
     Slot,
 )
-from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from libs.common.problems import (
+    ConflictError,
+    FieldError,
+    ForbiddenError,
+    InvalidError,
+    MissingRightError,
+    NotFoundError,
+)
 from libs.common.values import Moment
-from libs.common.web import Router
 from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
 from services.consent.api_transaction import committed, looked_up
@@ -152,8 +159,9 @@ async def dead(
 ) -> None:
     """This one is dead. A supervisor says so of its own slots and with proof; an operator on their own word."""
     by_operator = body.proof == "operator"
-    if ("operator" if by_operator else "supervisor") not in caller.roles:
-        raise ForbiddenError
+    wanted = "operator" if by_operator else "supervisor"
+    if wanted not in caller.roles:
+        raise MissingRightError(errors=[FieldError("roles", "must hold one of these", (wanted,))])
     supervisor, actor = (None, caller.subject) if by_operator else (caller.client_id, caller.client_id)
     try:
         await committed(
@@ -168,7 +176,7 @@ async def dead(
 
 def _supervisor_of(caller: Principal, slot: str) -> str:
     if not fence_holders.owns(caller.client_id, slot):
-        raise ForbiddenError
+        raise MissingRightError("The slot is another supervisor's.")
     return caller.client_id
 
 

@@ -9,16 +9,16 @@ from hmac import compare_digest
 from uuid import UUID
 
 from fastapi.openapi.models import HTTPBearer
-from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
-from libs.common.auth import bearer, require
+from libs.common.auth import Gate, bearer, require
 from libs.common.problems import UnauthenticatedError
 from services.consent.api_transaction import looked_up
 from services.consent.fence_holders import digest
 from services.consent.store_holders import read_credential
 
 SECRET_BYTES = 32
+FAULT = "The credential is not that of a registered holder."
 
 
 def new_secret() -> str:
@@ -31,14 +31,14 @@ def token_of(holder_id: UUID, secret: str) -> str:
     return f"{holder_id}.{secret}"
 
 
-class HolderToken(SecurityBase):
-    """Dependency: the id of the holder that calls. 401 without a credential that holds."""
+class HolderToken(Gate):
+    """Gate: the id of the holder that calls. 401 without a credential that holds."""
 
     def __init__(self) -> None:
         self.model = HTTPBearer(description="the credential that its supervisor was given for this incarnation")
         self.scheme_name = "holderToken"
 
-    async def __call__(self, request: Request) -> UUID:
+    async def admit(self, request: Request) -> UUID:
         """The holder's id, its secret checked in constant time."""
         token = bearer(request)
         if token is None:
@@ -46,18 +46,18 @@ class HolderToken(SecurityBase):
         holder_id, secret = _parts(token)
         expected = await looked_up(request, lambda session: read_credential(session, holder_id))
         if not compare_digest(digest(secret), expected or b""):
-            raise UnauthenticatedError(presented=True)
+            raise UnauthenticatedError(FAULT)
         return holder_id
 
 
 class HolderOrAdvis(HolderToken):
-    """Dependency for what permits nothing: a holder, or `advis` with its own access token."""
+    """Gate for what permits nothing: a holder, or `advis` with its own access token."""
 
-    async def __call__(self, request: Request) -> UUID:  # the id is not used; an access token has none
+    async def admit(self, request: Request) -> UUID:  # the id is not used; an access token has none
         """Let either in. 401 or 403 for anybody else."""
         if (bearer(request) or "").count(".") == 1:
-            return await super().__call__(request)
-        await _ADVIS(request)
+            return await super().admit(request)
+        await _ADVIS.admit(request)
         return UUID(int=0)
 
 
@@ -69,4 +69,4 @@ def _parts(token: str) -> tuple[UUID, str]:
     try:
         return UUID(name), secret
     except ValueError:
-        raise UnauthenticatedError(presented=True) from None
+        raise UnauthenticatedError(FAULT) from None

@@ -1,15 +1,15 @@
 """In which language and which form an answer is wanted (RFC 9110 §12): the query parameter first, then the header."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Header, Query
 
+from libs.common.headers import best, preferences
 from libs.common.problems import NotAcceptableError
 from services.consent.domain.catalogue import Language
 
 HEADER_CHARACTERS_MAX = 400
-RANGES_MAX = 20
 
 FormT = TypeVar("FormT", bound=str)
 
@@ -20,9 +20,9 @@ async def _spoken(
 ) -> Language:
     if language is not None:
         return language
-    for wanted in _ranked(accept_language):
+    for wanted, weight in sorted(preferences(accept_language), key=lambda item: -item[1]):
         for offered in ("da", "en"):
-            if wanted.partition("-")[0] == offered:
+            if weight > 0 and wanted.partition("-")[0] == offered:
                 return offered
     return "da"
 
@@ -33,7 +33,7 @@ Form = Annotated[Literal["json", "jws", "pdf"] | None, Query(alias="format", des
 
 
 def form_of(wanted: FormT | None, accept: str, offered: Mapping[FormT, str]) -> FormT:
-    """The form asked for; else the best that `accept` names, the first offered without it.
+    """The form asked for; else the one that `accept` prefers, the first offered without it.
 
     `offered`: form → media type, the first being the usual one. Raises NotAcceptableError when none of them is wanted.
     """
@@ -41,24 +41,7 @@ def form_of(wanted: FormT | None, accept: str, offered: Mapping[FormT, str]) -> 
         if wanted not in offered:
             raise NotAcceptableError
         return wanted
-    for media_range in _ranked(accept) or ["*/*"]:
-        for form, media_type in offered.items():
-            kind = media_type.partition("/")[0]
-            if media_range in {media_type, f"{kind}/*", "*/*"}:
-                return form
-    raise NotAcceptableError
-
-
-def _ranked(header: str) -> Sequence[str]:
-    """What a header prefers, best first, lower case; what it gives no weight is left out."""
-    weighted = [_weighed(item) for item in header.split(",")[:RANGES_MAX] if item.strip()]
-    return [name for name, weight in sorted(weighted, key=lambda item: -item[1]) if weight > 0]
-
-
-def _weighed(item: str) -> tuple[str, float]:
-    name, *parameters = (part.strip().lower() for part in item.split(";"))
-    weights = [part[2:] for part in parameters if part.startswith("q=")]
-    try:
-        return name, float(weights[0]) if weights else 1.0
-    except ValueError:
-        return name, 0.0
+    chosen = best(list(offered.values()), accept)
+    if chosen is None:
+        raise NotAcceptableError
+    return next(form for form, media_type in offered.items() if media_type == chosen)

@@ -7,9 +7,9 @@ from fastapi import Depends, Query
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
+from libs.common.door import Router
 from libs.common.problems import NotFoundError
 from libs.common.values import Moment, Switch
-from libs.common.web import Router
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written

@@ -9,8 +9,8 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import WriteSession
-from libs.common.problems import ForbiddenError, NotFoundError
-from libs.common.web import Router
+from libs.common.door import Router
+from libs.common.problems import FieldError, MissingRightError, NotFoundError
 from services.consent import handlers_other_bases, store_catalogue
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
@@ -71,9 +71,9 @@ async def recorded(request: HttpRequest, body: BasisRequest, by: Employee, key: 
 
 
 def check_caseworker(by: Employee) -> None:
-    """Raises ForbiddenError: a decision in a case is a caseworker's."""
+    """Raises MissingRightError: a decision in a case is a caseworker's."""
     if by.role != "caseworker":
-        raise ForbiddenError
+        raise MissingRightError(errors=[FieldError("roles", "must hold one of these", ("caseworker",))])
 
 
 def _new(body: BasisRequest) -> NewBasis:

@@ -3,8 +3,8 @@
 from fastapi import Response
 from starlette.requests import Request
 
+from libs.common.door import Router
 from libs.common.problems import NotFoundError
-from libs.common.web import Router
 from services.consent import handlers_overview
 from services.consent.api_acting import ActingWithin
 from services.consent.api_negotiation import Spoken

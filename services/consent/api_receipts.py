@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import Response
 from starlette.requests import Request
 
+from libs.common.door import Router
 from libs.common.problems import NotFoundError
-from libs.common.web import Router
 from services.consent import handlers_views, pdf
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_negotiation import Accept, Form, Spoken, form_of

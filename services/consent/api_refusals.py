@@ -7,10 +7,10 @@ from fastapi import Query, Response
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
+from libs.common.door import Router
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
 from libs.common.values import Moment, Switch
-from libs.common.web import Router
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, request_of

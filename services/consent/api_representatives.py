@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
-from libs.common.web import Router
+from libs.common.door import Router
 from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_authorities import OptionalKey, Prefer

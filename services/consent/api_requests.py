@@ -16,8 +16,8 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
 from libs.common.database import WriteSession
-from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from libs.common.web import Router
+from libs.common.door import Router
+from libs.common.problems import ConflictError, InvalidError, MissingRightError, NotFoundError
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
 from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
@@ -79,7 +79,7 @@ def told() -> Iterator[None]:
 async def requester(request: Request, by: ActingEmployee) -> Requester:
     """Who asks, in the one unit they act in now. 403 for those who serve anybody: they have no case of their own."""
     if by.serves_anybody:
-        raise ForbiddenError
+        raise MissingRightError("Who serves every citizen has no case of their own to ask in.")
     return Requester(by, actor_for(request, by))
 
 

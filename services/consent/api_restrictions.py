@@ -14,9 +14,9 @@ from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
+from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.values import Moment
-from libs.common.web import Router
 from services.consent import handlers_restrictions, store_citizens, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer

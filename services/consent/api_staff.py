@@ -13,9 +13,9 @@ from starlette.requests import Request as HttpRequest
 from libs.common.auth import Principal, require
 from libs.common.database import Database
 from libs.common.messages import Code
-from libs.common.problems import ConflictError, ForbiddenError, InvalidError, PreconditionError
+from libs.common.problems import ConflictError, ForbiddenError, InvalidError, MissingRightError, PreconditionError
 from services.consent import handlers_citizens
-from services.consent.api_acting import ASSURANCE, actor_of, assurance_of
+from services.consent.api_acting import ASSURANCE, NO_NUMBER, TOO_LOW, actor_of, assurance_of
 from services.consent.api_transaction import available
 from services.consent.api_translation import translated
 from services.consent.cpr_vault import Vault
@@ -55,8 +55,12 @@ class PersonReference(Request):
 async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit = None) -> Employee:
     """Dependency. 403 without a unit, an employee id or a login at NSIS Substantial at least, or for another's unit."""
     assurance = assurance_of(caller)
-    if caller.unit is None or assurance not in ASSURANCE or not _EMPLOYEE_ID.fullmatch(caller.subject):
-        raise ForbiddenError
+    if caller.unit is None:
+        raise MissingRightError("The token names no unit.")
+    if assurance not in ASSURANCE:
+        raise MissingRightError(TOO_LOW)
+    if not _EMPLOYEE_ID.fullmatch(caller.subject):
+        raise MissingRightError("The subject of the token is not an employee id.")
     role = next(name for name in (CITIZEN_SERVICE, *STAFF_ROLES) if name in caller.roles)
     unit = _unit(caller, caller.unit, role, acting_unit)
     number = caller.claims.get("cpr")
@@ -67,7 +71,7 @@ async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit
         try:
             parsed = parse(number)
         except CprError:
-            raise ForbiddenError from None
+            raise MissingRightError(NO_NUMBER) from None
         with available():
             async with database.read() as session:
                 own = await handlers_citizens.find_citizen(session, vault, parsed)
@@ -81,7 +85,7 @@ def _unit(caller: Principal, home: str, role: str, named: str | None) -> str:
     if named is None and len(units) > 1:
         raise InvalidError("Acting-Unit", "must name the unit that you act in now", sorted(units))
     if named not in {None, *units}:
-        raise ForbiddenError
+        raise MissingRightError("The token does not name the unit that you act in.")
     return named or home
 
 

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database, WriteSession
+from libs.common.door import Router
 from libs.common.problems import NotFoundError
 from libs.common.values import Yes
-from libs.common.web import Router
 from services.consent import drain, store_withdrawals, withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import (

@@ -4,14 +4,24 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from libs.common.headers import string_or_token
 from libs.common.messages import Code
 from libs.common.values import EndMoment, Moment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
-IdempotencyKey = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+IdempotencyKey = Annotated[
+    str,
+    BeforeValidator(string_or_token),
+    Field(
+        min_length=8,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="a String or a Token (RFC 8941), or the bare text; quoted or not, it is the same key",
+    ),
+]
 
 
 class Request(BaseModel):

@@ -160,6 +160,8 @@ def test_an_event_may_run_a_little_ahead_of_our_clock_and_no_further():
         ({"specversion": "2.0"}, "specversion"),
         ({"time": "now"}, "time"),
         ({"datacontenttype": "text/xml"}, "datacontenttype"),
+        ({"datacontenttype": "application/json; charset=latin-1"}, "datacontenttype"),
+        ({"datacontenttype": ["application/json"]}, "datacontenttype"),
         ({"data": ...}, "data"),
         ({"Bad-Name": "x"}, "Bad-Name"),
     ],
@@ -171,6 +173,22 @@ def test_a_malformed_document_is_refused_with_the_attributes_name(change: dict[s
     body = orjson.dumps({name: value for name, value in document.items() if value is not ...})
     with pytest.raises(ValueError, match=f"^{named}$"):
         parse_structured(body)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", ...]
+)
+def test_the_datas_type_is_a_media_type_and_may_have_parameters(content_type: object):
+    document = {
+        "specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "2026-03-01T12:00:00Z", "data": {},
+        "datacontenttype": content_type,
+    }  # fmt: skip
+    body = orjson.dumps({name: value for name, value in document.items() if value is not ...})
+    assert parse_structured(body).data == b"{}"
+    if isinstance(content_type, str):
+        event = to_headers(parse_structured(body))
+        headers = (*(pair for pair in event if pair[0] != "content-type"), ("content-type", content_type.encode()))
+        assert from_delivery(delivery(headers, b"{}")).id == "1"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{"])

@@ -13,9 +13,10 @@ from fastapi import FastAPI, Header, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from libs.common import log
+from libs.common.door import Router
+from libs.common.problem_answers import PROBLEMS
 from libs.common.problems import (
     ERRORS_MAX,
-    PROBLEMS,
     ConflictError,
     FieldError,
     ForbiddenError,
@@ -26,7 +27,7 @@ from libs.common.problems import (
     TooLargeError,
     UnavailableError,
 )
-from libs.common.web import Router, create_app
+from libs.common.web import create_app
 
 NUMBER = "61" + "0158" + "5123"  # a replacement number in a century in which nobody alive was born
 DASHED = NUMBER[:6] + "-" + NUMBER[6:]

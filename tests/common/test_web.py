@@ -11,11 +11,12 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 
 from libs.common import log, web
 from libs.common.database import CommitUncertainError
+from libs.common.door import Router
 from libs.common.log import current_correlation
 from libs.common.web import BODY_BYTES_MAX, ResponseCutError, create_app
 from tests import hostile
 
-router = web.Router()
+router = Router()
 
 
 @router.post("/size")
@@ -103,7 +104,8 @@ async def test_a_body_beyond_the_limit_is_refused_as_a_problem_also_where_nobody
 
 @pytest.mark.parametrize("path", ["/size", "/model"])
 async def test_a_chunked_body_that_announces_no_length_meets_the_same_limit(http, path: str) -> None:
-    answer = await http.post(path, content=_chunked(BODY_BYTES_MAX + 1))
+    json = {"Content-Type": "application/json"}
+    answer = await http.post(path, content=_chunked(BODY_BYTES_MAX + 1), headers=json)
     assert "Content-Length" not in answer.request.headers
     assert (answer.status_code, answer.json()["status"]) == (413, 413)
 

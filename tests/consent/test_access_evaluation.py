@@ -113,11 +113,11 @@ async def test_a_body_that_is_no_object_of_json_is_a_400(door: Door) -> None:
         assert answer.status_code == 400, (path, content)
 
 
-async def test_another_content_type_is_a_400_and_parameters_are_not(door: Door, peter) -> None:
+async def test_another_content_type_is_a_415_and_parameters_are_not(door: Door, peter) -> None:
     content = orjson.dumps(question(peter))
     for kind in (None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
         headers = {} if kind is None else {"Content-Type": kind}
-        assert (await door.call("POST", EVALUATION, GATEWAY, content=content, headers=headers)).status_code == 400
+        assert (await door.call("POST", EVALUATION, GATEWAY, content=content, headers=headers)).status_code == 415
     headers = {"Content-Type": "application/json; charset=utf-8"}
     assert (await door.call("POST", EVALUATION, GATEWAY, content=content, headers=headers)).status_code == 200
 

@@ -176,6 +176,16 @@ async def test_the_same_key_and_body_give_the_first_answer_and_one_consent(door:
     assert len(await door.rows("SELECT 1 FROM receipt")) == 1
 
 
+async def test_a_key_is_the_same_quoted_or_not_and_two_keys_are_none(door: Door):
+    peter, key = await door.citizen(), uuid4().hex
+    first, again = await door.grant(peter, key=key), await door.grant(peter, key=f'"{key}"')
+    assert (first.status_code, again.content) == (201, first.content)
+    path, body = f"/v1/citizens/{peter.borger_id}/consents", await door.body()
+    two = [("Authorization", f"Bearer {peter.token}"), (KEY, key), (KEY, uuid4().hex)]
+    answer = await door.client.post(path, headers=two, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "idempotency-key")
+
+
 async def test_the_same_key_with_another_body_is_a_conflict_and_changes_nothing(door: Door):
     peter = await door.citizen()
     await door.grant(peter, key="the-first-key")
