@@ -59,7 +59,7 @@ def best(offered: Sequence[str], accept: str) -> str | None:
 
     The most specific range that matches a type gives it its weight (RFC 9110 §12.5.1). No header: the first.
     """
-    ranges = preferences(accept) or [("*/*", 1.0)]
+    ranges = preferences(accept if accept.strip() else "*/*")
 
     def weight(media: str) -> float:
         for matching in (media, media.partition("/")[0] + "/*", "*/*"):

@@ -134,7 +134,7 @@ async def test_a_key_that_travels_in_the_token_is_not_used(issuer: Issuer) -> No
 @pytest.mark.parametrize("claim", ["sub", "client_id"])
 @pytest.mark.parametrize("value", [*BAD_IN_ANY_CLAIM, "a" * 256, "u" + "91" + "0290" + "1234", "bif 101", "å"])
 async def test_who_calls_is_named_in_one_form_or_not_at_all(issuer: Issuer, claim: str, value: str) -> None:
-    with pytest.raises(InvalidTokenError, match=f"^form_of_{claim}$"):
+    with pytest.raises(InvalidTokenError, match=f"^(form_of_{claim}|malformed)$"):
         await issuer.verifier().verify(issuer.token(**{claim: value}))
 
 
@@ -147,7 +147,7 @@ async def test_what_openid_connect_allows_names_a_caller(issuer: Issuer, value: 
 @pytest.mark.parametrize("claim", ["unit", "host_unit"])
 @pytest.mark.parametrize("value", [*BAD_IN_ANY_CLAIM, "A" * 65, "bif", "", "910290" + "1234", ["BIF"], 7])
 async def test_a_unit_is_a_code_or_the_token_is_refused(issuer: Issuer, claim: str, value: object) -> None:
-    with pytest.raises(InvalidTokenError, match=f"^form_of_{claim}$"):
+    with pytest.raises(InvalidTokenError, match=f"^(form_of_{claim}|malformed)$"):
         await issuer.verifier().verify(issuer.token(**{claim: value}))
 
 

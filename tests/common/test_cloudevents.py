@@ -180,15 +180,15 @@ def test_a_malformed_document_is_refused_with_the_attributes_name(change: dict[s
 )
 def test_the_datas_type_is_a_media_type_and_may_have_parameters(content_type: object):
     document = {
-        "specversion": "1.0", "id": "1", "source": "s", "type": "t", "time": "2026-03-01T12:00:00Z", "data": {},
-        "datacontenttype": content_type,
+        "specversion": "1.0", "id": EVENT.id, "source": EVENT.source, "type": "t", "time": "2026-03-01T12:00:00Z",
+        "data": {}, "datacontenttype": content_type,
     }  # fmt: skip
     body = orjson.dumps({name: value for name, value in document.items() if value is not ...})
     assert parse_structured(body).data == b"{}"
     if isinstance(content_type, str):
         event = to_headers(parse_structured(body))
         headers = (*(pair for pair in event if pair[0] != "content-type"), ("content-type", content_type.encode()))
-        assert from_delivery(delivery(headers, b"{}")).id == "1"
+        assert from_delivery(delivery(headers, b"{}")).id == EVENT.id
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{"])

@@ -27,7 +27,7 @@ JSON, PDF, JWS = "application/json", "application/pdf", "application/jose"
         (f"{PDF};q=nan, {JSON};q=0.001", JSON),
         (f'text/html;level="1,{PDF}", {JSON}', JSON),
         (f"{PDF};version=1;q=0.2, {JSON};q=0.1", PDF),
-        (",,;;q=1,", JSON),
+        (",,;;q=1,", None),
     ],
 )
 def test_what_is_preferred_of_what_there_is(accept: str, chosen: str | None) -> None:
