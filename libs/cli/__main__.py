@@ -166,9 +166,15 @@ def make_secrets(
     containers: Annotated[
         bool, typer.Option("--for-containers", help="readable by the users of containers; the folder alone protects")
     ] = False,
+    rotate_cursors: Annotated[
+        bool,
+        typer.Option("--rotate-cursor-keys", help="new keys for page cursors; those of the keys before still open"),
+    ] = False,
 ) -> None:
     """Make every key and database password that an installation needs, once; leaves what exists alone."""
     kept = secrets.prepare(folder)
+    if rotate_cursors:
+        secrets.rotate_cursor_keys(folder)
     for role in (*PASSWORDS, "postgres"):
         kept.password(role)
     if containers:

@@ -1,7 +1,8 @@
 """Makes the secrets that an installation needs, once, and hands them to processes as files.
 
 Rules:
-- A secret that exists is never replaced: a lost key is lost evidence, or a citizen who cannot be found again.
+- A secret that exists is never replaced: a lost key is lost evidence, or a citizen who cannot be found again. Only the
+  keys of page cursors are, when told to: what they seal is worth nothing after the list has been read.
 - A file is whole or absent, mode 0600 in a folder of mode 0700. Containers run as several users who each read their
   own mounted file; for them the files are readable by all (0444) and the folder alone keeps others out.
 - No secret is in an environment file, a compose file or a command line. A URL's password comes from the file that
@@ -22,10 +23,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from joserfc.jwk import KeySet, OKPKey
 
 from libs.cli.state import private_dir, write_private
+from libs.common import cursors
 
 LOG_NAME = "samtykkebro.local/audit"  # the origin line of checkpoints; a real installation has its own name
 PREFIX = "SAMTYKKEBRO_"
 _KEY_BYTES = 32
+_SERVICES = ("consent", "advis", "audit")
 _PASSWORD_URLS = ("DATABASE", "MIGRATION_DATABASE", "BUS")
 
 
@@ -62,13 +65,26 @@ def prepare(folder: Path, *, log_name: str = LOG_NAME) -> Secrets:
     `log_name` is the audit log's name in its checkpoints, and cannot change once the log's key exists.
     """
     consent, audit = private_dir(folder / "consent"), private_dir(folder / "audit")
-    private_dir(folder / "advis")
     private_dir(folder)
+    for service in _SERVICES:
+        _once(private_dir(folder / service) / cursors.KEYS_FILE, lambda: {"keys": [_key(cursors.KEY_BYTES)]})
     _once(consent / "cpr-keys.json", _cpr_keys)
     _once(consent / "receipt-keys.json", _receipt_keys)
     _once(audit / "log-key.json", lambda: {"name": log_name, "seed": _key()})
     _once(audit / "subject-keys.json", lambda: {"kek": _key(), "index": _key()})
     return Secrets(folder)
+
+
+def rotate_cursor_keys(folder: Path) -> None:
+    """Seals page cursors with new keys from each service's next start on; those of the keys before still open.
+
+    Keys older than those are retired: a cursor that one of them sealed is refused. Raises OSError without the files.
+    """
+    for service in _SERVICES:
+        path = folder / service / cursors.KEYS_FILE
+        mode = path.stat().st_mode
+        _write(path, {"keys": [_key(cursors.KEY_BYTES), json.loads(path.read_text())["keys"][0]]})
+        path.chmod(mode)
 
 
 def with_passwords(environment: Mapping[str, str]) -> dict[str, str]:
@@ -103,11 +119,15 @@ def _token(path: Path) -> str:
 
 def _once(path: Path, make: Callable[[], object]) -> None:
     if not path.exists():
-        write_private(path, json.dumps(make(), indent=1).encode() + b"\n")
+        _write(path, make())
 
 
-def _key() -> str:
-    return b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+def _write(path: Path, document: object) -> None:
+    write_private(path, json.dumps(document, indent=1).encode() + b"\n")
+
+
+def _key(size: int = _KEY_BYTES) -> str:
+    return b64encode(secrets.token_bytes(size)).decode()
 
 
 def _cpr_keys() -> object:

@@ -280,6 +280,7 @@ class Require(Gate):
             _log.info("token_refused", reason=error.reason)
             raise UnauthenticatedError(FAULTS[error.reason]) from None
         self._check(principal.roles)
+        request.state.principal = principal
         return principal
 
     def _check(self, roles: frozenset[str]) -> None:

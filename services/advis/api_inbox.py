@@ -7,8 +7,6 @@
 5. The answer goes out under its permits (`disclosure.py`); where consent cannot be asked it is 503, and empty.
 """
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +15,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Query
+from pydantic import TypeAdapter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.common.auth import Principal, require
+from libs.common.cursors import opened, sealed
 from libs.common.database import clock
 from libs.common.door import DISCLOSES, Router
 from libs.common.permits import BATCH_MAX
-from libs.common.problems import InvalidError, MissingRightError, NotFoundError, UnavailableError
+from libs.common.problems import MissingRightError, NotFoundError, UnavailableError
+from libs.common.values import Moment
 from services.advis import handlers_inbox, store_notifications
 from services.advis.disclosure import Disclosure, DisclosureResponse
 from services.advis.domain.events import InboxRead
@@ -39,6 +41,7 @@ router = Router(prefix="/v1/inbox", tags=["inbox"])
 
 Reading = Annotated[Principal, Depends(require("caseworker", "recipient_system"))]
 Means = Annotated[Resources, Depends(resources)]
+_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 Words = Annotated[Language, Query(description="the language of the labels")]
 
 
@@ -51,10 +54,13 @@ class _Asker:
 
 
 @router.get("", openapi_extra=DISCLOSES, response_model=InboxPage, summary="What has happened in my cases")
-async def list_inbox(principal: Reading, means: Means, query: Annotated[InboxQuery, Query()]) -> Response:
+async def list_inbox(
+    request: Request, principal: Reading, means: Means, query: Annotated[InboxQuery, Query()]
+) -> Response:
     """Newest first; unread and read unless `state` says otherwise. Listing changes no state."""
     asker = _asker(principal, means)
-    found = await _candidates(means, asker, query)
+    after = None if query.cursor is None else Place(*opened(request, query.cursor, _PLACE))
+    found = await _candidates(means, asker, query, after)
     with _or_503():
         refused = set(await means.permits.would_refuse(found, asker.question))
         showing = [notification for notification in found if notification not in refused]
@@ -67,15 +73,15 @@ async def list_inbox(principal: Reading, means: Means, query: Annotated[InboxQue
             await handlers_inbox.record_reading(session, read, gone, actor=asker.question.actor, now=at)
         means.bell.ring()
         more = len(showing) > query.limit
-        if more and granted.refused:
+        if (more and granted.refused) or (not more and len(found) == BATCH_MAX):
             raise UnavailableError  # a withdrawal between the two calls: a short page with more behind it would tell
         items = tuple(_item(item, means.reference, query.language) for item in granted.shown)
-        page = InboxPage(items=items, next=_cursor(granted.shown) if more else None)
+        page = InboxPage(items=items, next=_next(request, granted.shown) if more else None)
         body = page.model_dump_json().encode()
     return DisclosureResponse(body, Disclosure(granted.ends_at_s, granted.settle))
 
 
-async def _candidates(means: Resources, asker: _Asker, query: InboxQuery) -> list[Notification]:
+async def _candidates(means: Resources, asker: _Asker, query: InboxQuery, after: Place | None) -> list[Notification]:
     async with means.database.read() as session:
         return await store_notifications.candidates(
             session,
@@ -83,7 +89,7 @@ async def _candidates(means: Resources, asker: _Asker, query: InboxQuery) -> lis
             states=OPEN_ITEMS if query.state is None else {State(query.state)},
             limit=BATCH_MAX,
             case_reference=query.case_reference,
-            after=_place(query.cursor),
+            after=after,
         )
 
 
@@ -178,24 +184,10 @@ def _item(shown: Shown, reference: Reference, language: Language, state: State |
     )
 
 
-def _cursor(shown: Sequence[Shown]) -> str:
+def _next(request: Request, shown: Sequence[Shown]) -> str:
     """The place of the last item shown, which its reader knows already: nothing else goes into a cursor."""
     last = shown[-1].notification
-    place = f"{last.arrived_at.isoformat()}|{last.notification_id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> Place | None:
-    if cursor is None:
-        return None
-    try:
-        arrived_at, _, notification_id = base64.urlsafe_b64decode(cursor + "==").decode().partition("|")
-        moment = datetime.fromisoformat(arrived_at)
-        if moment.tzinfo is None:
-            raise ValueError(arrived_at)
-        return Place(moment, UUID(notification_id))
-    except (ValueError, binascii.Error):
-        raise InvalidError("cursor", "must be one that an earlier page gave") from None
+    return sealed(request, (last.arrived_at, last.notification_id))
 
 
 def _uuid(given: str) -> UUID | None:

@@ -20,6 +20,7 @@ from libs.common.bus import Bus, connect
 from libs.common.bus_retention import keep_bus_purged
 from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.consumer import Consumer
+from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database, clock
 from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
 from libs.common.process import serve
@@ -61,7 +62,7 @@ class Means:
     bus: Bus
 
 
-def create(resources: Resources, verifier: TokenVerifier) -> FastAPI:
+def create(resources: Resources, verifier: TokenVerifier, cursors: CursorKeys) -> FastAPI:
     """The HTTP application. It must be served with `DisclosureProtocol`, or it discloses nothing."""
 
     @asynccontextmanager
@@ -69,6 +70,7 @@ def create(resources: Resources, verifier: TokenVerifier) -> FastAPI:
         app.state.verifier = verifier
         app.state.resources = resources
         app.state.alarm_desk = AlarmDesk(resources.database, resources.bell, PRODUCER)
+        app.state.cursors = cursors
         yield
 
     async def database() -> None:
@@ -168,11 +170,12 @@ def _started(means: Means, roles: tuple[str, ...]) -> list[Callable[[], Awaitabl
 
 def _api(means: Means) -> list[Callable[[], Awaitable[None]]]:
     settings = means.resources.settings
+    cursors = CursorKeys.load(settings.secrets_dir)
 
     async def api() -> None:
         verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
         try:
-            await serve(create(means.resources, verifier), settings, http_protocol=DisclosureProtocol)
+            await serve(create(means.resources, verifier, cursors), settings, http_protocol=DisclosureProtocol)
         finally:
             await verifier.close()
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.cursors import CURSOR_CHARS_MAX
 from libs.common.messages import CaseReference
 from libs.common.values import DECIMAL, Moment
 
@@ -55,5 +56,5 @@ class InboxQuery(_Shape):
     state: Literal["unread", "read", "handled"] | None = None
     case_reference: CaseReference | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX), DECIMAL] = PAGE_DEFAULT
-    cursor: str | None = Field(default=None, max_length=200)
+    cursor: str | None = Field(default=None, max_length=CURSOR_CHARS_MAX)
     language: Literal["da", "en"] = "da"

@@ -5,9 +5,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
+from pydantic import TypeAdapter
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
+from libs.common.cursors import opened, sealed
 from libs.common.database import clock
 from libs.common.door import Router
 from libs.common.problems import InvalidError, NotFoundError
@@ -18,6 +20,7 @@ from services.audit.reading import Entry
 
 router = Router(prefix="/v1", tags=["entries"])
 
+_INDEX: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 Limit = Annotated[int, Query(ge=1, le=schemas.ENTRIES_MAX), DECIMAL]
 Cursor = Annotated[schemas.Cursor | None, Query()]
 Officer = Annotated[Principal, Depends(require("dpo"))]
@@ -33,14 +36,16 @@ async def search(
     if all(getattr(query, name) is None for name in filters):
         raise InvalidError("subject", "at least one filter is required", filters)
     limit = query.limit
-    wanted = Search(query.subject, query.actor, query.type, query.after, query.before, _below(query.cursor))
+    wanted = Search(query.subject, query.actor, query.type, query.after, query.before, _below(request, query.cursor))
     reader = Reader(officer.subject, "dpo", officer.unit, request.scope["state"]["correlation_id"])
     state = request.app.state
     async with state.database.write() as session:
         now = await clock(session)
         entries = await search_entries(session, wanted, reader, keyring=state.keyring, now=now, limit=limit + 1)
     state.bell.ring()
-    return schemas.OpenedEntries(items=[_opened(entry) for entry in entries[:limit]], next=_next(entries, limit))
+    return schemas.OpenedEntries(
+        items=[_opened(entry) for entry in entries[:limit]], next=_next(request, entries, limit)
+    )
 
 
 @router.get("/me/entries", summary="What was done about me")
@@ -54,11 +59,11 @@ async def mine(request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cu
             keyring=state.keyring,
             now=await clock(session),
             limit=limit + 1,
-            below=_below(cursor),
+            below=_below(request, cursor),
             correlation_id=request.scope["state"]["correlation_id"],
         )
     state.bell.ring()
-    return schemas.OwnEntries(items=[_own(entry) for entry in entries[:limit]], next=_next(entries, limit))
+    return schemas.OwnEntries(items=[_own(entry) for entry in entries[:limit]], next=_next(request, entries, limit))
 
 
 def _borger_id(citizen: Principal) -> UUID:
@@ -68,14 +73,14 @@ def _borger_id(citizen: Principal) -> UUID:
         raise NotFoundError from None
 
 
-def _below(cursor: str | None) -> int | None:
+def _below(request: Request, cursor: str | None) -> int | None:
     """The index that a page ends above."""
-    return None if cursor is None else int(cursor)
+    return None if cursor is None else opened(request, cursor, _INDEX)[0]
 
 
-def _next(entries: Sequence[Entry], limit: int) -> str | None:
+def _next(request: Request, entries: Sequence[Entry], limit: int) -> str | None:
     """Where the page ends, when there is more."""
-    return str(entries[limit - 1].index) if len(entries) > limit else None
+    return sealed(request, (entries[limit - 1].index,)) if len(entries) > limit else None
 
 
 def _opened(entry: Entry) -> schemas.OpenedEntry:

@@ -18,6 +18,7 @@ from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
 from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
+from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
 from libs.common.messages import AUDIT_ENTRIES
 from libs.common.relay import Relay
@@ -69,7 +70,7 @@ def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]
 
 
 def create(parts: Parts) -> FastAPI:
-    """The HTTP door. Raises OSError, KeyError or ValueError without whole keys."""
+    """The HTTP door. Raises OSError, KeyError, ValueError or CursorKeysError without whole keys."""
     return create_app(
         title="Samtykkebro audit",
         version=VERSION,
@@ -110,10 +111,13 @@ def issuers(settings: Settings) -> list[TrustedIssuer]:
 
 
 def _lifespan(parts: Parts, keyring: Keyring) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    cursors = CursorKeys.load(parts.settings.secrets_dir)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         verifier = TokenVerifier(issuers(parts.settings), parts.settings.audience)
         app.state.verifier, app.state.keyring = verifier, keyring
+        app.state.cursors = cursors
         app.state.database, app.state.bell = parts.database, parts.bell
         app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         yield

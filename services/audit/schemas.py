@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.cursors import CURSOR_CHARS_MAX
 from libs.common.identifiers import IDENTITY_MAX
 from libs.common.values import DECIMAL, Moment
 
@@ -12,7 +13,7 @@ ENTRIES_MAX = 200  # a page of opened entries
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Index = Annotated[int, Field(ge=0, le=2**53 - 1)]
-Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
+Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
 EntryType = Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$", max_length=80)]
 
 

@@ -1,23 +1,22 @@
 """The standard's three searches: the entities of which an evaluation would answer yes, and no others.
 
 No search enumerates citizens: each is about one, named by the caller. For somebody unknown it finds nothing, as for
-somebody who has consented to nothing. A page token holds no state: it carries the last result's key, the limit and a
-digest of what was asked, which must stay the same from page to page.
+somebody who has consented to nothing. A page token holds no state: it carries the limit and the last
+result's key, sealed and bound to the caller and to what was asked, which must stay the same from page to page.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.common.cursors import opened, sealed
 from libs.common.door import Router
+from libs.common.problems import InvalidError
 from services.consent.access_requests import Document, MalformedError, context, document, entity
 from services.consent.api_access import BAD_REQUEST, AskedBy
 from services.consent.api_transaction import committed
@@ -30,7 +29,7 @@ from services.consent.schemas_access import ActionSearch, Found, ResourceSearch,
 LIMIT_MAX = 1_000  # results in a page; more are never sent, whatever is asked for
 
 router = Router(prefix="/access/v1/search", tags=["access"], responses=BAD_REQUEST)
-_TOKEN: TypeAdapter[tuple[str, int, str]] = TypeAdapter(tuple[str, int, str])
+_TOKEN: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[int, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ _RESOURCE = _Shape(lambda q: f"{q.holder_unit}/{q.category}", resource_of)
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Which part of the results: those after a key, at most `limit` of them."""
+    """Which part of the results: those after a key, at most `limit` of them. `asked`: of which search."""
 
-    digest: str
+    asked: tuple[object, ...]
     limit: int
     after: str
 
@@ -95,7 +94,7 @@ async def resources(request: Request, caller: AskedBy) -> Response:
 
 async def _found(request: Request, caller: Caller, wanted: Search, *, body: Document, shape: _Shape) -> Response:
     context(body)
-    page = _page(body, wanted.sought)
+    page = _page(request, body, wanted.sought)
     answers = await committed(request, lambda session: search(session, caller, wanted))
     rows = sorted((shape.key(answer), shape.entity(answer)) for answer in answers)
     rest = [row for row in rows if row[0] > page.after]
@@ -104,40 +103,30 @@ async def _found(request: Request, caller: Caller, wanted: Search, *, body: Docu
     if "page" in body or len(shown) < len(rows):
         more = len(rest) > len(shown)
         after = shown[-1][0] if shown else page.after
-        token = _written(page, after) if more else ""
+        token = sealed(request, (page.limit, after), asked=page.asked) if more else ""
         answer = {"page": {"next_token": token, "count": len(shown), "total": len(rows)}, **answer}
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
-def _page(body: Document, sought: str) -> _Page:
+def _page(request: Request, body: Document, sought: str) -> _Page:
     """The page that is asked for. Raises MalformedError for a token that is not of this very search."""
     asked = body.get("page", {})
     if not isinstance(asked, dict):
         raise MalformedError("page", "must be an object")
-    digest = _digest(body, sought)
+    searched = (sought, *(body.get(name) for name in ("subject", "action", "resource", "context")))
     limit = asked.get("limit")
     if limit is not None and (type(limit) is not int or limit < 0):
         raise MalformedError("page.limit", "must be a whole number, 0 or more")
     if asked.get("token", "") == "":
-        return _Page(digest, LIMIT_MAX if limit is None else min(limit, LIMIT_MAX), "")
-    page = _Page(*_read(asked["token"]))
-    if page.digest != digest or limit not in {None, page.limit}:
+        return _Page(searched, LIMIT_MAX if limit is None else min(limit, LIMIT_MAX), "")
+    kept, after = _opened(request, asked["token"], searched)
+    if limit not in {None, kept}:
         raise MalformedError("page.token", "belongs to another search")
-    return page
+    return _Page(searched, kept, after)
 
 
-def _digest(body: Document, sought: str) -> str:
-    same = [sought, *(body.get(name) for name in ("subject", "action", "resource", "context"))]
-    return blake2b(orjson.dumps(same, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
-
-
-def _written(page: _Page, after: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([page.digest, page.limit, after])).decode().rstrip("=")
-
-
-def _read(token: object) -> tuple[str, int, str]:
+def _opened(request: Request, token: object, searched: tuple[object, ...]) -> tuple[int, str]:
     try:
-        text = token if isinstance(token, str) else ""
-        return _TOKEN.validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), strict=True)
-    except (ValidationError, ValueError, binascii.Error):
-        raise MalformedError("page.token", "is not one that was given out") from None
+        return opened(request, token if isinstance(token, str) else "", _TOKEN, asked=searched)
+    except InvalidError:
+        raise MalformedError("page.token", "is not one that you were given for this search") from None

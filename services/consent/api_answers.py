@@ -18,7 +18,7 @@ from libs.common.door import Router
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_drain import OptionalKey
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_requests import told
 from services.consent.api_transaction import committed
 from services.consent.api_views import consent_view
@@ -47,20 +47,17 @@ _WAITS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/requests")
-async def list_requests(
-    request: Request, by: ActingWithin, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> WaitingPage:
+async def list_requests(request: Request, by: ActingWithin, page: Page) -> WaitingPage:
     """What the citizen was asked for, newest first: who asks, what for, until when, and how to answer."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found, catalogue, now = await committed(
         request,
         lambda session: handlers_views.list_requests(
-            session, by.actor, by.borger_id, purposes=by.purposes, after=after, limit=limit + 1
+            session, by.actor, by.borger_id, purposes=by.purposes, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(waiting_view(item, catalogue, now) for item in found[:limit])
-    more = len(found) > limit
-    return WaitingPage(items=items, next=written(items[-1].requested_at, items[-1].request_id) if more else None)
+    views = [waiting_view(item, catalogue, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
+    return WaitingPage(items=tuple(items), next=following)
 
 
 @router.post("/requests/{request_id}:answer", response_model=Answered, responses=_WAITS)

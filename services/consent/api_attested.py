@@ -20,7 +20,7 @@ from libs.common.problems import ConflictError, ForbiddenError, PreconditionErro
 from services.consent import handlers_attestations
 from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
@@ -108,23 +108,21 @@ async def _heard(
 async def list_attestations(
     request: HttpRequest,
     by: ActingEmployee,
+    page: Page,
     status: Annotated[Status | None, Query()] = None,
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> AttestationPage:
     """What one's unit has attested, newest first; `status=proposed` is what waits for a second employee."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     wanted = None if status is None else AttestedStatus(status)
     actor = actor_for(request, by)
     found, now = await committed(
         request,
         lambda session: handlers_attestations.list_of_unit(
-            session, actor, by.unit, status=wanted, after=after, limit=limit + 1
+            session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(attestation_view(item, now) for item in found[:limit])
-    following = written(items[-1].registered_at, items[-1].attestation_id) if len(found) > limit else None
-    return AttestationPage(items=items, next=following)
+    views = [attestation_view(item, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.registered_at, item.attestation_id))
+    return AttestationPage(items=tuple(items), next=following)
 
 
 @router.get("/{attestation_id}", response_model=AttestationView)

@@ -15,7 +15,7 @@ from libs.common.messages import CaseReference, Code
 from libs.common.values import Day, EndDay, Flag
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, PersonReference, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
@@ -112,23 +112,21 @@ def _authority(
 async def list_authorities(
     request: HttpRequest,
     by: ActingEmployee,
+    page: Page,
     status: Annotated[Status | None, Query(description="as it is written down")] = None,
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> AuthorityPage:
     """What one's unit has recorded, newest first."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     wanted = None if status is None else AuthorityStatus(status)
     actor = actor_for(request, by)
     found, now = await committed(
         request,
         lambda session: handlers_authorities.list_of_unit(
-            session, actor, by.unit, status=wanted, after=after, limit=limit + 1
+            session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(staff_view(item, now) for item in found[:limit])
-    following = written(items[-1].recorded_at, items[-1].authority_id) if len(found) > limit else None
-    return AuthorityPage(items=items, next=following)
+    views = [staff_view(item, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.recorded_at, item.authority_id))
+    return AuthorityPage(items=tuple(items), next=following)
 
 
 @router.get("/{authority_id}", response_model=StaffAuthorityView)

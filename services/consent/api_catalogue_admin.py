@@ -28,7 +28,7 @@ from libs.common.problems import (
 from libs.common.values import DECIMAL
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
-from services.consent.api_pages import LIMIT_DEFAULT, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
@@ -82,15 +82,13 @@ By = Annotated[Write, Depends()]
 
 
 @router.get("/catalogue/{kind}")
-async def list_entries(
-    request: Request, _caller: Administrator, kind: Kind, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> AdminPage:
+async def list_entries(request: Request, _caller: Administrator, kind: Kind, page: Page) -> AdminPage:
     """Every entry of a kind with its versions, those not in force too, by code."""
-    after = "" if cursor is None else read(cursor, CODE)[0]
+    place = page.place(CODE)
     state = await looked_up(request, handlers_catalogue.read)
-    found = [code for code in codes(state, kind) if code > after]
-    following = written(found[limit - 1]) if len(found) > limit else None
-    return AdminPage(items=tuple(entry_view(state, kind, code) for code in found[:limit]), next=following)
+    rest = [code for code in codes(state, kind) if place is None or code > place[0]]
+    shown, following = page.cut(rest, lambda code: (code,))
+    return AdminPage(items=tuple(entry_view(state, kind, code) for code in shown), next=following)
 
 
 @router.get("/catalogue/{kind}/{code}")

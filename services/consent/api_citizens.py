@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import uuid4
 
 from fastapi import Depends
+from pydantic import TypeAdapter
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
@@ -12,7 +13,7 @@ from libs.common.door import Router
 from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_ID_AND_WORD, SEQUENCE, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
 from services.consent.api_views import me_view, receipt_view, use_view
@@ -30,9 +31,10 @@ from services.consent.schemas import (
     UsePage,
 )
 from services.consent.settings import Settings
-from services.consent.store_use_pages import UseAfter
+from services.consent.store_use_pages import USE_PLACE, UseLine
 
 _BEFORE_ALL = 2**63 - 1
+SEQUENCE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 
 router = Router(tags=["citizens"])
 citizen_router = Router(prefix="/v1/citizens/{borger_id}", tags=["citizens"])
@@ -91,29 +93,27 @@ async def issue_access_token(request: Request, body: AccessTokenRequest, caller:
 
 
 @citizen_router.get("/uses")
-async def list_uses(request: Request, by: ActingWithin, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None) -> UsePage:
+async def list_uses(request: Request, by: ActingWithin, page: Page) -> UsePage:
     """Every use: what, to which unit, for which purpose, when (P4). No employee's identity."""
-    after = None if cursor is None else UseAfter(*read(cursor, MOMENT_ID_AND_WORD))
+    after = page.place(USE_PLACE)
     found = await committed(
         request,
-        lambda session: handlers_views.list_uses(session, by.actor, by.borger_id, after=after, limit=limit + 1),
+        lambda session: handlers_views.list_uses(
+            session, by.actor, by.borger_id, purposes=by.purposes, after=after, limit=page.wanted
+        ),
     )
-    shown = found[:limit]
-    more = len(found) > limit
-    following = written(shown[-1].last_at, shown[-1].notification_id, shown[-1].kind) if more else None
-    return UsePage(items=tuple(use_view(line) for line in shown if by.covers(line.purpose)), next=following)
+    shown, following = page.cut(found, UseLine.place)
+    return UsePage(items=tuple(use_view(line) for line in shown), next=following)
 
 
 @citizen_router.get("/receipts")
-async def list_receipts(
-    request: Request, by: ActingCitizen, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> ReceiptPage:
+async def list_receipts(request: Request, by: ActingCitizen, page: Page) -> ReceiptPage:
     """Every receipt, newest first (P5); a parent reads in the child's chain what the other parent did not do."""
-    before = _BEFORE_ALL if cursor is None else read(cursor, SEQUENCE)[0]
+    place = page.place(SEQUENCE)
+    before = _BEFORE_ALL if place is None else place[0]
     found = await committed(
         request,
-        lambda session: handlers_views.list_receipts(session, by.actor, by.borger_id, before=before, limit=limit + 1),
+        lambda session: handlers_views.list_receipts(session, by.actor, by.borger_id, before=before, limit=page.wanted),
     )
-    shown = found[:limit]
-    following = written(shown[-1].sequence) if len(found) > limit else None
+    shown, following = page.cut(found, lambda item: (item.sequence,))
     return ReceiptPage(items=tuple(receipt_view(item) for item in shown if may_read(by, item)), next=following)

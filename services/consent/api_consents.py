@@ -13,7 +13,7 @@ from libs.common.door import Router
 from libs.common.problems import NotFoundError
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.api_views import consent_view, detail_view
@@ -98,28 +98,21 @@ def request_sha256(act: str, borger_id: UUID, body: GrantRequest) -> str:
 async def list_consents(
     request: Request,
     by: ActingWithin,
+    page: Page,
     status: Annotated[Status | None, Query()] = None,
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> ConsentPage:
     """All consents, newest first, those of others on a child's behalf too; of a representative's own purposes only."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     wanted = None if status is None else DomainStatus(status)
     found, now = await committed(
         request,
         lambda session: handlers_views.list_consents(
-            session, by.actor, by.borger_id, status=wanted, after=after, limit=limit + 1
+            session, by.actor, by.borger_id, purposes=by.purposes, status=wanted, after=page.after, limit=page.wanted
         ),
     )
-    shown = found[:limit]
+    shown, following = page.cut(found, lambda item: (item.requested_at, item.consent_id))
     catalogue = await looked_up(request, store_catalogue.current)
-    items = tuple(
-        consent_view(item, by.giver.borger_id, now=now, catalogue=catalogue)
-        for item in shown
-        if by.covers(item.purpose)
-    )
-    more = len(found) > limit
-    return ConsentPage(items=items, next=written(shown[-1].requested_at, shown[-1].consent_id) if more else None)
+    items = tuple(consent_view(item, by.giver.borger_id, now=now, catalogue=catalogue) for item in shown)
+    return ConsentPage(items=items, next=following)
 
 
 @router.get("/consents/{consent_id}")

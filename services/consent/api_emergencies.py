@@ -21,7 +21,7 @@ from services.consent.api_acting import actor_of, assurance_of
 from services.consent.api_drain import STATUSES, WithdrawalView, status_answer
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_other_bases import recorded
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_staff import ActingEmployee
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
@@ -60,22 +60,20 @@ async def record_emergency(
 async def list_emergencies(
     request: HttpRequest,
     caller: Officer,
+    page: Page,
     unreviewed: Annotated[Switch, Query(description="only those that nobody has reviewed")] = False,
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> StaffBasisPage:
     """Every emergency, newest first; each person read about is on the record."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
     found, catalogue, now = await committed(
         request,
         lambda session: handlers_other_bases.list_emergencies(
-            session, actor, unreviewed=unreviewed, after=after, limit=limit + 1
+            session, actor, unreviewed=unreviewed, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(staff_basis_view(item, catalogue, now) for item in found[:limit])
-    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
-    return StaffBasisPage(items=items, next=following)
+    views = [staff_basis_view(item, catalogue, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
+    return StaffBasisPage(items=tuple(items), next=following)
 
 
 @router.post("/{basis_id}:review", response_model=StaffBasisView, responses={202: {"model": StaffBasisView}})

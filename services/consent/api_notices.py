@@ -12,7 +12,7 @@ from libs.common.problems import NotFoundError
 from libs.common.values import Moment, Switch
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page, Paging
 from services.consent.api_transaction import committed
 from services.consent.schemas import Answer
 from services.consent.store_notices import Kept
@@ -42,18 +42,15 @@ class NoticePage(Answer):
 
 
 @citizen_router.get("")
-async def list_notices(
-    request: Request, by: ActingCitizen, unseen: Unseen = False, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> NoticePage:
+async def list_notices(request: Request, by: ActingCitizen, page: Page, unseen: Unseen = False) -> NoticePage:
     """What the citizen must be told: what others did in their name or about them, and what is about to end."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found = await committed(
         request,
         lambda session: handlers_notices.list_of_citizen(
-            session, by.actor, by.borger_id, unseen=unseen, after=after, limit=limit + 1
+            session, by.actor, by.borger_id, unseen=unseen, after=page.after, limit=page.wanted
         ),
     )
-    return _page(found, limit)
+    return _page(found, page)
 
 
 @citizen_router.post("/{notice_id}:seen")
@@ -68,17 +65,16 @@ async def see_notice(request: Request, by: ActingCitizen, notice_id: UUID) -> No
 
 
 @router.get("")
-async def list_officer_notices(
-    request: Request, caller: Officer, unseen: Unseen = False, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> NoticePage:
+async def list_officer_notices(request: Request, caller: Officer, page: Page, unseen: Unseen = False) -> NoticePage:
     """What the data protection officer must be told, about anybody; each person read about is on the record."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
     found = await committed(
         request,
-        lambda session: handlers_notices.list_of_dpo(session, actor, unseen=unseen, after=after, limit=limit + 1),
+        lambda session: handlers_notices.list_of_dpo(
+            session, actor, unseen=unseen, after=page.after, limit=page.wanted
+        ),
     )
-    return _page(found, limit)
+    return _page(found, page)
 
 
 @router.post("/{notice_id}:seen")
@@ -91,10 +87,9 @@ async def see_officer_notice(request: Request, caller: Officer, notice_id: UUID)
     return _view(kept)
 
 
-def _page(found: tuple[Kept, ...], limit: int) -> NoticePage:
-    items = tuple(_view(kept) for kept in found[:limit])
-    more = len(found) > limit
-    return NoticePage(items=items, next=written(items[-1].at, items[-1].notice_id) if more else None)
+def _page(found: tuple[Kept, ...], page: Paging) -> NoticePage:
+    items, following = page.cut([_view(kept) for kept in found], lambda item: (item.at, item.notice_id))
+    return NoticePage(items=tuple(items), next=following)
 
 
 def _view(kept: Kept) -> NoticeView:

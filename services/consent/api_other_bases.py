@@ -14,7 +14,7 @@ from libs.common.problems import FieldError, MissingRightError, NotFoundError
 from services.consent import handlers_other_bases, store_catalogue
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
@@ -90,21 +90,18 @@ def _new(body: BasisRequest) -> NewBasis:
 
 
 @router.get("")
-async def list_bases(
-    request: HttpRequest, by: ActingEmployee, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> StaffBasisPage:
+async def list_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> StaffBasisPage:
     """What one's unit has recorded, emergencies too, newest first; each person read about is on the record."""
     check_caseworker(by)
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found, catalogue, now = await committed(
         request,
         lambda session: handlers_other_bases.list_of_unit(
-            session, actor_for(request, by), by.unit, after=after, limit=limit + 1
+            session, actor_for(request, by), by.unit, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(staff_basis_view(item, catalogue, now) for item in found[:limit])
-    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
-    return StaffBasisPage(items=items, next=following)
+    views = [staff_basis_view(item, catalogue, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
+    return StaffBasisPage(items=tuple(items), next=following)
 
 
 @router.post("/{basis_id}:end", response_model=WithdrawalView, responses=STATUSES)
@@ -140,18 +137,16 @@ async def read_ending(request: HttpRequest, by: ActingEmployee, basis_id: UUID) 
 async def list_own_bases(
     request: HttpRequest,
     by: ActingCitizen,
+    page: Page,
     language: Annotated[Language, Query()] = "da",
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> BasisPage:
     """What may be told without consent, and could: which law, which unit recorded it, until when. Newest first."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found, catalogue, now = await committed(
         request,
         lambda session: handlers_other_bases.list_of_citizen(
-            session, by.actor, by.borger_id, after=after, limit=limit + 1
+            session, by.actor, by.borger_id, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(basis_view(item, catalogue, now, language) for item in found[:limit])
-    following = written(items[-1].valid_from, items[-1].basis_id) if len(found) > limit else None
-    return BasisPage(items=items, next=following)
+    views = [basis_view(item, catalogue, now, language) for item in found]
+    items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
+    return BasisPage(items=tuple(items), next=following)

@@ -14,7 +14,7 @@ from libs.common.values import Moment, Switch
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, request_of
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
 from services.consent.domain.snapshot import Refusal
@@ -89,20 +89,17 @@ async def refuse(
 async def list_refusals(
     request: HttpRequest,
     by: ActingWithin,
+    page: Page,
     lifted: Annotated[Switch | None, Query(description="only lifted ones, or only standing ones")] = None,
-    limit: Limit = LIMIT_DEFAULT,
-    cursor: Cursor = None,
 ) -> RefusalPage:
     """Every refusal, newest first, standing and lifted."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found = await committed(
         request,
         lambda session: handlers_refusals.list_refusals(
-            session, by.actor, by.borger_id, purposes=by.purposes, lifted=lifted, after=after, limit=limit + 1
+            session, by.actor, by.borger_id, purposes=by.purposes, lifted=lifted, after=page.after, limit=page.wanted
         ),
     )
-    shown = found[:limit]
-    following = written(shown[-1].recorded_at, shown[-1].refusal_id) if len(found) > limit else None
+    shown, following = page.cut(found, lambda item: (item.recorded_at, item.refusal_id))
     return RefusalPage(items=tuple(refusal_view(item) for item in shown), next=following)
 
 

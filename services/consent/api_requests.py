@@ -19,7 +19,7 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, InvalidError, MissingRightError, NotFoundError
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed
@@ -115,17 +115,14 @@ async def make_request(request: Request, body: ConsentRequest, by: ActingRequest
 
 
 @router.get("")
-async def list_requests(
-    request: Request, by: ActingRequester, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> RequestPage:
+async def list_requests(request: Request, by: ActingRequester, page: Page) -> RequestPage:
     """The unit's own requests, newest first, about citizens it has an open case about."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found, now = await committed(
-        request, lambda session: handlers_requests.list_requests(session, by, after=after, limit=limit + 1)
+        request, lambda session: handlers_requests.list_requests(session, by, after=page.after, limit=page.wanted)
     )
-    items = tuple(request_view(item, now) for item in found[:limit])
-    more = len(found) > limit
-    return RequestPage(items=items, next=written(items[-1].requested_at, items[-1].request_id) if more else None)
+    views = [request_view(item, now) for item in found]
+    items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
+    return RequestPage(items=tuple(items), next=following)
 
 
 @router.get("/{request_id}")

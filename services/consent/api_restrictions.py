@@ -20,7 +20,7 @@ from libs.common.values import Moment
 from services.consent import handlers_restrictions, store_citizens, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
-from services.consent.api_pages import LIMIT_DEFAULT, MOMENT_AND_ID, Cursor, Limit, read, written
+from services.consent.api_pages import Page
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Giver
@@ -127,20 +127,17 @@ async def restrict(
 
 
 @router.get("")
-async def list_restrictions(
-    request: HttpRequest, party: Party, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
-) -> RestrictionPage:
+async def list_restrictions(request: HttpRequest, party: Party, page: Page) -> RestrictionPage:
     """Every restriction, newest first, standing and lifted."""
-    after = None if cursor is None else read(cursor, MOMENT_AND_ID)
     found = await committed(
         request,
         lambda session: handlers_restrictions.list_restrictions(
-            session, party.actor, party.borger_id, after=after, limit=limit + 1
+            session, party.actor, party.borger_id, after=page.after, limit=page.wanted
         ),
     )
-    items = tuple(restriction_view(kept) for kept in found[:limit])
-    following = written(items[-1].recorded_at, items[-1].restriction_id) if len(found) > limit else None
-    return RestrictionPage(items=items, next=following)
+    views = [restriction_view(kept) for kept in found]
+    items, following = page.cut(views, lambda item: (item.recorded_at, item.restriction_id))
+    return RestrictionPage(items=tuple(items), next=following)
 
 
 @router.get("/{restriction_id}/drain", response_model=WithdrawalView, responses=STATUSES)

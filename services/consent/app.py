@@ -18,6 +18,7 @@ from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
 from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
+from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
 from libs.common.messages import CASE_EVENTS
 from libs.common.relay import Relay
@@ -115,7 +116,7 @@ def signer_of(parts: Parts) -> Signer:
 
 
 def create(parts: Parts) -> FastAPI:
-    """The HTTP door. Raises VaultError or ReceiptKeysError without whole keys."""
+    """The HTTP door. Raises VaultError, ReceiptKeysError or CursorKeysError without whole keys."""
     return create_app(
         title="Samtykkebro consent",
         version=VERSION,
@@ -134,9 +135,10 @@ def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]
 
 
 def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What the door is opened with, and closed. Raises VaultError or ReceiptKeysError without whole keys."""
+    """What the door is opened with, and closed. Raises the keys' own errors without whole keys."""
     vault = Vault.from_file(parts.settings.secrets_dir / "cpr-keys.json")
     signer = signer_of(parts)
+    cursors = CursorKeys.load(parts.settings.secrets_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -145,7 +147,7 @@ def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         app.state.settings, app.state.database, app.state.bell = settings, parts.database, parts.bell
         app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         app.state.verifier, app.state.vault, app.state.signer = verifier, vault, signer
-        app.state.renderer = Renderer()
+        app.state.renderer, app.state.cursors = Renderer(), cursors
         yield
         await verifier.close()
         await parts.bell.close()

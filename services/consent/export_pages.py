@@ -38,7 +38,6 @@ from services.consent.schemas_export import ExportedConsent, ExportedNotice, Exp
 from services.consent.schemas_other_bases import basis_view
 from services.consent.store_overview import KeptRevision
 from services.consent.store_receipts import StoredReceipt
-from services.consent.store_use_pages import UseAfter
 
 PAGE = 100
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))  # some things begin later than now
@@ -86,6 +85,7 @@ class ExportPages:
             session,
             self.borger_id,
             None,
+            purposes=None,
             now=self.now,
             ceilings=months_of(self.catalogue, self.now),
             after=after or _NEWEST,
@@ -166,10 +166,9 @@ class ExportPages:
         return Page(items, None if last is None else (last.at, last.notice_id))
 
     async def _uses_page(self, session: ReadSession, after: Any) -> Page:
-        found = await store_use_pages.page(session, self.borger_id, after, PAGE)
-        last = found[-1] if len(found) == PAGE else None
+        found = await store_use_pages.page(session, self.borger_id, purposes=None, after=after, limit=PAGE)
         items = tuple(use_view(item) for item in found)
-        return Page(items, None if last is None else UseAfter(last.last_at, last.notification_id, last.kind))
+        return Page(items, found[-1].place() if len(found) == PAGE else None)
 
     async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
         found = await store_receipts.page(session, self.borger_id, after or 2**63 - 1, PAGE)

@@ -15,7 +15,7 @@ from services.consent.domain.request import Request
 from services.consent.records import Actor
 from services.consent.store_consents import Revision
 from services.consent.store_receipts import StoredReceipt
-from services.consent.store_use_pages import UseAfter, UseLine
+from services.consent.store_use_pages import UseLine, UsePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,22 @@ async def list_consents(
     actor: Actor,
     borger_id: UUID,
     *,
+    purposes: frozenset[str] | None,
     status: Status | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> tuple[tuple[Consent, ...], datetime]:
     """A page, newest first, and the moment its statuses are to be read at. Audited as `consents.listed`.
 
-    The status asked for is the one that is *read*, so an expired consent that no job has touched is `expired` here.
+    `purposes`: of these only; None: of all. The status asked for is the one that is *read*, so an expired consent that
+    no job has touched is `expired` here.
     """
     now, catalogue = await clock(session), await store_catalogue.current(session)
     found = await store_consents.page(
         session,
         borger_id,
         status,
+        purposes=purposes,
         now=now,
         ceilings=months_of(catalogue, now),
         after=after or (now, _LAST),
@@ -89,11 +92,20 @@ async def list_requests(
 
 
 async def list_uses(
-    session: WriteSession, actor: Actor, borger_id: UUID, *, after: UseAfter | None, limit: int
+    session: WriteSession,
+    actor: Actor,
+    borger_id: UUID,
+    *,
+    purposes: frozenset[str] | None,
+    after: UsePlace | None,
+    limit: int,
 ) -> Sequence[UseLine]:
-    """What was told about the citizen, newest first, without any employee's identity. Audited as `uses.listed`."""
+    """What was told about the citizen, newest first, without any employee's identity. Audited as `uses.listed`.
+
+    `purposes`: of these only; None: of all.
+    """
     now = await clock(session)
-    found = await store_use_pages.page(session, borger_id, after, limit)
+    found = await store_use_pages.page(session, borger_id, purposes=purposes, after=after, limit=limit)
     await append(session, [records.of_read("uses.listed", actor, subject=borger_id, at=now)])
     return found
 

@@ -183,7 +183,7 @@ class UseView(Answer):
 
 
 class UsePage(Answer):
-    """Newest first."""
+    """By first use, newest first. `next`: the cursor of the next page, null at the end."""
 
     items: tuple[UseView, ...]
     next: str | None

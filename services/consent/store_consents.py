@@ -38,6 +38,7 @@ _PAGE = (
     " + make_interval(months => ($7::jsonb ->> k.legal_basis)::int)) AT TIME ZONE 'UTC') <= $3"
     " THEN 'expired' ELSE k.status END)"
     " AND (k.requested_at, k.consent_id) < ($4::timestamptz, $5::uuid)"
+    " AND ($8::text[] IS NULL OR k.purpose = ANY($8::text[]))"
     " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $6"
 )
 _FIELDS = (
@@ -107,6 +108,7 @@ async def page(
     borger_id: UUID,
     status: Status | None,
     *,
+    purposes: Collection[str] | None,
     now: datetime,
     ceilings: Mapping[str, int],
     after: tuple[datetime, UUID],
@@ -114,11 +116,13 @@ async def page(
 ) -> tuple[Consent, ...]:
     """Newest first, older than `after` = (requested at, id) of the last one seen.
 
-    `status`: as it reads at `now`, under `ceilings`, the months that each legal basis allows today.
+    `purposes`: of these only; None: of all. `status`: as it reads at `now`, under `ceilings`, the months that each
+    legal basis allows today.
     """
     wanted = None if status is None else str(status)
     months = orjson.dumps(dict(ceilings)).decode()
-    return await consents_by(session, _PAGE, (borger_id, wanted, now, *after, limit, months))
+    shown = None if purposes is None else sorted(purposes)
+    return await consents_by(session, _PAGE, (borger_id, wanted, now, *after, limit, months, shown))
 
 
 async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:

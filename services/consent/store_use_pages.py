@@ -1,30 +1,49 @@
-"""The use log as the citizen reads it: what, to which unit, for which purpose, when; never by which employee (R25)."""
+"""The use log as the citizen reads it: what, to which unit, for which purpose, when; never by which employee (R25).
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
-from uuid import UUID
-
-from libs.common.database import Session
-
-_PAGE = """
-SELECT notification_id, kind, purpose, recipient_unit, holder_unit, categories, event_type,
-       sum(count) AS count, min(first_at) AS first_at, max(last_at) AS last_at,
-       CASE WHEN sum(count) > sum(not_sent) + sum(unknown) THEN 'disclosed'
-            WHEN sum(unknown) > 0 THEN 'unknown' ELSE 'not_sent' END AS outcome
-FROM use_log WHERE borger_id = $1
-GROUP BY notification_id, kind, purpose, recipient_unit, holder_unit, categories, event_type
-HAVING $2::timestamptz IS NULL OR (max(last_at), notification_id, kind) < ($2::timestamptz, $3::uuid, $4::text)
-ORDER BY max(last_at) DESC, notification_id DESC, kind DESC LIMIT $5
+A line is all uses of one notification in one way, and stands where its first use puts it: a use that is repeated while
+somebody reads on from page to page moves no line, so none is left out. A page reads its own lines and no others.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
-class UseAfter(NamedTuple):
-    """The last line of the page before."""
+from pydantic import TypeAdapter
 
-    last_at: datetime
-    notification_id: UUID
-    kind: str
+from libs.common.database import Session
+from libs.common.values import Moment
+
+UsePlace = tuple[datetime, UUID, str]
+"""A line's first use, and what it is the use of: notification and kind."""
+USE_PLACE: TypeAdapter[UsePlace] = TypeAdapter(tuple[Moment, UUID, str])
+
+# The first row of a line is found by index; the rest of its rows by the primary key, which begins with the line's own.
+_PAGE = """
+WITH line AS (
+  SELECT u.notification_id, u.kind, u.first_at FROM use_log u
+  WHERE u.borger_id = $1 AND ($2::text[] IS NULL OR u.purpose = ANY($2::text[]))
+    AND ($3::timestamptz IS NULL OR (u.first_at, u.notification_id, u.kind) < ($3::timestamptz, $4::uuid, $5::text))
+    AND NOT EXISTS (
+      SELECT 1 FROM use_log e WHERE e.notification_id = u.notification_id AND e.borger_id = $1 AND e.kind = u.kind
+        AND (e.first_at, e.actor, e.day) < (u.first_at, u.actor, u.day))
+  ORDER BY u.first_at DESC, u.notification_id DESC, u.kind DESC LIMIT $6
+)
+SELECT line.notification_id, line.kind, a.purpose, a.recipient_unit, a.holder_unit, c.categories, a.event_type,
+       a.count, line.first_at, a.last_at, a.outcome
+FROM line
+CROSS JOIN LATERAL (
+  SELECT min(u.purpose) AS purpose, min(u.recipient_unit) AS recipient_unit, min(u.holder_unit) AS holder_unit,
+         min(u.event_type) AS event_type, sum(u.count) AS count, max(u.last_at) AS last_at,
+         CASE WHEN sum(u.count) > sum(u.not_sent) + sum(u.unknown) THEN 'disclosed'
+              WHEN sum(u.unknown) > 0 THEN 'unknown' ELSE 'not_sent' END AS outcome
+  FROM use_log u WHERE u.notification_id = line.notification_id AND u.borger_id = $1 AND u.kind = line.kind) a
+CROSS JOIN LATERAL (
+  SELECT array_agg(DISTINCT category ORDER BY category) AS categories
+  FROM use_log u CROSS JOIN unnest(u.categories) AS category
+  WHERE u.notification_id = line.notification_id AND u.borger_id = $1 AND u.kind = line.kind) c
+ORDER BY line.first_at DESC, line.notification_id DESC, line.kind DESC
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +62,15 @@ class UseLine:
     last_at: datetime
     outcome: str
 
+    def place(self) -> UsePlace:
+        """Where it stands in the list."""
+        return self.first_at, self.notification_id, self.kind
 
-async def page(session: Session, borger_id: UUID, after: UseAfter | None, limit: int) -> tuple[UseLine, ...]:
-    """Newest first."""
-    start = (None, None, None) if after is None else tuple(after)
-    rows = await session.exec_driver_sql(_PAGE, (borger_id, *start, limit))
-    return tuple(UseLine(**{**row._mapping, "categories": tuple(row.categories)}) for row in rows)  # noqa: SLF001
+
+async def page(
+    session: Session, borger_id: UUID, *, purposes: Collection[str] | None, after: UsePlace | None, limit: int
+) -> tuple[UseLine, ...]:
+    """By first use, newest first. `purposes`: of these only; None: of all."""
+    shown = None if purposes is None else sorted(purposes)
+    rows = await session.exec_driver_sql(_PAGE, (borger_id, shown, *(after or (None, None, None)), limit))
+    return tuple(UseLine(**{**row._mapping, "categories": tuple(row.categories or ())}) for row in rows)  # noqa: SLF001

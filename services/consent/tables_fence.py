@@ -158,6 +158,6 @@ use_log = Table(
     moment("first_at"),
     moment("last_at"),
     PrimaryKeyConstraint("notification_id", "borger_id", "actor", "kind", "day"),
-    Index(None, "borger_id", "last_at"),
+    Index(None, "borger_id", "first_at", "notification_id", "kind"),
     postgresql_with={"fillfactor": 80},
 )

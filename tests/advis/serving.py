@@ -1,6 +1,7 @@
 """Advis behind a real uvicorn server, an issuer of tokens, and readers who have one."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from libs.common.auth import TokenVerifier, TrustedIssuer
+from libs.common.cursors import CursorKeys
 from libs.common.process import serve
 from services.advis.app import create
 from services.advis.resources import Resources
@@ -89,7 +91,7 @@ class Advis:
 async def serving(resources: Resources, settlements: Settlements) -> AsyncIterator[Advis]:
     tokens = verifier()
     loop = asyncio.get_running_loop()
-    app = create(resources, tokens)
+    app = create(resources, tokens, CursorKeys.of([os.urandom(64)]))
     tasks = [
         loop.create_task(serve(app, resources.settings, http_protocol=DisclosureProtocol)),
         loop.create_task(settlements.run()),

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from libs.cli.secrets import prepare
 from libs.common.bus import Bus, load_topics
 from tests.servers import ROOT, TestDatabase
 from tests.waiting import until
@@ -21,6 +22,7 @@ from tests.waiting import until
 def environment(advis_database: TestDatabase, bus_url: str, settings, tmp_path) -> dict[str, str]:
     secret = tmp_path / "client-secret"
     secret.write_text("not-used-in-this-test")
+    prepare(tmp_path / "secrets")
     ours = {
         "PROFILE": "development",
         "PORT": str(settings.port),
@@ -30,7 +32,7 @@ def environment(advis_database: TestDatabase, bus_url: str, settings, tmp_path) 
         "CONSENT_URL": "http://127.0.0.1:1",
         "CLIENT_ID": "advis",
         "CLIENT_SECRET_FILE": str(secret),
-        "SECRETS_DIR": str(tmp_path),
+        "SECRETS_DIR": str(tmp_path / "secrets" / "advis"),
         "HOLDER_ID": str(uuid4()),
         "HOLDER_TOKEN": "holder.secret",
     }

@@ -29,10 +29,11 @@ async def database(audit_database: TestDatabase) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def secrets_dir(tmp_path: Path) -> Path:
-    def key() -> str:
-        return b64encode(os.urandom(32)).decode()
+    def key(size: int = 32) -> str:
+        return b64encode(os.urandom(size)).decode()
 
     (tmp_path / "subject-keys.json").write_text(json.dumps({"kek": key(), "index": key()}))
+    (tmp_path / "cursor-keys.json").write_text(json.dumps({"keys": [key(64)]}))
     (tmp_path / "log-key.json").write_text(json.dumps({"name": ORIGIN, "seed": key()}))
     return tmp_path
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import KeySet
 
-from libs.cli.secrets import Secrets, prepare, with_passwords
+from libs.cli.secrets import Secrets, prepare, rotate_cursor_keys, with_passwords
+from libs.common.cursors import CursorKeys
 
 
 @pytest.fixture
@@ -39,9 +40,17 @@ def test_the_receipt_key_is_a_private_ed25519_key_with_an_id(secrets: Secrets) -
 
 
 def test_no_service_gets_the_folder_of_another(secrets: Secrets) -> None:
-    assert {path.name for path in secrets.service("consent").iterdir()} == {"cpr-keys.json", "receipt-keys.json"}
-    assert {path.name for path in secrets.service("audit").iterdir()} == {"log-key.json", "subject-keys.json"}
-    assert not list(secrets.service("advis").iterdir())
+    assert {path.name for path in secrets.service("consent").iterdir()} == {
+        "cpr-keys.json",
+        "receipt-keys.json",
+        "cursor-keys.json",
+    }
+    assert {path.name for path in secrets.service("audit").iterdir()} == {
+        "log-key.json",
+        "subject-keys.json",
+        "cursor-keys.json",
+    }
+    assert {path.name for path in secrets.service("advis").iterdir()} == {"cursor-keys.json"}
 
 
 def test_everything_is_closed_to_others(secrets: Secrets) -> None:
@@ -125,3 +134,18 @@ def test_a_password_file_that_is_not_there_is_an_error_not_an_empty_password(tmp
     }
     with pytest.raises(FileNotFoundError):
         with_passwords(environment)
+
+
+def test_cursor_keys_are_rotated_and_the_one_before_is_kept(secrets: Secrets) -> None:
+    (secrets.service("audit") / "cursor-keys.json").chmod(0o444)
+    first = {name: read(secrets, name, "cursor-keys.json")["keys"] for name in ("consent", "advis", "audit")}
+    for _ in range(2):
+        before = {name: read(secrets, name, "cursor-keys.json")["keys"] for name in first}
+        rotate_cursor_keys(secrets.folder)
+        for name, keys in before.items():
+            new = read(secrets, name, "cursor-keys.json")["keys"]
+            assert (len(new), new[1]) == (2, keys[0])
+            assert CursorKeys.load(secrets.service(name)).keys
+    assert all(first[name][0] not in read(secrets, name, "cursor-keys.json")["keys"] for name in first)
+    assert modes(secrets.folder)["audit/cursor-keys.json"] == 0o444
+    assert len({keys[0] for keys in first.values()}) == 3

@@ -30,11 +30,12 @@ REPEATS_MAX = 5
 def write_keys(folder: Path) -> None:
     """The secrets as `samtykkebro` makes them for development."""
 
-    def key() -> str:
-        return base64.b64encode(os.urandom(32)).decode()
+    def key(size: int = 32) -> str:
+        return base64.b64encode(os.urandom(size)).decode()
 
     cpr = {"lookup": {"1": key()}, "encryption": {"1": key()}, "active": "1"}
     (folder / "cpr-keys.json").write_text(json.dumps(cpr))
+    (folder / "cursor-keys.json").write_text(json.dumps({"keys": [key(64)]}))
     signing = OKPKey.generate_key("Ed25519", {"kid": "receipts-1"}).as_dict(private=True)
     (folder / "receipt-keys.json").write_text(json.dumps({"keys": [signing]}))
 

@@ -1,6 +1,7 @@
 """An issuer of access tokens for tests: a real key, real signatures, its JWKS served in place of the network."""
 
 import time
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -41,7 +42,12 @@ def token(*roles: str, subject: str = "someone", **claims: Any) -> str:
 
 def citizen(number: str, /, **claims: Any) -> str:
     """A citizen's token, as the login broker gives it: with the CPR number and the assurance level."""
-    return token("citizen", **{"cpr": number, "acr": "Substantial", **claims})
+    return token("citizen", **{"subject": _pseudonym(number), "cpr": number, "acr": "Substantial", **claims})
+
+
+def _pseudonym(number: str) -> str:
+    """The broker's name for somebody: the same at each login, and no number."""
+    return sha256(number.encode()).hexdigest()[:16]
 
 
 def public_key() -> dict[str, Any]:
