@@ -42,6 +42,11 @@ def _moment(name: str, *, optional: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=optional)
 
 
+def _finite(*columns: str) -> CheckConstraint:
+    """The driver reads ±infinity as another value than was written: it gets into no column that a source fills."""
+    return CheckConstraint(" AND ".join(f"isfinite({column})" for column in columns), name="finite")
+
+
 def _one_of(column: str, states: type[notification.State] | type[delivery.State]) -> CheckConstraint:
     words = ", ".join(f"'{state}'" for state in states)
     return CheckConstraint(f"{column} IN ({words})", name=column)
@@ -58,6 +63,7 @@ case_registry = Table(
     _moment("closed_at", optional=True),
     _moment("as_of"),
     PrimaryKeyConstraint("unit", "case_reference"),
+    _finite("opened_at", "closed_at", "as_of"),
     Index(None, "borger_id", postgresql_where=text("closed_at IS NULL")),
     Index(None, "unit", "caseworker", postgresql_where=text("closed_at IS NULL")),
 )
@@ -86,6 +92,7 @@ notification_row = Table(
     # P3: one advis per event, recipient, purpose and subject. An event is known by its source and id together.
     UniqueConstraint("event_source", "event_id", "recipient_unit", "purpose", "subject"),
     _one_of("state", notification.State),
+    _finite("occurred_at"),
     Index("notification_case_ix", "recipient_unit", "case_reference", postgresql_where=text("state <> 'cancelled'")),
     Index("notification_persons_ix", "persons", postgresql_using="gin", postgresql_where=text("state <> 'cancelled'")),
     Index("notification_ended_ix", "changed_at", postgresql_where=text("state IN ('handled', 'cancelled')")),

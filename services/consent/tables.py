@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
-from services.consent.tables_citizen import identifier, metadata, moment, word
+from services.consent.tables_citizen import finite, identifier, metadata, moment, word
 
 consent = Table(
     "consent",
@@ -56,6 +56,7 @@ consent = Table(
     ),
     Index("consent_ceiling_ix", "legal_basis", "given_at", postgresql_where=text("status = 'active'")),
     Index("consent_ending_ix", "valid_until", postgresql_where=text("status IN ('pending_signature', 'active')")),
+    finite("valid_from", "valid_until"),
 )
 consent_history = Table(
     "consent_history",
@@ -119,6 +120,7 @@ other_basis = Table(
     moment("reviewed_at", optional=True),
     word("reviewed_by", optional=True),
     Index(None, "borger_id"),
+    finite("valid_from", "valid_until"),
 )
 receipt = Table(
     "receipt",

@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, Date, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from services.consent.tables_citizen import identifier, metadata, moment, word
+from services.consent.tables_citizen import finite, identifier, metadata, moment, word
 
 authority = Table(
     "authority",
@@ -34,6 +34,7 @@ authority = Table(
     ),
     Index(None, "representative"),
     Index(None, "recorded_unit", "recorded_at", "authority_id"),
+    finite("valid_from", "valid_to"),
 )
 attestation = Table(
     "attestation",
@@ -59,4 +60,5 @@ attestation = Table(
     Index(None, "attested_unit", "registered_at", "attestation_id"),
     Index(None, "borger_id"),
     Index("attestation_waiting_ix", "lapses_at", postgresql_where=text("status = 'proposed'")),
+    finite("conversed_at"),
 )

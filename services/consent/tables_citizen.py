@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     DateTime,
@@ -49,6 +50,11 @@ def moment(name: str, *, optional: bool = False) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=optional)
 
 
+def finite(*columns: str) -> CheckConstraint:
+    """The driver reads ±infinity as another value than was written: it gets into no column that a caller fills."""
+    return CheckConstraint(" AND ".join(f"isfinite({column})" for column in columns), name="finite")
+
+
 def word(name: str, *, optional: bool = False) -> Column[Any]:
     """A text column: a code or an identifier, never free text."""
     return Column(name, Text, nullable=optional)
@@ -73,6 +79,7 @@ citizen = Table(
     moment("created_at"),
     Column("moved_in_on", Date),
     UniqueConstraint("lookup_key_version", "cpr_lookup"),
+    finite("birth_date", "died_on", "moved_out_on", "moved_in_on"),
 )
 custody = Table(
     "custody",
@@ -83,6 +90,7 @@ custody = Table(
     moment("valid_to", optional=True),
     PrimaryKeyConstraint("child", "holder", "valid_from"),
     Index(None, "holder"),
+    finite("valid_from", "valid_to"),
 )
 custody_fact = Table(  # what was told, in whatever order; `custody` is what follows from it
     "custody_fact",
@@ -91,6 +99,7 @@ custody_fact = Table(  # what was told, in whatever order; `custody` is what fol
     moment("at"),
     Column("holders", ARRAY(Uuid), nullable=False),
     PrimaryKeyConstraint("child", "at"),
+    finite("at"),
 )
 case_fact = Table(
     "case_fact",
@@ -101,6 +110,7 @@ case_fact = Table(
     moment("opened_at", optional=True),
     moment("closed_at", optional=True),
     PrimaryKeyConstraint("borger_id", "unit", "case_reference"),
+    finite("opened_at", "closed_at"),
 )
 catalogue_entry = Table(
     "catalogue_entry",
@@ -115,6 +125,7 @@ catalogue_entry = Table(
     Column("origin", Text, nullable=False, server_default=text("'file'")),
     Column("ended", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("kind", "code", "version"),
+    finite("valid_from", "valid_to"),
 )
 catalogue_revision = Table(
     "catalogue_revision",

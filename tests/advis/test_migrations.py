@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from services.advis.tables import GRANTS, metadata
+from tests import finite
 from tests.servers import Postgres, TestDatabase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,3 +60,31 @@ async def test_the_runtime_role_may_do_what_is_granted_and_own_nothing(advis_dat
             await session.execute("TRUNCATE case_registry")
     finally:
         await session.close()
+
+
+async def test_an_infinite_moment_is_repaired_once_and_then_gets_in_no_more(postgres: Postgres):
+    """A case whose newest change lay at the beginning of time was deaf to nothing; one at its end, to everything."""
+    postgres.role("advis")
+    postgres.role("advis_owner")
+    filled = {"case_registry": ("opened_at", "closed_at", "as_of"), "notification": ("occurred_at",)}
+    with postgres.database("advis", owner="advis_owner") as database:
+        alembic(database.owner_url, "upgrade", "0003")
+        dsn = make_url(database.owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        session = await asyncpg.connect(dsn)
+        try:
+            for table, columns in filled.items():
+                for end in ("'infinity'", "'-infinity'"):
+                    await finite.insert(session, table, dict.fromkeys(columns, end))
+            alembic(database.owner_url, "upgrade", "head")
+            for table, columns in filled.items():
+                checks = " AND ".join(f"isfinite({column})" for column in columns)
+                assert await session.fetchval(f"SELECT count(*) = 2 AND bool_and({checks}) FROM {table}"), table
+                for column in columns:
+                    with pytest.raises(asyncpg.CheckViolationError, match="finite_ck"):
+                        await finite.insert(session, table, {column: "'-infinity'"})
+            assert await session.fetchval("SELECT bool_and(as_of <= clock_timestamp()) FROM case_registry")
+            unguarded = await finite.unguarded(session)
+            assert not {name for name in unguarded if not name.endswith("_at")}
+            alembic(database.owner_url, "downgrade", "0003")
+        finally:
+            await session.close()

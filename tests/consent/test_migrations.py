@@ -13,6 +13,7 @@ from services.consent.tables_citizen import metadata
 from services.consent.tables_fence import scope
 from services.consent.tables_notices import notice
 from services.consent.tables_requests import consent_request
+from tests import finite
 from tests.servers import ROOT, Postgres, TestDatabase
 
 PEOPLE = [UUID(int=n) for n in (1, 2, 3)]
@@ -143,3 +144,48 @@ async def test_the_runtime_role_may_not_rewrite_evidence_or_reference_data(
 def test_every_table_is_known_by_its_own_import_and_not_by_chance() -> None:
     assert consent.metadata is scope.metadata is notice.metadata is metadata
     assert consent_request.metadata is metadata
+
+
+# Written by the service's own clock, or computed from it and the catalogue: nobody outside fills them.
+BY_OUR_CLOCK = {
+    *("consent.answer_by", "consent.ceiling_until", "consent_history.at", "consent_request.answer_by"),
+    *("declaration.at", "notice.at", "permit.lease_until", "use_log.day"),
+}
+FILLED = {
+    "attestation": ("conversed_at",),
+    "authority": ("valid_from", "valid_to"),
+    "case_fact": ("opened_at", "closed_at"),
+    "catalogue_entry": ("valid_from", "valid_to"),
+    "citizen": ("birth_date", "died_on", "moved_out_on", "moved_in_on"),
+    "consent": ("valid_from", "valid_until"),
+    "custody": ("valid_from", "valid_to"),
+    "custody_fact": ("at",),
+    "other_basis": ("valid_from", "valid_until"),
+}
+
+
+async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_more(postgres: Postgres):
+    postgres.role("consent_owner")
+    postgres.role("consent")
+    with postgres.database("consent", owner="consent_owner") as database:
+        alembic(database.owner_url, "upgrade", "0005")
+        session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
+        try:
+            for table, columns in FILLED.items():
+                for end in ("'infinity'", "'-infinity'"):
+                    await finite.insert(session, table, dict.fromkeys(columns, end))
+            alembic(database.owner_url, "upgrade", "head")
+            for table, columns in FILLED.items():
+                checks = " AND ".join(f"isfinite({column}) IS NOT FALSE" for column in columns)
+                assert await session.fetchval(f"SELECT count(*) = 2 AND bool_and({checks}) FROM {table}"), table
+                for column in columns:
+                    with pytest.raises(asyncpg.CheckViolationError, match="finite_ck"):
+                        await finite.insert(session, table, {column: "'infinity'"})
+            assert await session.fetchval("SELECT count(*) FROM authority WHERE valid_to IS NULL") == 1
+            open_ended = "SELECT body->>'valid_to' FROM catalogue_entry WHERE valid_to IS NULL"
+            assert await session.fetchval(open_ended) is None
+            alembic(database.owner_url, "downgrade", "0005")
+            alembic(database.owner_url, "upgrade", "head")
+            assert {name for name in await finite.unguarded(session) if not name.endswith("_at")} == BY_OUR_CLOCK
+        finally:
+            await session.close()
