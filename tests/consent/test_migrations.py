@@ -168,7 +168,7 @@ async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_mo
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "0005")
+        alembic(database.owner_url, "upgrade", "0006")
         session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
         try:
             for table, columns in FILLED.items():
@@ -184,7 +184,7 @@ async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_mo
             assert await session.fetchval("SELECT count(*) FROM authority WHERE valid_to IS NULL") == 1
             open_ended = "SELECT body->>'valid_to' FROM catalogue_entry WHERE valid_to IS NULL"
             assert await session.fetchval(open_ended) is None
-            alembic(database.owner_url, "downgrade", "0005")
+            alembic(database.owner_url, "downgrade", "0006")
             alembic(database.owner_url, "upgrade", "head")
             assert {name for name in await finite.unguarded(session) if not name.endswith("_at")} == BY_OUR_CLOCK
         finally:
