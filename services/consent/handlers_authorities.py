@@ -108,10 +108,16 @@ async def decide(
 async def end_one(
     session: WriteSession, signer: Signer, found: Authority, *, by: Giver | Office, actor: Actor
 ) -> Decided:
-    """End it now. One that has ended answers with what it waited for. Raises IllegalTransitionError."""
-    if found.status is AuthorityStatus.ENDED:
-        act = Act.AUTHORITY_ENDED
-        return Decided(found, await store_withdrawals.read_of_object(session, found.borger_id, act, found.authority_id))
+    """End it now. One that has ended answers with what it waited for. Raises IllegalTransitionError.
+
+    Whether it has is read under the person's lock: of two ends at once the second answers as the first.
+    """
+    await store_scopes.lock_person(session, found.borger_id)
+    current = await store_authorities.find(session, found.authority_id)
+    if current is not None and current.status is AuthorityStatus.ENDED:
+        ended = Act.AUTHORITY_ENDED
+        first = await store_withdrawals.read_of_object(session, found.borger_id, ended, found.authority_id)
+        return Decided(current, first)
     return await _turn(session, signer, found, move=end, by=by, actor=actor)
 
 

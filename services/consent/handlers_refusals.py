@@ -164,8 +164,9 @@ async def _prove(
 ) -> StoredReceipt:
     """The receipt. A refusal of one scope names the epoch that it began; one of many has no single one."""
     event = ReceiptEvent.REFUSED if refusal.lifted_at is None else ReceiptEvent.REFUSAL_LIFTED
-    narrow = refusal.purpose is not None and refusal.recipient_unit is not None
-    epoch = next(iter(changed.epochs.values())) if narrow else None
+    epoch = None
+    if refusal.purpose is not None and refusal.recipient_unit is not None:
+        epoch = changed.epochs[ScopeKey(request.borger_id, refusal.purpose, refusal.recipient_unit)]
     return await handlers_receipts.issue_for_refusal(
         session,
         signer,

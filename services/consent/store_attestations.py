@@ -28,7 +28,8 @@ WHERE attestation_id = $1 AND revision = $2
 """
 _SAID_NO_SINCE = """
 SELECT EXISTS (SELECT 1 FROM refusal f
-               WHERE f.borger_id = $1 AND f.purpose = $2 AND f.recipient_unit = $4 AND f.recorded_at > $5)
+               WHERE f.borger_id = $1 AND (f.purpose IS NULL OR f.purpose = $2)
+                 AND (f.recipient_unit IS NULL OR f.recipient_unit = $4) AND f.recorded_at > $5)
     OR EXISTS (SELECT 1 FROM consent k JOIN consent_history h ON h.consent_id = k.consent_id
                WHERE k.borger_id = $1 AND k.purpose = $2 AND k.holder_unit = $3 AND k.recipient_unit = $4
                  AND h.status IN ('withdrawn', 'declined') AND h.at > $5)
@@ -86,7 +87,7 @@ async def replace(session: WriteSession, old: Attestation, new: Attestation) -> 
 async def has_said_no_since(
     session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str], *, since: datetime
 ) -> bool:
-    """Whether there is a withdrawal, a no or a refusal of the same question later than `since`."""
+    """Whether there is a withdrawal or a no to the same question, or a refusal that covers it, later than `since`."""
     return bool(await driver(session).fetchval(_SAID_NO_SINCE, borger_id, purpose, *pair, since))
 
 

@@ -17,12 +17,18 @@ from tests.consent.staff import ELSEWHERE, FIRST, SECOND, SERVICE, TODAY, author
 from tests.consent.test_api_family import WISH, family
 from tests.consent.test_lifecycle import decided
 
-SPECIAL = {
+SPECIAL: dict[str, Any] = {
     "purpose": "BEHANDLING_FASTHOLDELSE",
     "holder_unit": "SOF-RUSMIDDEL",
     "recipient_unit": "BIF-KANTEN",
     "categories": ["RUSMIDDEL"],
     "affirmed_special": ["RUSMIDDEL"],
+}
+REFUSED: dict[str, dict[str, str]] = {
+    "later_refusal": {"purpose": SPECIAL["purpose"], "recipient_unit": SPECIAL["recipient_unit"]},
+    "later_wide": {"purpose": SPECIAL["purpose"]},
+    "later_to_all": {},
+    "later_for_all": {"recipient_unit": SPECIAL["recipient_unit"]},
 }
 DRUGS = employee("sof301", unit="SOF-RUSMIDDEL")
 DRUGS_TOO = employee("sof302", unit="SOF-RUSMIDDEL")
@@ -115,7 +121,9 @@ async def test_a_special_category_waits_for_another_employees_confirmation(door:
     assert (await second(door, attestation["attestation_id"])).status_code == 409
 
 
-@pytest.mark.parametrize("end", ["reject", "lapse", "later_no", "later_refusal"])
+@pytest.mark.parametrize(
+    "end", ["reject", "lapse", "later_no", "later_refusal", "later_wide", "later_to_all", "later_for_all"]
+)
 async def test_a_proposal_that_is_not_confirmed_in_time_never_takes_effect(door: Door, end: str):
     peter = await door.citizen()
     attestation_id = (await say(door, peter.cpr, await yes(door, **SPECIAL), by=DRUGS)).json()["attestation_id"]
@@ -127,9 +135,11 @@ async def test_a_proposal_that_is_not_confirmed_in_time_never_takes_effect(door:
             await session.exec_driver_sql("UPDATE attestation SET lapses_at = now() - interval '1 second'")
         seen = await door.call("GET", f"/v1/attestations/{attestation_id}", DRUGS)
         assert seen.json()["status"] == "lapsed"
-    elif end == "later_refusal":
-        body = {"purpose": SPECIAL["purpose"], "recipient_unit": SPECIAL["recipient_unit"]}
-        await door.call("POST", f"/v1/citizens/{peter.borger_id}/refusals", peter.token, json=body)
+    elif end in REFUSED:
+        refusals = f"/v1/citizens/{peter.borger_id}/refusals"
+        made = (await door.call("POST", refusals, peter.token, json=REFUSED[end])).json()
+        lifted = await door.call("POST", f"{refusals}/{made['refusal_id']}:lift", peter.token)
+        assert lifted.status_code == 200, lifted.text  # what is attested is older than the no, lifted or not
     else:
         consent_id = (await door.grant(peter, **SPECIAL)).json()["consent"]["consent_id"]
         await door.call("POST", f"/v1/citizens/{peter.borger_id}/consents/{consent_id}:withdraw", peter.token)

@@ -1,10 +1,14 @@
 """Who may speak for an adult by a recorded authority: from a second employee's word on, and not a moment longer."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
+from services.consent import store_scopes
 from services.consent.domain.decision import Reason
 from tests.consent.door import KEY, Citizen, Door
 from tests.consent.fence_door import acquire, in_flight, item_for, settle
@@ -22,6 +26,7 @@ from tests.consent.staff import (
     record,
 )
 from tests.consent.test_lifecycle import decided
+from tests.waiting import until
 
 
 async def people(door: Door) -> tuple[Citizen, Citizen]:
@@ -75,6 +80,35 @@ async def test_ending_it_ends_what_rests_on_it_and_nothing_else(door: Door, by: 
     assert told.count("samtykke.lukket") == 1
     receipts = [row["event"] for row in await door.rows("SELECT event FROM receipt ORDER BY sequence")]
     assert receipts == ["authority_recorded", "given", "given", "closed", "authority_ended"]
+
+
+@pytest.mark.parametrize("by", ["employee", "citizen"])
+async def test_two_ends_at_once_are_one_end(door: Door, by: str):
+    peter, anna = await people(door)
+    authority_id = await authorised(door, peter, anna)
+    path = f"/v1/citizens/{peter.borger_id}/authorities/{authority_id}:end"
+
+    def end() -> Awaitable[httpx2.Response]:
+        if by == "employee":
+            return decide(door, authority_id, "end", by=FIRST, tag=None)
+        return door.call("POST", path, peter.token)
+
+    async with door.app.state.database.write() as session:
+        await store_scopes.lock_person(session, peter.borger_id)  # both have read it before the first can end it
+        both = [asyncio.ensure_future(end()) for _ in range(2)]
+        await both_wait(door)
+    answers = [await one for one in both]
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(200, "ended")] * 2
+    assert answers[0].json() == answers[1].json()
+    assert len(await door.rows("SELECT 1 FROM receipt WHERE event = 'authority_ended'")) == 1
+
+
+async def both_wait(door: Door) -> None:
+    async def waiting() -> bool:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return (await door.rows(query))[0][0] == 2
+
+    await until(waiting)
 
 
 async def test_the_answer_to_an_ending_waits_for_what_is_in_flight(door: Door):

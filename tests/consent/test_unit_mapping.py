@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 
 from libs.common.permits import PermitItem
-from services.consent import fence, store_catalogue
+from services.consent import fence, handlers_refusals, store_catalogue, store_receipts
 from services.consent.domain.calendar import danish_midnight
 from services.consent.domain.decision import decide
 from services.consent.domain.errors import CatalogueError
 from services.consent.domain.snapshot import Question
+from services.consent.receipts import content_of
 from services.consent.store_snapshot import load_snapshot
 from tests.consent.catalogue_world import TARGET, arrive, begins_again, day, ends, maps, rewrite
 from tests.consent.door import Door
@@ -96,6 +97,25 @@ async def test_what_arrived_for_the_old_unit_is_told_to_nobody(world: World) -> 
     await merged(world)
     await told(world, borger_id)
     assert await world.acquire(holder_id, before) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(RECIPIENT, TARGET), (RECIPIENT, ELSEWHERE)])
+async def test_the_receipt_of_a_refusal_names_the_epoch_of_its_own_scope(world: World, old: str, new: str) -> None:
+    borger_id = await world.citizen()
+    for unit, times in ((old, 1), (new, 3)):
+        for _ in range(times):
+            await world.grant(borger_id, recipient_unit=unit)
+    await merged(world, old, new)
+    asked = world.request(borger_id)
+    made = await world.write(
+        lambda s: handlers_refusals.refuse(s, world.signer, asked, purpose=PURPOSE, recipient_unit=new)
+    )
+    own, tied = [await world.epoch(borger_id, recipient=unit) for unit in (new, old)]
+    async with world.database.read() as session:
+        stored = await store_receipts.find(session, made.receipt_id)
+    assert stored is not None
+    assert own != tied
+    assert content_of(stored.jws)["act"]["epoch"] == own
 
 
 async def test_a_refusal_of_the_old_unit_stands_against_the_new_one(world: World) -> None:
