@@ -11,6 +11,7 @@ another service knows is accepted, because roles may share one environment, and 
 import os
 import re
 from collections.abc import Iterable
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -106,6 +107,7 @@ class CommonSettings(_Settings):
     client_secret_file: Path | None = None
     secrets_dir: Path = Path("secrets")
     reference_dir: Path = Path("deploy/reference")
+    former_case_events_until: date = date(2027, 6, 30)  # from this day records on the topic case.events are parked
 
     consent_url: str = "http://127.0.0.1:8101"
     advis_url: str = "http://127.0.0.1:8102"

@@ -25,8 +25,6 @@ from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
 from libs.common.values import strict_yaml
 
-SOURCE_HEADER: Final = "ce_sourcesystem"
-"""On `case.events.http`: the code of the source that advis took the event from. Read on no other topic."""
 CIVIL_REGISTRATION: Final = "cpr"
 OURS: Final = frozenset({"samtykke", "faellessag"})  # first words of the types that the system itself says
 _CASE_STEPS: Final = ("aabnet", "lukket", "sagsbehandlerskift")
@@ -67,12 +65,16 @@ class Binding(BaseModel):
 
 
 class BindingsAnswer(BaseModel):
-    """`GET /v1/sources` of consent: every source in force now. The same revision means the same reference data."""
+    """`GET /v1/sources` of consent: every source in force now, and each unit's administration, closed units' too.
+
+    The same revision means the same reference data.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     revision: int
     items: tuple[Binding, ...]
+    units: Mapping[str, str]
 
 
 class SourcesError(Exception):

@@ -22,10 +22,11 @@ from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database, clock
-from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
+from libs.common.messages import CONSENT_EVENTS
 from libs.common.process import serve
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
+from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.advis import api_events, api_inbox
 from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
@@ -37,6 +38,7 @@ from services.advis.reference import ReferenceDataError, load
 from services.advis.resources import Resources
 from services.advis.sender import Sender
 from services.advis.settings import Settings
+from services.advis.sources import Sources, asking
 from services.advis.tables_retention import RETENTION
 from services.advis.transport import DisclosureProtocol
 from services.advis.worker import Doorbells
@@ -127,7 +129,7 @@ async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitSta
     opened.push_async_callback(database.close)
     bell = Bell(database)
     opened.push_async_callback(bell.close)
-    fence = _fence(settings, opened)
+    fence, sources = _fence(settings, opened)
     settlements = Settlements(fence, database, bell)
     tls_only = settings.profile == "production"
     reference = load(settings.reference_dir, settings.endpoints_file, tls_only=tls_only)
@@ -135,11 +137,11 @@ async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitSta
     if {"consumer", "relay"} & set(roles):
         await bus.start()
         opened.push_async_callback(bus.stop)
-    resources = Resources(settings, database, bell, reference, Permits(fence, settlements))
+    resources = Resources(settings, database, bell, reference, Permits(fence, settlements), sources)
     return Means(resources, fence, settlements, bus)
 
 
-def _fence(settings: Settings, opened: AsyncExitStack) -> Fence:
+def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
     secret_file = settings.client_secret_file
     assert secret_file is not None
     credentials = ClientCredentials(
@@ -155,7 +157,7 @@ def _fence(settings: Settings, opened: AsyncExitStack) -> Fence:
     if settings.holder_token is not None:
         holder = ServiceClient(settings.consent_url, bearer=settings.holder_token, timeout_s=timeout_s)
         opened.push_async_callback(holder.close)
-    return Fence(holder, service, lease_ms=settings.lease_ms)
+    return Fence(holder, service, lease_ms=settings.lease_ms), Sources(asking(service))
 
 
 def _started(means: Means, roles: tuple[str, ...]) -> list[Callable[[], Awaitable[None]]]:
@@ -183,15 +185,21 @@ def _api(means: Means) -> list[Callable[[], Awaitable[None]]]:
 
 
 def _consumers(means: Means) -> list[Callable[[], Awaitable[None]]]:
-    database, bell = means.resources.database, means.resources.bell
+    settings, database, bell = means.resources.settings, means.resources.database, means.resources.bell
     hands = (
-        (GROUP_CASE_EVENTS, CASE_EVENTS, CaseEvents(means.fence, means.resources.reference)),
-        (GROUP_CONSENT_EVENTS, CONSENT_EVENTS, ConsentEvents(database, means.resources.permits)),
+        (GROUP_CASE_EVENTS, case_topics(load_sources(settings.reference_dir)), _case_events(means)),
+        (GROUP_CONSENT_EVENTS, (CONSENT_EVENTS,), ConsentEvents(database, means.resources.permits)),
     )
     return [
-        Consumer(means.bus, database, group, [topic], handler=handler, service="advis", bell=bell).run
-        for group, topic, handler in hands
+        Consumer(means.bus, database, group, topics, handler=handler, service="advis", bell=bell).run
+        for group, topics, handler in hands
     ]
+
+
+def _case_events(means: Means) -> CaseEvents:
+    resources = means.resources
+    until = resources.settings.former_case_events_until
+    return CaseEvents(means.fence, resources.reference, resources.sources, former_until=until)
 
 
 def _relay(means: Means) -> list[Callable[[], Awaitable[None]]]:

@@ -1,34 +1,37 @@
 """The bus door: which topic leads to which handler, and what is asked of consent before a transaction begins.
 
-1. Case events: consent is asked for openings first; *not yet* or unreachable leaves the position where it is (P3, P9).
+1. Case events: what each says is held against what the writer of its topic may say. Consent is asked for openings
+   first; *not yet* or unreachable leaves the position where it is (P3, P9).
 2. Consent events decide nothing: they make us ask again about notifications of their scope (fence.md §2, Arrival).
 3. A record that can never be right is poison, with a code for a reason and nothing of its content.
 """
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from typing import get_args
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery
-from libs.common.cloudevents import from_delivery, is_ahead
+from libs.common.case_events import CaseEvent, from_bus
+from libs.common.cloudevents import from_delivery
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.database import Database, WriteSession, clock
 from libs.common.inbox import first_seen_of
-from libs.common.messages import CaseEventData, ConsentChange, ConsentEventData
+from libs.common.messages import ConsentChange, ConsentEventData
 from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
 from services.advis import handlers_events, handlers_inbox, store_notifications
-from services.advis.domain.cases import require_complete, step_of
-from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError
+from services.advis.domain.errors import CaseOwnerError
 from services.advis.domain.matching import Opening, Revealed
 from services.advis.domain.notification import Notification
 from services.advis.entries import ADVIS
 from services.advis.fence import ConsentUnavailableError, Fence
-from services.advis.handlers_events import Arrived, CaseEvent
+from services.advis.handlers_events import Arrived
 from services.advis.permission import Permits, Question
 from services.advis.reference import Reference
+from services.advis.sources import Sources, vocabulary_of
 
 GROUP_CASE_EVENTS = "advis.case-events"
 GROUP_CONSENT_EVENTS = "advis.consent-events"
@@ -40,13 +43,20 @@ _ASK_AGAIN = Question("inbox", ADVIS)
 class CaseEvents:
     """`case.events` → registry, notifications, doorbells, audit entries and inbox keys."""
 
-    def __init__(self, fence: Fence, reference: Reference) -> None:
+    def __init__(self, fence: Fence, reference: Reference, sources: Sources, *, former_until: date) -> None:
         self._fence = fence
         self._reference = reference
+        self._sources = sources
+        self._former_until = former_until
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[Arrived]:
         """The events, read and checked, with their openings. Raises NotYetError and PoisonRecordError."""
-        read = [(delivery, self._read(delivery)) for delivery in deliveries]
+        try:
+            known = await self._sources.current()
+        except ConsentUnavailableError as error:
+            raise NotYetError from error
+        vocabulary = vocabulary_of(known, self._reference)
+        read = [(one, from_bus(one, known.items, vocabulary, former_until=self._former_until)) for one in deliveries]
         asked = [(delivery, taken) for delivery, taken in read if self._reference.event_types[taken.event.type].reveals]
         try:
             answers = await self._answers([_arrival(delivery, taken) for delivery, taken in asked])
@@ -77,20 +87,6 @@ class CaseEvents:
             await handlers_events.take_in(session, prepared, self._reference, await clock(session))
         except CaseOwnerError as error:
             raise PoisonRecordError("case_owner_differs") from error
-
-    def _read(self, delivery: Delivery) -> CaseEvent:
-        event = from_delivery(delivery)
-        if event.type not in self._reference.event_types:
-            raise PoisonRecordError("unknown_type")
-        if is_ahead(event, delivery.timestamp):
-            raise PoisonRecordError("ahead_of_time")
-        try:
-            data = CaseEventData.model_validate_json(event.data)
-            if step := step_of(event.type):
-                require_complete(step, data.case_reference, data.caseworker)
-        except (ValidationError, IncompleteCaseError) as error:
-            raise PoisonRecordError("invalid_data") from error
-        return CaseEvent(event, data, _citizen(event.subject))
 
 
 def _citizen(subject: str | None) -> UUID:

@@ -35,6 +35,7 @@ Outcome = Literal["success", "refused", "failure"]
 _SHAPES: Mapping[type[events.Fact], tuple[str, Action]] = MappingProxyType(
     {
         events.EventIngested: ("event.ingested", "C"),
+        events.EventRefused: ("event.refused", "C"),
         events.EventReceived: ("event.received", "R"),
         events.NotificationCreated: ("notification.created", "C"),
         events.NotificationCancelled: ("notification.cancelled", "U"),
@@ -73,6 +74,7 @@ def _entry(fact: events.Fact, actor: Actor, at: datetime, correlation_id: str | 
         unit=fact.unit,
         purposes=() if purpose is None else (purpose,),
         objects=_objects(fact),
+        reason=getattr(fact, "reason", None),
         correlation_id=correlation_id,
     )
 
@@ -84,7 +86,7 @@ def _shape(fact: events.Fact) -> tuple[str, Action, Outcome]:
     if isinstance(fact, events.InboxRead):
         return f"inbox.{fact.kind}", "R", "success" if fact.found else "refused"
     kind, action = _SHAPES[type(fact)]
-    return kind, action, "success"
+    return kind, action, "refused" if isinstance(fact, events.EventRefused) else "success"
 
 
 def _objects(fact: events.Fact) -> dict[str, str]:

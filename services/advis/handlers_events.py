@@ -7,41 +7,26 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from libs.common.cloudevents import CloudEvent
+from libs.common.alarms import AlarmCode, raise_alarm
+from libs.common.case_events import CaseEvent, Key, step_of
 from libs.common.database import WriteSession
 from libs.common.inbox import first_seen_of
-from libs.common.messages import CASE_EVENTS, CaseEventData
+from libs.common.messages import HTTP_EVENTS
 from libs.common.outbox import Message, append
 from services.advis import entries, store_cases, store_doorbells, store_notifications
-from services.advis.domain.cases import Case, CaseChange, Registry, require_complete, step_of
+from services.advis.domain.cases import Case, CaseChange, Registry, Step
 from services.advis.domain.errors import EventConflictError
-from services.advis.domain.events import EventIngested, EventReceived, NotificationCreated
+from services.advis.domain.events import EventIngested, EventReceived, EventRefused, NotificationCreated
 from services.advis.domain.matching import Due, Opening, due
 from services.advis.domain.notification import Notification, State
 from services.advis.entries import ADVIS, Actor, tell
 from services.advis.reference import Reference
 
-Key = tuple[str, str]
-
 # Events between two rounds of statements. The server ends a transaction that is silent for half a second (fence.md §2),
 # and a busy machine must not need that long to think about one step.
 STEP = 50
-
-
-@dataclass(frozen=True, slots=True)
-class CaseEvent:
-    """A case event that has been read: the envelope, its data, and whose case it is in."""
-
-    event: CloudEvent
-    data: CaseEventData
-    subject: UUID
-
-    @property
-    def key(self) -> Key:
-        """What names the event: its source and its id together (CloudEvents 1.0 §3.1)."""
-        return self.event.source, self.event.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +48,14 @@ async def ingest(session: WriteSession, taken: Sequence[CaseEvent], actor: Actor
     if any(digests[key] != digest for key, digest in known.items()):
         raise EventConflictError
     fresh = {event.key: event for event in taken if event.key in new}
-    messages = [Message(CASE_EVENTS, str(event.subject), event.event) for event in fresh.values()]
+    messages = [Message(HTTP_EVENTS, str(event.subject), event.event) for event in fresh.values()]
     await append(session, messages + [_ingested(event, actor, now) for event in fresh.values()])
+
+
+async def refuse(session: WriteSession, actor: Actor, refused: EventRefused, now: datetime) -> None:
+    """Put on the record, and raise an alarm, that a client said what is not its own to say."""
+    await append(session, [tell(refused, actor, now)])
+    await raise_alarm(session, AlarmCode.SOURCE_REFUSED, about=actor.name, service="advis")
 
 
 def _digest(taken: CaseEvent) -> bytes:
@@ -126,13 +117,13 @@ async def _decide(
 
 
 def _change(taken: CaseEvent) -> CaseChange | None:
-    """The step in the holder's case that the event is, if it is one. Raises IncompleteCaseError."""
-    step = step_of(taken.event.type)
-    if step is None:
+    """The step in the holder's case that the event is, if it is one."""
+    step, data = step_of(taken.event.type), taken.data
+    if step is None or data.case_reference is None:
         return None
-    data = taken.data
-    reference = require_complete(step, data.case_reference, data.caseworker)
-    return CaseChange(step, data.unit, reference, taken.subject, caseworker=data.caseworker, at=taken.event.time)
+    return CaseChange(
+        Step(step), data.unit, data.case_reference, taken.subject, caseworker=data.caseworker, at=taken.event.time
+    )
 
 
 def _draft(taken: CaseEvent, due_one: Due, reference: Reference, now: datetime) -> store_notifications.Draft:
@@ -153,7 +144,7 @@ def _draft(taken: CaseEvent, due_one: Due, reference: Reference, now: datetime) 
         state=State.UNREAD,
         correlation_id=event.correlationid,
     )
-    return store_notifications.Draft(notification, event.source, decision_id=uuid4())
+    return store_notifications.Draft(notification, taken.key[0], decision_id=uuid4())
 
 
 def _received(taken: CaseEvent, now: datetime) -> Message:

@@ -71,6 +71,7 @@ class Reveal(_Form):
 class EventType(Entry):
     """A case event. `reveals` is empty for those that are never disclosed."""
 
+    direction: str
     category: str | None = None
     purposes: tuple[str, ...] = ()
     reveals: tuple[Reveal, ...] = ()

@@ -9,6 +9,7 @@ from libs.common.database import Bell, Database
 from services.advis.permission import Permits
 from services.advis.reference import Reference
 from services.advis.settings import Settings
+from services.advis.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Resources:
     bell: Bell
     reference: Reference
     permits: Permits
+    sources: Sources
 
 
 def resources(request: Request) -> Resources:

@@ -13,7 +13,7 @@ from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer
 from services.consent.schemas_catalogue import CatalogueView
-from services.consent.source_bindings import bindings_of
+from services.consent.source_bindings import bindings_of, vocabulary_of
 
 ANYBODY = (
     *("citizen", "caseworker", "bridge_builder", "leader", "dpo", "administrator"),
@@ -37,7 +37,8 @@ async def sources(request: Request, _caller: Annotated[Principal, Depends(requir
     database: Database = request.app.state.database
     async with database.read() as session:
         catalogue = await store_catalogue.current(session)
-        return BindingsAnswer(revision=catalogue.revision, items=bindings_of(catalogue, await clock(session)))
+        bindings = bindings_of(catalogue, await clock(session))
+    return BindingsAnswer(revision=catalogue.revision, items=bindings, units=vocabulary_of(catalogue).units)
 
 
 @router.get("/.well-known/jwks.json")

@@ -20,9 +20,9 @@ from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
-from libs.common.messages import CASE_EVENTS
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
+from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.consent import (
     api_access,
@@ -167,11 +167,11 @@ async def _serve(parts: Parts) -> None:
 
 
 async def _consume(parts: Parts) -> None:
-    handler = LifecycleHandler(signer_of(parts))
+    settings = parts.settings
+    handler = LifecycleHandler(signer_of(parts), former_until=settings.former_case_events_until)
+    topics = case_topics(load_sources(settings.reference_dir))
     async with opened(parts.settings.bus_url, client_id="consent-consumer") as bus:
-        consumer = Consumer(
-            bus, parts.database, GROUP, [CASE_EVENTS], handler=handler, service=PRODUCER, bell=parts.bell
-        )
+        consumer = Consumer(bus, parts.database, GROUP, topics, handler=handler, service=PRODUCER, bell=parts.bell)
         await consumer.run()
 
 

@@ -1,72 +1,61 @@
-"""The bus's door: `case.events` to one handler each, by type. What concerns only others is passed over.
+"""The bus's door: case events to one handler each, by type. What concerns only others is passed over.
 
-Consent consumes the whole topic although most of it is not for it, because its position is what `arrivals` compares
-with: an event whose custody or closed case we have not read yet is *not yet* answered (`docs/fence.md` §2).
+Consent consumes every topic of case events although most of it is not for it, because its position is what `arrivals`
+compares with: an event whose custody or closed case we have not read yet is *not yet* answered (`docs/fence.md` §2).
+What a source may say is held here too (`libs/common/sources.py`): custody counts only from civil registration,
+whatever advis did with it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
+from datetime import date
 
-from pydantic import ValidationError
-
-from libs.common.bus import Delivery, PoisonRecordError
-from libs.common.cloudevents import CloudEvent, from_delivery, is_ahead
-from libs.common.database import WriteSession
+from libs.common.bus import Delivery
+from libs.common.case_events import CaseEvent, from_bus
+from libs.common.cloudevents import from_delivery
+from libs.common.database import WriteSession, clock
 from libs.common.inbox import first_seen
-from libs.common.messages import CaseEventData
+from services.consent import store_catalogue
 from services.consent.handlers_lifecycle import HANDLERS, Fact
 from services.consent.receipts import Signer
+from services.consent.source_bindings import bindings_of, vocabulary_of
 
 GROUP = "consent"
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    event: CloudEvent
-    fact: Fact
-
-
 class LifecycleHandler:
-    """Applies life-cycle events, each once per (source, id), in the transaction that moves the position.
+    """Applies life-cycle events, each once per source and id, in the transaction that moves the position.
 
-    `signer`: what ends by a fact has a receipt as what ends by a word has.
+    `signer`: what ends by a fact has a receipt as what ends by a word has. `former_until`: the first day on which the
+    former topic is read no more.
     """
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(self, signer: Signer, *, former_until: date) -> None:
         self._signer = signer
+        self._former_until = former_until
 
-    async def prepare(self, deliveries: Sequence[Delivery]) -> list[_Heard]:
-        """The events that concern us. Raises PoisonRecordError for one that cannot be read."""
-        read = [(from_delivery(delivery), delivery.timestamp) for delivery in deliveries]
-        return [_Heard(event, _fact(event, at)) for event, at in read if event.type in HANDLERS]
+    async def prepare(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """The records that concern us. Raises PoisonRecordError for one that cannot be read."""
+        return [delivery for delivery in deliveries if from_delivery(delivery).type in HANDLERS]
 
-    async def handle(self, session: WriteSession, _deliveries: Sequence[Delivery], prepared: list[_Heard]) -> None:
-        """Apply them, in order."""
-        for heard in prepared:
-            if await first_seen(session, heard.event.source, heard.event.id):
-                await HANDLERS[heard.event.type](session, self._signer, heard.fact)
+    async def handle(self, session: WriteSession, _deliveries: Sequence[Delivery], prepared: list[Delivery]) -> None:
+        """Judge and apply them, in order. Raises PoisonRecordError for what is not its source's to say."""
+        if not prepared:
+            return
+        catalogue = await store_catalogue.current(session)
+        bindings, vocabulary = bindings_of(catalogue, await clock(session)), vocabulary_of(catalogue)
+        for delivery in prepared:
+            heard = from_bus(delivery, bindings, vocabulary, former_until=self._former_until)
+            if await first_seen(session, *heard.key):
+                await HANDLERS[heard.event.type](session, self._signer, _fact(heard))
 
 
-def _fact(event: CloudEvent, written_at: datetime) -> Fact:
-    if is_ahead(event, written_at):
-        raise PoisonRecordError("ahead_of_time")
-    try:
-        data = CaseEventData.model_validate_json(event.data)
-        subject = UUID(event.subject or "")
-    except (ValidationError, ValueError) as error:
-        raise PoisonRecordError("not_a_case_event") from error
-    fact = Fact(
-        type=event.type,
-        borger_id=subject,
-        at=event.time,
-        unit=data.unit,
-        case_reference=data.case_reference,
-        custody_holders=data.custody_holders,
-        correlation_id=event.correlationid,
+def _fact(heard: CaseEvent) -> Fact:
+    return Fact(
+        type=heard.event.type,
+        borger_id=heard.subject,
+        at=heard.event.time,
+        unit=heard.data.unit,
+        case_reference=heard.data.case_reference,
+        custody_holders=heard.data.custody_holders,
+        correlation_id=heard.event.correlationid,
     )
-    missing = fact.missing
-    if missing is not None:
-        raise PoisonRecordError(f"no_{missing}")
-    return fact

@@ -36,7 +36,6 @@ from services.consent.domain.receipt import SERVICE as SERVICE_OFFICE
 from services.consent.receipts import Signer
 from services.consent.records import Actor
 
-_CASES = ("sag.aabnet", "sag.lukket")
 _CUSTODY = "cpr.foraeldremyndighed_aendret"
 
 
@@ -51,13 +50,6 @@ class Fact:
     case_reference: str | None
     custody_holders: tuple[UUID, ...] | None
     correlation_id: str | None = None
-
-    @property
-    def missing(self) -> str | None:
-        """The field without which this type of event means nothing; None when it is there."""
-        if self.type == _CUSTODY and self.custody_holders is None:
-            return "custody_holders"
-        return "case_reference" if self.type.endswith(_CASES) and self.case_reference is None else None
 
 
 @dataclass

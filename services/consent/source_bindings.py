@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from pydantic import ValidationError
 
+from libs.common.case_events import Vocabulary
 from libs.common.sources import Binding, contradiction
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.errors import CatalogueError
@@ -14,6 +15,16 @@ from services.consent.domain.source import Source
 def bindings_of(catalogue: Catalogue, now: datetime) -> tuple[Binding, ...]:
     """Every source in force at a moment, by code."""
     return tuple(_binding(source) for _, source in sorted(catalogue.on(now).sources.items()))
+
+
+def vocabulary_of(catalogue: Catalogue) -> Vocabulary:
+    """Every event type's direction and every unit's administration, by the newest version: what has ended is heard out.
+
+    A closed unit's cases are still to be closed; whether anything may be told for it, the decision says.
+    """
+    directions = {code: versions[-1].direction for code, versions in catalogue.event_types.items()}
+    units = {code: versions[-1].administration for code, versions in catalogue.units.items()}
+    return Vocabulary(directions, units)
 
 
 def check_sources(catalogue: Catalogue) -> None:

@@ -3,7 +3,6 @@
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -17,12 +16,10 @@ from services.advis.reference import Reference, load
 from services.advis.resources import Resources
 from services.advis.settings import Settings
 from services.advis.worker_settlements import Settlements
-from tests.advis.examples import Intake
+from tests.advis.examples import REFERENCE_DIR, Intake, sources
 from tests.advis.serving import Advis, serving
 from tests.fakes import HOLDER_TOKEN, SERVICE_TOKEN, FakeConsent
 from tests.servers import TestDatabase
-
-REFERENCE_DIR = Path(__file__).resolve().parents[2] / "deploy" / "reference"
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +84,7 @@ def settings(advis_database: TestDatabase, consent: FakeConsent) -> Settings:
 
 @pytest.fixture
 def resources(settings: Settings, database: Database, bell: Bell, reference: Reference, permits: Permits) -> Resources:
-    return Resources(settings, database, bell, reference, permits)
+    return Resources(settings, database, bell, reference, permits, sources())
 
 
 @pytest.fixture

@@ -2,28 +2,52 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import yaml
 from sqlalchemy.exc import DBAPIError
 
 from libs.common import permits as wire
 from libs.common.bus import Delivery
 from libs.common.cloudevents import CloudEvent, to_headers
 from libs.common.database import Database
-from libs.common.messages import CASE_EVENTS, CONSENT_EVENTS
+from libs.common.messages import CONSENT_EVENTS
+from libs.common.sources import Binding, BindingsAnswer
 from services.advis.consumer import CaseEvents
 from services.advis.fence import Fence
 from services.advis.reference import Reference
+from services.advis.sources import Sources
 from tests.fakes import FakeConsent
 
+REFERENCE_DIR = Path(__file__).resolve().parents[2] / "deploy" / "reference"
 HOLDER = "SOF-RUSMIDDEL"
 RECIPIENT = "BIF-KANTEN"
 CASEWORKER = "bif101"
 PURPOSE = "KOORDINERING"
 TYPE = "sof.rusmiddel.opstartet"
 EPOCH = 1 << 40
+UNITS = {entry["code"]: entry["administration"] for entry in yaml.safe_load((REFERENCE_DIR / "units.yaml").read_text())}
+SYSTEM = Binding(
+    code="test",
+    client_id="source-system",
+    event_sources=("urn:test:domus", "urn:test:fasit"),
+    event_types=("bif.*", "sof.*", "cpr.*"),
+    units=("BIF-*", "SOF-*"),
+    civil_registration=True,
+)
+"""A source that may say nearly everything, so that a test about something else needs no other."""
+
+
+def sources(*more: Binding) -> Sources:
+    """The registry as consent would answer it."""
+
+    async def read() -> BindingsAnswer:
+        return BindingsAnswer(revision=1, items=(SYSTEM, *more), units=UNITS)
+
+    return Sources(read)
 
 
 def opening(borger_id: UUID, recipient: str = RECIPIENT, purpose: str = PURPOSE, epoch: int = EPOCH) -> wire.Opening:
@@ -48,7 +72,7 @@ def treatment_started(borger_id: UUID, **more: Any) -> CloudEvent:
     return event(TYPE, borger_id, HOLDER, case_reference="SOF-26-7", **more)
 
 
-def deliveries(events: Sequence[CloudEvent], *, first_offset: int = 0, topic: str = CASE_EVENTS) -> list[Delivery]:
+def deliveries(events: Sequence[CloudEvent], *, first_offset: int = 0, topic: str = SYSTEM.topic) -> list[Delivery]:
     """The events as they lie on one partition."""
     return [
         Delivery(
@@ -86,7 +110,7 @@ class Intake:
     """Takes case events in as the consumer does, without a bus."""
 
     def __init__(self, fence: Fence, reference: Reference, database: Database, consent: FakeConsent) -> None:
-        self.handler = CaseEvents(fence, reference)
+        self.handler = CaseEvents(fence, reference, sources(), former_until=date(2100, 1, 1))
         self.database = database
         self.consent = consent
 

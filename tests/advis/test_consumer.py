@@ -8,15 +8,16 @@ import pytest
 
 from libs.common.bus import Bus, Topic
 from libs.common.consumer import Consumer, NotYetError, PoisonRecordError
-from libs.common.messages import CASE_EVENTS
 from libs.common.outbox import OutgoingRecord
-from services.advis.consumer import GROUP_CASE_EVENTS, CaseEvents
+from services.advis.consumer import GROUP_CASE_EVENTS
 from services.advis.domain.cases import Step
 from tests.advis.examples import (
     CASEWORKER,
     HOLDER,
     PURPOSE,
     RECIPIENT,
+    SYSTEM,
+    Intake,
     case_opened,
     deliveries,
     event,
@@ -173,7 +174,7 @@ async def test_openings_answered_out_of_order_are_never_mixed_up(intake, consent
     [
         ({"kind": "sof.ukendt.type"}, "unknown_type"),
         ({"unit": "not a code"}, "invalid_data"),
-        ({"kind": "bif.sag.aabnet"}, "invalid_data"),
+        ({"kind": "bif.sag.aabnet", "unit": RECIPIENT}, "no_case_reference"),
         ({"time": datetime(2099, 1, 1, tzinfo=UTC)}, "ahead_of_time"),
         *(({"id": bad}, "not_cloudevent") for bad in ("x" * 101, f"evt{NUMBER}", f"x{NUMBER}y", "7f9c\n")),
         ({"source": f"urn:kk:fasit:person{NUMBER}"}, "not_cloudevent"),
@@ -214,16 +215,16 @@ async def test_the_registry_follows_the_case(intake, database):
 async def test_over_the_bus_the_position_waits_for_consent_and_poison_is_parked(
     embedded_bus: Bus, fence, reference, consent, database
 ):
-    topics = [Topic(CASE_EVENTS, 1), Topic(f"{CASE_EVENTS}.dead-letter", 1)]
+    topics = [Topic(SYSTEM.topic, 1), Topic(f"{SYSTEM.topic}.dead-letter", 1)]
     await embedded_bus.ensure_topics(topics)
     citizen = uuid4()
     happened, poison = treatment_started(citizen), event("sof.ukendt.type", citizen, HOLDER)
     consent.openings[happened.id] = [opening(citizen)]
     consent.not_yet.add(happened.id)
     sent = deliveries([case_opened(citizen), poison, happened])
-    await embedded_bus.publish([OutgoingRecord(CASE_EVENTS, str(citizen), one.headers, one.value) for one in sent])
-    handler = CaseEvents(fence, reference)
-    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [CASE_EVENTS], handler=handler, service="advis")
+    await embedded_bus.publish([OutgoingRecord(SYSTEM.topic, str(citizen), one.headers, one.value) for one in sent])
+    handler = Intake(fence, reference, database, consent).handler
+    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [SYSTEM.topic], handler=handler, service="advis")
     running = asyncio.create_task(consumer.run())
 
     async def asked_again() -> bool:
@@ -239,7 +240,7 @@ async def test_over_the_bus_the_position_waits_for_consent_and_poison_is_parked(
         consent.not_yet.clear()
         await until(told)
         assert await value(database, "SELECT next_offset FROM bus_position") == 3
-        assert await value(database, "SELECT count(*) FROM outbox WHERE topic = 'case.events.dead-letter'") == 1
+        assert await value(database, "SELECT count(*) FROM outbox WHERE topic = 'case.events.test.dead-letter'") == 1
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

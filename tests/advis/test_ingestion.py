@@ -32,7 +32,7 @@ def document(**changes) -> dict:
 
 
 async def on_the_way(advis) -> list:
-    query = "SELECT key, headers, payload FROM outbox WHERE topic = 'case.events' ORDER BY id"
+    query = "SELECT key, headers, payload FROM outbox WHERE topic = 'case.events.http' ORDER BY id"
     return await rows(advis.resources.database, query)
 
 
@@ -61,7 +61,7 @@ async def test_repeating_an_event_changes_nothing_and_answers_the_same(advis):
 
 
 @pytest.mark.parametrize(
-    "change", [{"type": "sof.rusmiddel.afbrudt"}, {"subject": str(uuid4())}, {"data": {"unit": "X"}}]
+    "change", [{"type": "sof.rusmiddel.afbrudt"}, {"subject": str(uuid4())}, {"data": {"unit": "SOF-BCV"}}]
 )
 async def test_the_same_id_for_something_else_is_a_conflict(change, advis):
     one = document()
@@ -92,7 +92,7 @@ async def test_one_id_twice_in_a_batch_counts_once_unless_it_contradicts_itself(
 
 @pytest.mark.parametrize("size", [0, 101])
 async def test_a_batch_has_a_size(size, advis):
-    small = [document(data={"unit": "X"}) for _ in range(size)]
+    small = [document(data={"unit": "SOF-BCV"}) for _ in range(size)]
     assert (await advis.ingest(small, BATCH)).status_code == 422
 
 

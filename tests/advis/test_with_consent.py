@@ -18,7 +18,7 @@ from services.advis.permission import Permits
 from services.advis.resources import Resources
 from services.advis.settings import Settings
 from services.advis.worker_settlements import Settlements
-from tests.advis.examples import CASEWORKER, HOLDER, PURPOSE, RECIPIENT, Intake, case_opened, consent_changed
+from tests.advis.examples import CASEWORKER, HOLDER, PURPOSE, RECIPIENT, Intake, case_opened, consent_changed, sources
 from tests.advis.examples import treatment_started as started
 from tests.advis.reading import audit_entries, states
 from tests.advis.serving import Advis, serving
@@ -83,7 +83,7 @@ async def both(
 ) -> AsyncIterator[Both]:
     write_keys(tmp_path)
     async with opened(consent_database.url, tmp_path) as door:
-        await door.rows("INSERT INTO bus_position VALUES ('case.events', 0, 1000)")
+        await door.rows("INSERT INTO bus_position VALUES ('case.events.test', 0, 1000)")
         holder_id, token = await holder(door, SLOT)
         network = httpx2.ASGITransport(app=door.app)
         async with (
@@ -92,7 +92,7 @@ async def both(
         ):
             fence = Fence(as_holder, as_advis, lease_ms=1_000)
             settlements = Settlements(fence, database, bell)
-            resources = Resources(settings, database, bell, reference, Permits(fence, settlements))
+            resources = Resources(settings, database, bell, reference, Permits(fence, settlements), sources())
             hans = await door.citizen()
             async with serving(resources, settlements) as advis:
                 yield Both(door, advis, Intake(fence, reference, database, None), holder_id, hans)  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
 """What life does (R13): facts from the bus end consents at the decision and on the record, each event once."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,15 +11,16 @@ import pytest
 from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.cloudevents import CloudEvent, to_headers
 from libs.common.database import clock
-from libs.common.messages import CASE_EVENTS
+from libs.common.sources import topic_of
 from services.consent.consumer import LifecycleHandler
 from services.consent.domain.decision import Reason, decide
 from services.consent.domain.snapshot import Question
 from services.consent.store_snapshot import load_snapshot
 from services.consent.worker_expiry import sweep
 from tests.consent.door import Citizen, Door
-from tests.consent.examples import a_signer
 from tests.consent.people import number
+
+FORMER_UNTIL = date(2100, 1, 1)
 
 
 async def decided(door: Door, borger_id: UUID, *, recipient: str = "SOF-BCV", category: str = "FREMMOEDE") -> Reason:
@@ -125,20 +128,22 @@ async def test_a_birthday_that_is_told_before_its_day_or_twice_ends_nothing(door
 # The bus's door
 
 
-def delivery(kind: str, subject: str, data: dict, event_id: str | None = None, offset: int = 0) -> Delivery:
+def delivery(kind: str, subject: str, data: dict, system: str = "domus", **said: Any) -> Delivery:
+    """A record as this source writes it on its own topic; `id`, `source` and `topic` may be given."""
     event = CloudEvent(
-        id=event_id or str(uuid4()),
-        source="urn:kk:sof",
+        id=said.get("id", str(uuid4())),
+        source=said.get("source", f"urn:samtykkebro:source:{system}"),
         type=kind,
         time=datetime.now(UTC),
         data=json.dumps(data).encode(),
         subject=subject,
     )
-    return Delivery(CASE_EVENTS, 0, offset, subject, to_headers(event), event.data, datetime.now(UTC))
+    topic = said.get("topic", topic_of(system))
+    return Delivery(topic, 0, 0, subject, to_headers(event), event.data, datetime.now(UTC))
 
 
 async def consumed(door: Door, *deliveries: Delivery) -> None:
-    handler = LifecycleHandler(door.app.state.signer)
+    handler = LifecycleHandler(door.app.state.signer, former_until=FORMER_UNTIL)
     prepared = await handler.prepare(deliveries)
     async with door.app.state.database.write() as session:
         await handler.handle(session, deliveries, prepared)
@@ -170,16 +175,64 @@ async def test_what_concerns_only_others_is_passed_over(door: Door):
 @pytest.mark.parametrize(
     ("kind", "subject", "data", "reason"),
     [
-        ("sof.sag.lukket", "not an id", CASE, "not_a_case_event"),
-        ("sof.sag.lukket", str(uuid4()), {}, "not_a_case_event"),
+        ("sof.sag.lukket", "not an id", CASE, "no_subject"),
+        ("sof.sag.lukket", str(uuid4()), {}, "invalid_data"),
         ("sof.sag.lukket", str(uuid4()), {"unit": "SOF-BCV"}, "no_case_reference"),
-        ("cpr.foraeldremyndighed_aendret", str(uuid4()), {"unit": "SOF-BCH"}, "no_custody_holders"),
+        ("cpr.foraeldremyndighed_aendret", str(uuid4()), {"unit": "CPR"}, "no_custody_holders"),
     ],
 )
-async def test_what_cannot_be_read_is_parked_with_its_reason(kind: str, subject: str, data: dict, reason: str):
+async def test_what_cannot_be_read_is_parked_with_its_reason(
+    door: Door, kind: str, subject: str, data: dict, reason: str
+):
     with pytest.raises(PoisonRecordError) as poison:
-        await LifecycleHandler(a_signer()).prepare([delivery(kind, subject, data)])
+        await consumed(door, delivery(kind, subject, data, "cpr" if kind.startswith("cpr") else "domus"))
     assert poison.value.reason == reason
+
+
+CUSTODY = "cpr.foraeldremyndighed_aendret"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"kind": "cpr.doedsfald", "system": "fasit", "data": {"unit": "BIF-YDELSE"}}, "not_its_type"),
+        ({"kind": CUSTODY, "system": "fasit", "data": {"unit": "CPR", "custody_holders": []}}, "not_its_type"),
+        ({"kind": "sof.sag.lukket", "system": "fasit", "data": CASE}, "not_its_type"),
+        ({"kind": "sof.sag.lukket", "system": "dubu", "data": CASE}, "not_its_unit"),
+        ({"kind": "sof.sag.lukket", "source": "urn:samtykkebro:source:dubu", "data": CASE}, "not_its_source"),
+        ({"kind": "sof.sag.lukket", "topic": "case.events.nobody", "data": CASE}, "unknown_source"),
+        ({"kind": "sof.sag.lukket", "topic": "case.events.http", "data": CASE}, "unknown_source"),
+        ({"kind": "sof.sag.lukket", "topic": "case.events", "source": "urn:kk:nobody", "data": CASE}, "unknown_source"),
+        ({"kind": "sof.sag.lukket", "topic": "case.events", "system": "fasit", "data": CASE}, "not_its_type"),
+    ],
+)
+async def test_what_is_not_its_writers_to_say_changes_nothing_and_is_parked(door: Door, record: dict, reason: str):
+    peter = await granted(door)
+    said = {**record}
+    with pytest.raises(PoisonRecordError) as poison:
+        await consumed(door, delivery(said.pop("kind"), str(peter.borger_id), said.pop("data"), **said))
+    assert poison.value.reason == reason
+    assert await statuses(door) == [("active", None)]
+    assert await door.rows("SELECT 1 FROM inbox") == []
+
+
+async def test_the_former_topic_is_read_until_its_day_by_the_cloudevents_source(door: Door):
+    peter = await granted(door)
+    record = delivery("sof.sag.lukket", str(peter.borger_id), CASE, topic="case.events")
+    late = replace(record, timestamp=datetime.combine(FORMER_UNTIL, datetime.min.time(), UTC))
+    with pytest.raises(PoisonRecordError, match="topic_closed"):
+        await consumed(door, late)
+    await consumed(door, record)
+    assert await statuses(door) == [("closed", "case_closed")]
+
+
+async def test_two_sources_may_choose_the_same_id_and_neither_uses_up_the_others(door: Door):
+    peter, child = await granted(door), await door.citizen()
+    death = delivery("cpr.doedsfald", str(child.borger_id), {"unit": "CPR"}, "cpr", id="1042")
+    await consumed(door, death, delivery("sof.sag.lukket", str(peter.borger_id), CASE, id="1042"))
+    assert await statuses(door) == [("closed", "case_closed")]
+    keys = [row["source"] for row in await door.rows("SELECT source FROM inbox ORDER BY 1")]
+    assert keys == ["cpr|urn:samtykkebro:source:cpr", "domus|urn:samtykkebro:source:domus"]
 
 
 # Expiry on the record

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.cli.audit_verify import LogUnreadableError, verify_log
 from libs.cli.topics import TOPICS as DECLARED
 from libs.common.bus import load_topics
-from libs.common.messages import AUDIT_ENTRIES, CASE_EVENTS, CONSENT_EVENTS, DEAD_LETTER_SUFFIX
+from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, DEAD_LETTER_SUFFIX, HTTP_EVENTS
 from tests.faults.actors import READERS, Company
 from tests.faults.cast import GaveUpError, machine
 from tests.faults.checker import QUIET_S
@@ -21,7 +21,7 @@ from tests.faults.evidence import Log
 from tests.faults.habits import NAME_CANARY
 from tests.faults.world import World
 
-CONSUMED = {"consent": (CASE_EVENTS,), "advis": (CASE_EVENTS, CONSENT_EVENTS), "audit": (AUDIT_ENTRIES,)}
+CONSUMED = {"consent": (HTTP_EVENTS,), "advis": (HTTP_EVENTS, CONSENT_EVENTS), "audit": (AUDIT_ENTRIES,)}
 POISON = b"this is no event"
 POLL_S = 0.3
 _PARTITIONS = {topic.name: topic.partitions for topic in load_topics(DECLARED)}

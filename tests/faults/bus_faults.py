@@ -11,14 +11,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from libs.common.messages import AUDIT_ENTRIES, CASE_EVENTS, CONSENT_EVENTS
+from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, HTTP_EVENTS
 from tests.faults.aftermath import POISON, places
 
 if TYPE_CHECKING:
     from tests.faults.faults import Scene
 
-GROUPS = {"advis.case-events": CASE_EVENTS, "advis.consent-events": CONSENT_EVENTS, "consent": CASE_EVENTS}
-POSITIONS = (("advis", CASE_EVENTS), ("advis", CONSENT_EVENTS), ("consent", CASE_EVENTS), ("audit", AUDIT_ENTRIES))
+GROUPS = {"advis.case-events": HTTP_EVENTS, "advis.consent-events": CONSENT_EVENTS, "consent": HTTP_EVENTS}
+POSITIONS = (("advis", HTTP_EVENTS), ("advis", CONSENT_EVENTS), ("consent", HTTP_EVENTS), ("audit", AUDIT_ENTRIES))
 COPIES = 40
 REWOUND = 60
 PATIENCE_S = 20.0
@@ -83,7 +83,7 @@ async def _rewind(scene: "Scene", rng: random.Random) -> str:
 
 async def _copies(scene: "Scene", rng: random.Random) -> str:
     """Records that were published once are published again, later and in another order."""
-    topic = rng.choice((CASE_EVENTS, CASE_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES))
+    topic = rng.choice((HTTP_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES))
     try:
         async with asyncio.timeout(PATIENCE_S):
             records = await _some(scene, topic)
@@ -118,7 +118,7 @@ async def _poison(scene: "Scene", rng: random.Random) -> str:
         ("ce_source", b"urn:poison"),
         ("ce_type", b"sof.sag.aabnet"),
     ]
-    records = [(CASE_EVENTS, rng.randbytes(8).hex().encode(), POISON, h, None) for h in ([], headers)]
+    records = [(HTTP_EVENTS, rng.randbytes(8).hex().encode(), POISON, h, None) for h in ([], headers)]
     try:
         async with asyncio.timeout(PATIENCE_S):
             await _publish(scene, records)

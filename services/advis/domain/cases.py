@@ -1,8 +1,8 @@
 """The case registry: which unit has an open case about whom, under which reference, and who works on it.
 
 It follows three event types per administration (domain.md §8): opened, closed, handed over. Rules:
-a change older than the newest one applied is ignored (R45); a reference never changes citizen; an opened or handed-over
-case names its caseworker, since an advis without a reader would be one nobody may see (R15).
+a change older than the newest one applied is ignored (R45); a reference never changes citizen. An opened or handed-over
+case names its caseworker (`case_events.missing_field`): an advis without a reader would be one nobody may see (R15).
 """
 
 from collections import defaultdict
@@ -10,10 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from uuid import UUID
 
-from services.advis.domain.errors import CaseOwnerError, IncompleteCaseError
+from services.advis.domain.errors import CaseOwnerError
 
 
 class Step(StrEnum):
@@ -57,24 +56,6 @@ class Case:
     def is_open(self) -> bool:
         """Whether the unit works on the case now."""
         return self.closed_at is None
-
-
-_STEPS: Mapping[str, Step] = MappingProxyType({step.value: step for step in Step})
-
-
-def step_of(event_type: str) -> Step | None:
-    """The step that `<administration>.sag.<word>` stands for; None for every other event type."""
-    words = event_type.split(".")
-    return _STEPS.get(words[2]) if len(words) == 3 and words[1] == "sag" else None
-
-
-def require_complete(step: Step, case_reference: str | None, caseworker: str | None) -> str:
-    """The case reference of a change that says all it must. Raises IncompleteCaseError."""
-    if case_reference is None:
-        raise IncompleteCaseError("data.case_reference")
-    if caseworker is None and step is not Step.CLOSED:
-        raise IncompleteCaseError("data.caseworker")
-    return case_reference
 
 
 def apply(change: CaseChange, case: Case | None) -> Case:

@@ -9,10 +9,6 @@ class TransitionError(AdvisError):
     """This act is not possible in this state: there is no such pair in TRANSITIONS."""
 
 
-class IncompleteCaseError(AdvisError):
-    """A case was opened, closed or handed over without its reference, or without the caseworker who has it now."""
-
-
 class CaseOwnerError(AdvisError):
     """The case reference belongs to another citizen: applying it would show one person's events in another's case."""
 

@@ -18,6 +18,15 @@ class EventIngested:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRefused:
+    """A source system said what is not its own to say; nothing of it went on. `reason` is a code."""
+
+    subject: UUID | None
+    reason: str
+    unit: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventReceived:
     """A case event was taken from the bus, whether or not anybody may hear of it."""
 
@@ -86,6 +95,7 @@ class InboxRead:
 
 Fact = (
     EventIngested
+    | EventRefused
     | EventReceived
     | NotificationCreated
     | NotificationCancelled
