@@ -59,7 +59,12 @@ def up(
         Path | None, typer.Option("--state-dir", envvar="SAMTYKKEBRO_STATE_DIR", help="data, secrets and logs")
     ] = None,
     port: Annotated[
-        int, typer.Option(help="the issuer's port; consent, advis and audit take the next three", min=1, max=65532)
+        int,
+        typer.Option(
+            help="the issuer's port; consent, advis and audit take the next three, the operator's listeners from +10",
+            min=1,
+            max=65511,
+        ),
     ] = FIRST_PORT,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C.
@@ -67,7 +72,7 @@ def up(
     With --distributed, SAMTYKKEBRO_ADMIN_DATABASE_URL and SAMTYKKEBRO_BUS_URL name your own PostgreSQL and Kafka. A
     service's settings in the environment reach that service; one that this command decides itself is refused.
     """
-    ports = Ports(port, port + 1, port + 2, port + 3)
+    ports = Ports(port, port + 1, port + 2, port + 3, port + 10)
     asyncio.run(commands.up("distributed" if distributed else "embedded", folder or state_dir(), ports))
 
 

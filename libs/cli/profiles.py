@@ -5,7 +5,7 @@ Rules:
 - A process gets the environment that is written here: its own database role, its own secrets. What the starter's
   environment sets besides goes to the services whose example file declares it; what is decided here cannot be set.
 - What discloses is a permit holder and has a slot; it stops first, so that its last permits still find consent.
-- The ports are loopback only; a role without a door of its own gets none.
+- The ports are loopback only. Each process has a listener for the operator, and a door where its role has one.
 """
 
 import os
@@ -37,6 +37,10 @@ ROLES: Final[Mapping[Profile, Mapping[str, tuple[str, ...]]]] = {
 }
 DISCLOSING: Final = {("advis", "all"), ("advis", "api"), ("advis", "worker")}
 WITH_A_DOOR: Final = {"all", "api"}
+PROCESSES: Final = (
+    *SERVICES,
+    *(f"{service}-{role}" for service, roles in ROLES["distributed"].items() for role in roles),
+)
 
 _FIRST, _THEN, _LAST = 0, 1, 2  # the order of stopping
 # Below the range that the kernel draws from for outgoing connections: no client takes the port of a process that is
@@ -45,7 +49,8 @@ _FREE_RANGE: Final = range(20_000, 32_000)
 _DECIDED: Final = frozenset(
     f"{PREFIX}{name}"
     for name in (
-        *("PROFILE", "INSTANCE", "HOST", "PORT", "DATABASE_URL", "BUS_URL", "ISSUER_URL", "AUDIENCE", "SECRETS_DIR"),
+        *("PROFILE", "INSTANCE", "HOST", "PORT", "METRICS_HOST", "METRICS_PORT", "DATABASE_URL", "BUS_URL"),
+        *("ISSUER_URL", "AUDIENCE", "SECRETS_DIR"),
         *("REFERENCE_DIR", "CLIENT_ID", "CLIENT_SECRET_FILE", "CHECKPOINT_FILE", "PARENT_PID"),
         *("HOLDER_ID", "HOLDER_TOKEN", *(f"{service.upper()}_URL" for service in SERVICES)),
     )
@@ -66,20 +71,31 @@ class Ports:
     consent: int = 8101
     advis: int = 8102
     audit: int = 8103
+    operations: int = 8110  # the first of one for each process: /metrics and /health of its own
 
     @classmethod
     def free(cls) -> Self:
-        """Four that nobody listens on now."""
+        """Four that nobody listens on now, and a row for the processes' own listeners."""
         found = (port for port in random.sample(_FREE_RANGE, len(_FREE_RANGE)) if is_free(port))
-        return cls(*islice(found, 4))
+        doors = list(islice(found, 4))
+        rows = (port for port in found if all(is_free(one) and one not in doors for one in _row(port)))
+        return cls(*(*doors, next(rows)))
 
     def taken(self) -> tuple[int, ...]:
         """Those that somebody listens on already."""
         return tuple(port for port in (self.issuer, self.consent, self.advis, self.audit) if not is_free(port))
 
+    def of_process(self, name: str) -> int:
+        """Where a process answers /metrics and /health. Raises ValueError for an unknown name."""
+        return self.operations + PROCESSES.index(name)
+
     def url(self, door: str) -> str:
         """`http://127.0.0.1:<port>` of one of the four."""
         return f"http://{HOST}:{getattr(self, door)}"
+
+
+def _row(first: int) -> range:
+    return range(first, first + len(PROCESSES))
 
 
 def is_free(port: int) -> bool:
@@ -168,7 +184,7 @@ def _issuer(plan: Plan) -> Program:
 def _role(plan: Plan, service: str, role: str) -> Program:
     name = process_name(service, role)
     slot = slot_name(service, role)
-    door = plan.ports.url(service) + "/health/ready" if role in WITH_A_DOOR else None
+    own = plan.ports.url(service) if role in WITH_A_DOOR else f"http://{HOST}:{plan.ports.of_process(name)}"
     return Program(
         name,
         python(f"services.{service}", role),
@@ -176,7 +192,7 @@ def _role(plan: Plan, service: str, role: str) -> Program:
         log=plan.log_dir / f"{name}.log",
         slot=slot,
         rank=_FIRST if slot else _THEN,
-        ready_url=door,
+        ready_url=f"{own}/health/ready",
     )
 
 
@@ -186,6 +202,8 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
         "INSTANCE": name,
         "HOST": HOST,
         "PORT": str(getattr(plan.ports, service)),
+        "METRICS_HOST": HOST,
+        "METRICS_PORT": str(plan.ports.of_process(name)),
         "DATABASE_URL": plan.databases[service].runtime,
         "BUS_URL": plan.bus_url,
         "ISSUER_URL": plan.ports.url("issuer"),

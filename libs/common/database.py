@@ -7,7 +7,7 @@ other answer than COMMIT, is a failure. A paused process loses its session, and 
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NewType, cast
@@ -48,6 +48,7 @@ class Database:
         self._name = application_name
         self._reader = self._engine(pool_size, default_transaction_read_only="on")
         self._writer = self._engine(pool_size)
+        self.pools: Mapping[str, AsyncEngine] = {"reader": self._reader, "writer": self._writer}
 
     def _engine(self, pool_size: int, **session: str) -> AsyncEngine:
         engine = create_async_engine(
@@ -91,10 +92,7 @@ class Database:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the database gave no answer, or none that can be relied on: repeat the same ids, and disclose nothing.
-
-    Not a deadlock, and not what a statement did wrong.
-    """
+    """Whether the database gave no answer to rely on (no deadlock, no statement's own fault): repeat the same ids."""
     if isinstance(error, CommitUncertainError | PoolTimeoutError | OSError | _UNUSABLE):
         return True
     lost = isinstance(error, DBAPIError) and error.connection_invalidated

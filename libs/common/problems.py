@@ -16,6 +16,7 @@ import orjson
 from starlette.responses import Response
 
 from libs.common.log import current_correlation
+from libs.common.metrics import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
 ERRORS_MAX = 20  # field errors in one document
@@ -66,6 +67,7 @@ class Problem(Exception):  # noqa: N818 - the noun of RFC 9457; its kinds end in
 
     def response(self) -> Response:
         """The answer to send: `application/problem+json`, never stored by a cache."""
+        REFUSALS.labels(self.kind).inc()
         headers = {"Cache-Control": "no-store", **self.headers}
         return Response(orjson.dumps(self.document()), self.status, headers, MEDIA_TYPE)
 

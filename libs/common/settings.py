@@ -98,6 +98,10 @@ class CommonSettings(_Settings):
 
     # Outbox, inbox keys, both buses and their dead letters keep a record this long; older backups are not restorable.
     replay_horizon_days: int = Field(default=15, ge=1, le=365)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535)  # /metrics and /health of this process; 0: no such listener
+    outbox_behind_s: int = Field(default=60, ge=1)  # an unsent row older than this is an alarm
+
     retention_every_s: int = Field(default=600, ge=1)  # how often what is over is deleted
     alarm_retention_days: int = Field(default=90, ge=1, le=3_650)  # after an alarm was acknowledged
 

@@ -21,6 +21,7 @@ from libs.common.database import is_away
 from libs.common.door import Router
 from libs.common.identifiers import is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
+from libs.common.operations import Measured
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -192,5 +193,6 @@ def create_app(
     problem_answers.install(app)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)  # innermost: Starlette's limit steers by an exception
     app.add_middleware(UnforeseenErrors)
-    app.add_middleware(Edge)  # added last, so it is the outermost
+    app.add_middleware(Edge)
+    app.add_middleware(Measured)  # added last, so it is the outermost
     return app

@@ -13,7 +13,6 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from libs.common import api_alarms
-from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import Bus, connect
@@ -23,6 +22,7 @@ from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database, clock
 from libs.common.messages import CONSENT_EVENTS
+from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.process import serve
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
@@ -100,11 +100,20 @@ async def run(settings: Settings, roles: tuple[str, ...]) -> None:
                 for role in _started(means, roles):
                     group.create_task(_run(role))
                 group.create_task(_unless_ended(settling))
-                group.create_task(keep_flushing(means.resources.database))
+                group.create_task(_operate(means.resources, roles))
         finally:
             await means.settlements.finish(settings.settle_at_stop_ms / 1000)
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
+
+
+async def _operate(resources: Resources, roles: tuple[str, ...]) -> None:
+    observers: dict[str, Observer] = {}
+    if "relay" in roles:
+        observers["outbox"] = outbox_observer(resources.settings)
+    if "worker" in roles:
+        observers["storage"] = observe_storage
+    await operate(resources.database, resources.settings, service=PRODUCER, observers=observers)
 
 
 async def _run(role: Callable[[], Awaitable[None]]) -> None:

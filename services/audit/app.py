@@ -12,7 +12,6 @@ from functools import partial
 from fastapi import FastAPI
 
 from libs.common import api_alarms, process
-from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
@@ -21,6 +20,7 @@ from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
 from libs.common.messages import AUDIT_ENTRIES
+from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
 from libs.common.web import create_app
@@ -65,8 +65,14 @@ def parts_of(settings: Settings) -> Parts:
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    loops = {loop: run for name in names for loop, run in ROLES[name].items()}
-    return {loop: partial(run, parts) for loop, run in (loops | EVERYWHERE).items()}
+    loops = {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    observers: dict[str, Observer] = {}
+    if "relay" in names:
+        observers["outbox"] = outbox_observer(parts.settings)
+    if "worker" in names:
+        observers |= OBSERVED
+    beside = partial(operate, parts.database, parts.settings, service="audit", observers=observers)
+    return {**loops, "operations": beside}
 
 
 def create(parts: Parts) -> FastAPI:
@@ -171,12 +177,8 @@ async def _purge_bus(parts: Parts) -> None:
     await keep_bus_purged(parts.settings)
 
 
-async def _flush_alarms(parts: Parts) -> None:
-    await keep_flushing(parts.database)
-
-
 Run = Callable[[Parts], Awaitable[None]]
-EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, whatever its role
+OBSERVED: dict[str, Observer] = {"storage": observe_storage}
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},

@@ -12,7 +12,6 @@ from functools import partial
 from fastapi import FastAPI
 
 from libs.common import api_alarms, process
-from libs.common.alarms import keep_flushing
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
@@ -20,6 +19,7 @@ from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
+from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
 from libs.common.sources import case_topics, load_sources
@@ -59,6 +59,7 @@ from services.consent.receipts import Signer
 from services.consent.records import PRODUCER
 from services.consent.settings import Settings
 from services.consent.tables_retention import RETENTION
+from services.consent.worker_watch import observe_fence
 
 VERSION = "1.0.0"
 ROUTERS = (
@@ -130,8 +131,14 @@ def create(parts: Parts) -> FastAPI:
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    loops = {loop: run for name in names for loop, run in ROLES[name].items()}
-    return {loop: partial(run, parts) for loop, run in (loops | EVERYWHERE).items()}
+    loops = {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    observers: dict[str, Observer] = {}
+    if "relay" in names:
+        observers["outbox"] = outbox_observer(parts.settings)
+    if "worker" in names:
+        observers |= OBSERVED
+    beside = partial(operate, parts.database, parts.settings, service="consent", observers=observers)
+    return {**loops, "operations": beside}
 
 
 def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -204,12 +211,8 @@ async def _purge_bus(parts: Parts) -> None:
     await keep_bus_purged(parts.settings)
 
 
-async def _flush_alarms(parts: Parts) -> None:
-    await keep_flushing(parts.database)
-
-
 Run = Callable[[Parts], Awaitable[None]]
-EVERYWHERE: dict[str, Run] = {"alarms": _flush_alarms}  # in every process, whatever its role
+OBSERVED: dict[str, Observer] = {"storage": observe_storage, "fence": observe_fence}
 ROLES: dict[str, dict[str, Run]] = {
     "api": {"api": _serve},
     "consumer": {"consumer": _consume},

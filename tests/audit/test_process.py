@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from libs.common.bus import Bus, load_topics
 from services.audit.log_key import LogKey
 from tests.audit.conftest import ORIGIN
 from tests.servers import ROOT, TestDatabase
@@ -69,6 +70,33 @@ async def test_all_roles_run_in_one_process_sign_and_stop_when_asked(
     finally:
         if process.returncode is None:
             process.kill()
+            await process.communicate()
+
+
+@pytest.mark.parametrize("role", ["api", "consumer", "relay", "worker"])
+async def test_every_role_shows_its_figures_and_readiness_to_the_operator(
+    audit_database: TestDatabase, embedded_bus: Bus, bus_url: str, secrets_dir: Path, role: str
+) -> None:
+    await embedded_bus.ensure_topics(load_topics(ROOT / "deploy" / "kafka" / "topics.yaml"))
+    port = free_port()
+    env = environment(audit_database, bus_url, secrets_dir, free_port()) | {"SAMTYKKEBRO_METRICS_PORT": str(port)}
+    process = await start(role, env=env)
+    try:
+        async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            ready = None
+            while ready is None:
+                assert process.returncode is None, await process.communicate()
+                try:
+                    ready = await client.get("/health/ready")
+                except httpx2.TransportError:
+                    await asyncio.sleep(0.05)
+            figures = (await client.get("/metrics")).text
+        assert ready.status_code == 200
+        assert 'samtykkebro_pool_connections{pool="writer"}' in figures
+        assert ("samtykkebro_table_bytes{" in figures) is (role == "worker")
+    finally:
+        if process.returncode is None:
+            process.terminate()
             await process.communicate()
 
 

@@ -183,7 +183,7 @@ async def test_up_does_not_start_beside_another_program_on_its_port(
     async with ConsentDouble(tmp_path).serving() as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(typer.Exit) as ended:
-            await commands.up("embedded", tmp_path / "state", Ports(port, port + 1, port + 2, port + 3))
+            await commands.up("embedded", tmp_path / "state", Ports(port, port + 1, port + 2, port + 3, port + 10))
     assert ended.value.exit_code == 1
     assert f"listens on port {port}" in capsys.readouterr().err
     assert not (tmp_path / "state").exists()
