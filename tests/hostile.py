@@ -50,3 +50,24 @@ JSON = {
     "cut": b'{"a":"',
     "nothing": b"",
 }
+
+NUMBER = "91" + "0290" + "1234"  # 31 February, 60 added: nobody's
+NUMBERS = (
+    *(
+        NUMBER,
+        f"evt{NUMBER}",
+        f"x{NUMBER}y",
+        f"ref{NUMBER}",
+        f"A{NUMBER}",
+        f"a.{NUMBER}",
+        f"a-{NUMBER}-b",
+        f"a/{NUMBER}",
+    ),
+    *("91-02-90-" + "1234", "910290-" + "1234", "910290" + " 1234", "9 1 0 2 9 0 1 2 3 4", "91/02/90." + "1234"),
+    *("910290\u00a0" + "1234", "910290\u200b" + "1234", "910290\u2011" + "1234", "９１０２９０" + "１２３４"),
+    *("\u0669\u0661\u0660\u0662\u0669\u0660\u0661\u0662\u0663\u0664", f"urn:kk:fasit:{NUMBER}", f"sag {NUMBER}"),
+)
+INVISIBLE = ("", " ", "   ", "\u200b", "\u00a0\u2003", "\u00ad", "\u3164", "\u2060\ufeff", "\u0301", "\u2800")
+UNPRINTABLE = ("a\x00b", "a\tb", "a\rb", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", "a\ue000b")
+TURNED = ("\u202eabc", "abc\u202c", "a\u2066bc", "a\u200fbc")
+TEXTS = (*NUMBERS, *INVISIBLE, *UNPRINTABLE, *TURNED, "abcdefgh\n", "a" * 5_000)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from libs.common import cloudevents
 from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.cloudevents import CloudEvent, from_delivery, is_ahead
+from libs.common.identifiers import EVENT_ID_FORM, SOURCE_FORM
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS, CaseEventData
 from libs.common.problems import FieldError, InvalidError, from_validation
 from libs.common.sources import Binding, Violation, by_source, violation
@@ -36,8 +37,8 @@ _KNOWN_ATTRIBUTES: Final = frozenset(
 )
 _KNOWN_FIELDS: Final = frozenset(CaseEventData.model_fields)
 _FORMS: Final = {
-    "id": "must be a UUID, a ULID, or a reference with one to nine digits, such as domus-2026-00042",
-    "source": "must be a URN, an http(s) URI or an absolute path that holds no personal number",
+    "id": EVENT_ID_FORM,
+    "source": SOURCE_FORM,
     "time": f"must be an RFC 3339 date-time with an offset, from {EVENT_EARLIEST.year} on",
 }
 _CUSTODY: Final = "cpr.foraeldremyndighed_aendret"

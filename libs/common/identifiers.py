@@ -18,6 +18,8 @@ EVENT_ID_MAX: Final = 64  # characters
 SOURCE_MAX: Final = 200  # characters
 IDENTITY_MAX: Final = 255  # characters; OpenID Connect Core §2 allows a subject of that length
 UNIT_MAX: Final = 64  # characters
+EVENT_ID_FORM: Final = "must be a UUID, a ULID, or a reference with one to nine digits, such as domus-2026-00042"
+SOURCE_FORM: Final = "must be a URN, an http(s) URI or an absolute path that holds no personal number"
 REFERENCE_DIGITS_MAX: Final = 9
 """One digit fewer than a personal number has."""
 UNIT_PATTERN: Final = r"^[A-ZÆØÅ]+([_-]([A-ZÆØÅ]+|[0-9]{1,3}[A-Z]{0,2}))*$"

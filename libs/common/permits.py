@@ -8,15 +8,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
+from libs.common.texts import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName
 from libs.common.values import Flag, Moment, Whole
 
 BATCH_MAX = 500  # items in one call
 
 Kind = Literal["inbox", "stream", "api", "doorbell", "digest", "mail"]
 Outcome = Literal["disclosed", "not_sent", "unknown"]
-Slot = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}/[a-z0-9-]{1,40}$", description="<supervisor client id>/<name>")]
+Slot = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9-]{1,40}/[a-z0-9-]{1,40}$", description="<supervisor client id>/<name>"),
+    RECORDED,
+]
 DeathProof = Literal["reaped", "lock", "boot", "operator"]
 
 
@@ -29,7 +33,7 @@ class Strict(BaseModel):
 class Position(Strict):
     """Where a record lies on the bus."""
 
-    topic: str
+    topic: TopicName
     partition: Whole = Field(ge=0)
     offset: Whole = Field(ge=0)
 
@@ -37,13 +41,13 @@ class Position(Strict):
 class Arrival(Strict):
     """One case event as `advis` received it. `position` is where it lies on the bus."""
 
-    event_id: str = Field(max_length=100)
-    type: str = Field(max_length=80)
+    event_id: EventId
+    type: EventType
     borger_id: UUID
     holder_unit: Code
     occurred_at: Moment
     position: Position
-    correlation_id: str | None = None
+    correlation_id: CorrelationId | None = None
 
 
 class Revealed(Strict):
@@ -89,13 +93,13 @@ class PermitItem(Strict):
     permit_id: UUID
     notification_id: UUID
     kind: Kind
-    actor: str = Field(max_length=IDENTITY_MAX, description="employee id, or the receiving system's client id")
-    event_type: str = Field(max_length=80)
+    actor: Annotated[Identity, Field(description="employee id, or the receiving system's client id")]
+    event_type: EventType
     holder_unit: Code
     recipient_unit: Code
     purpose: Code
     reveals: tuple[Revealed, ...] = Field(min_length=1, max_length=10)
-    correlation_id: str | None = None
+    correlation_id: CorrelationId | None = None
 
 
 class AcquireRequest(Strict):

@@ -223,7 +223,7 @@ _MESSAGES_BY_TYPE = {
     **dict.fromkeys(("dict", "model"), "must be an object"),
 }
 # A name that we gave: a letter first, short, and no run of digits long enough to be part of a CPR number.
-_OUR_NAME = re.compile(r"^(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9_-]{0,47}$")
+_OUR_NAME = re.compile(r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9_-]{0,47}")
 
 
 def _message(kind: str, context: Mapping[str, Any]) -> str:
@@ -236,7 +236,7 @@ def _field(location: Sequence[Any], kind: str) -> str:
     if kind == "json_invalid":
         return "body"
     ours = location[:-1] if kind == "extra_forbidden" else location
-    parts = [str(part) if isinstance(part, int) or _OUR_NAME.match(str(part)) else "?" for part in ours]
+    parts = [str(part) if isinstance(part, int) or _OUR_NAME.fullmatch(str(part)) else "?" for part in ours]
     named = parts[1:] if len(parts) > 1 and parts[0] in {"body", "query", "path", "header"} else parts
     return ".".join(named) or "body"
 

@@ -13,9 +13,9 @@ def statements(script: str) -> list[str]:
 
 def tables_made(script: str) -> list[str]:
     """The tables that those statements create, in order."""
-    return [found[1] for one in statements(script) if (found := re.match(r"CREATE TABLE (\w+)", one))]
+    return [found[1] for one in statements(script) if (found := re.search(r"\ACREATE TABLE (\w+)", one))]
 
 
 def tables_altered(script: str) -> list[str]:
     """The tables that those statements alter, in order."""
-    return [found[1] for one in statements(script) if (found := re.match(r"ALTER TABLE (\w+)", one))]
+    return [found[1] for one in statements(script) if (found := re.search(r"\AALTER TABLE (\w+)", one))]

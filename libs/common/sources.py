@@ -21,8 +21,8 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
+from libs.common.texts import RECORDED, EventSource, Identity
 from libs.common.values import strict_yaml
 
 CIVIL_REGISTRATION: Final = "cpr"
@@ -30,9 +30,8 @@ OURS: Final = frozenset({"samtykke", "faellessag"})  # first words of the types 
 _CASE_STEPS: Final = ("aabnet", "lukket", "sagsbehandlerskift")
 
 SourceCode = Annotated[str, Field(pattern=r"^[a-z](-?[a-z0-9]){1,29}$", description="also the end of its topic's name")]
-EventSource = Annotated[str, Field(pattern=r"^[!-~]{1,200}$", description="a CloudEvents source: a URI reference")]
-TypePattern = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+)*(\.\*)?$", max_length=80)]
-UnitPattern = Annotated[str, Field(pattern=r"^[A-ZÆØÅ0-9]+(-[A-ZÆØÅ0-9]+)*(-\*)?$", max_length=64)]
+TypePattern = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+)*(\.\*)?$", max_length=80), RECORDED]
+UnitPattern = Annotated[str, Field(pattern=r"^[A-ZÆØÅ0-9]+(-[A-ZÆØÅ0-9]+)*(-\*)?$", max_length=64), RECORDED]
 
 
 class Violation(StrEnum):
@@ -52,7 +51,7 @@ class Binding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     code: SourceCode
-    client_id: str = Field(min_length=1, max_length=IDENTITY_MAX)
+    client_id: Identity
     event_sources: tuple[EventSource, ...] = Field(min_length=1, max_length=20)
     event_types: tuple[TypePattern, ...] = Field(min_length=1, max_length=100)
     units: tuple[UnitPattern, ...] = Field(min_length=1, max_length=200)

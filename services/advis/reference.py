@@ -15,9 +15,9 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from libs.common.identifiers import IDENTITY_MAX
 from libs.common.messages import Code
 from libs.common.settings import nearest
+from libs.common.texts import Identity
 from libs.common.values import Day, EndDay, strict_yaml
 from services.advis.domain.matching import Subscription
 
@@ -100,7 +100,7 @@ class Endpoint(_OwnForm):
     unit: Code
     url: str = Field(pattern=r"^https?://[^\s@]+$")  # no credentials in an address
     secret_file: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    client_id: str | None = Field(default=None, max_length=IDENTITY_MAX)
+    client_id: Identity | None = None
 
     @property
     def actor(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery, PoisonRecordError
-from libs.common.messages import LANES, AuditEntry, seconds
+from libs.common.messages import LANES, AuditEntry, seconds, without_personal_numbers
 from libs.common.values import JsonError, strict_json
 from services.audit.domain.entry import (
     ENTRY_SCHEMA,
@@ -80,6 +80,8 @@ def _entry(delivery: Delivery) -> AuditEntry:
         entry = AuditEntry.model_validate_json(delivery.value)
     except (JsonError, ValidationError):
         raise _BrokenError("not_an_entry") from None
+    if without_personal_numbers(entry) is not entry:
+        raise _BrokenError("personal_number")
     if len(entry.purposes) > PURPOSES_MAX:
         raise _BrokenError("too_large")
     return entry

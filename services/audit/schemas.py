@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.cursors import CURSOR_CHARS_MAX
-from libs.common.identifiers import IDENTITY_MAX
+from libs.common.texts import Identity
 from libs.common.values import DECIMAL, Moment
 
 ENTRIES_MAX = 200  # a page of opened entries
@@ -29,7 +29,7 @@ class SearchQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: UUID | None = None
-    actor: str | None = Field(default=None, min_length=1, max_length=IDENTITY_MAX)
+    actor: Identity | None = None
     type: EntryType | None = None
     after: Moment | None = None
     before: Moment | None = None

@@ -44,6 +44,7 @@ from services.consent.schemas_catalogue_admin import (
     AdminEntryView,
     AdminPage,
     Ending,
+    EntryCode,
     FindingView,
     Kind,
     LintRequest,
@@ -58,7 +59,6 @@ router = Router(prefix="/v1/admin", tags=["catalogue administration"])
 TRIES_MAX = 5  # times that a change is planned anew because another one came first
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})
 CODE: TypeAdapter[tuple[str]] = TypeAdapter(tuple[str])
-EntryCode = Annotated[str, Path(pattern=r"^[A-Za-zÆØÅ0-9_.-]+$", max_length=80)]
 Number = Annotated[int, Path(), DECIMAL]
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from libs.common.headers import string_or_token
 from libs.common.messages import Code
+from libs.common.texts import RECORDED
 from libs.common.values import EndMoment, Moment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
@@ -21,6 +22,7 @@ IdempotencyKey = Annotated[
         pattern=r"^[A-Za-z0-9_-]+$",
         description="a String or a Token (RFC 8941), or the bare text; quoted or not, it is the same key",
     ),
+    RECORDED,
 ]
 
 

@@ -6,19 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from libs.common.messages import Code
-from libs.common.sources import EventSource, TypePattern, UnitPattern
+from libs.common.sources import TypePattern, UnitPattern
+from libs.common.texts import RECORDED, EventSource, Identity, Words
 from libs.common.values import Day, EndDay, Flag, Whole
 from services.consent.domain.catalogue import Sensitivity
 from services.consent.schemas import Answer, Request
-from services.consent.schemas_catalogue import Words
+from services.consent.schemas_catalogue import Words as WordsView
 
 Kind = Literal[
     "units", "categories", "legal_bases", "purposes", "texts", "event_types", "policies", "unit_mappings", "sources"
 ]
-Label = Annotated[str, Field(min_length=1, max_length=200)]
-Paragraph = Annotated[str, Field(min_length=1, max_length=2_000)]
-Source = Annotated[str, Field(min_length=3, max_length=100, description="where it is decided or described")]
-EventCode = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+){1,3}$", max_length=80)]
+Label = Annotated[str, Field(min_length=1, max_length=200), Words()]
+Paragraph = Annotated[str, Field(min_length=1, max_length=2_000), Words(lines=True)]
+Source = Annotated[str, Field(min_length=3, max_length=100, description="where it is decided or described"), Words()]
+EntryCode = Annotated[str, Field(pattern=r"^[A-Za-zÆØÅ0-9_.-]+$", max_length=80), RECORDED]
 Kle = Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}$")]
 Months = Annotated[Whole, Field(ge=1, le=120)]
 Age = Annotated[Whole, Field(ge=1, le=30)]
@@ -46,7 +47,7 @@ class UnitVersion(Version):
 
     kind: Literal["units"]
     administration: Literal["BIF", "SOF", "FAELLES"]
-    contact: Annotated[str, Field(min_length=3, max_length=200)]
+    contact: Annotated[str, Field(min_length=3, max_length=200), Words()]
 
 
 class CategoryVersion(Version):
@@ -162,7 +163,7 @@ class SourceVersion(Version):
     """What a source system may report: patterns are a code, or its beginning and `*` (docs/sources.md)."""
 
     kind: Literal["sources"]
-    client_id: Annotated[str, Field(min_length=1, max_length=80)]
+    client_id: Identity
     event_sources: tuple[EventSource, ...] = Field(min_length=1, max_length=20)
     event_types: tuple[TypePattern, ...] = Field(min_length=1, max_length=100)
     units: tuple[UnitPattern, ...] = Field(min_length=1, max_length=200)
@@ -192,7 +193,7 @@ class Ending(Request):
 class LintRequest(Request):
     """A version that somebody thinks of adding to `code`; nothing is written."""
 
-    code: str = Field(pattern=r"^[A-Za-zÆØÅ0-9_.-]+$", max_length=80)
+    code: EntryCode
     version: NewVersion
 
 
@@ -227,7 +228,7 @@ class VersionView(Answer):
     valid_from: date
     valid_to: date | None
     origin: Literal["file", "api"]
-    label: Words
+    label: WordsView
     content: dict[str, Any]
     readability: tuple[ReadabilityView, ...]
 

@@ -15,6 +15,7 @@ from services.audit.leaves import LeafMaker
 from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 from tests.audit.records import a_delivery, an_entry, ingest, leaves, numbers, require_whole, rows
+from tests.hostile import NUMBER
 
 LATER = timedelta(hours=1)
 
@@ -109,9 +110,21 @@ async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryH
         (an_entry(reason="e\u0301").model_dump_json().encode(), "outside_profile"),
         (an_entry(objects={"æ": "x"}).model_dump_json().encode(), "outside_profile"),
         (an_entry(actor="").model_dump_json().encode(), "no_actor"),
+        (an_entry(objects={"event_id": f"evt{NUMBER}"}).model_dump_json().encode(), "personal_number"),
+        (an_entry(correlation_id=f"ref{NUMBER}").model_dump_json().encode(), "personal_number"),
         (an_entry(purposes=("A",) * 51).model_dump_json().encode(), "too_large"),
     ],
-    ids=["bytes", "list", "large", "not nfc", "member name", "no actor", "purposes"],
+    ids=[
+        "bytes",
+        "list",
+        "large",
+        "not nfc",
+        "member name",
+        "no actor",
+        "number",
+        "number in the correlation",
+        "purposes",
+    ],
 )
 async def test_what_is_wrong_with_an_entry_is_a_code(
     handler: EntryHandler, database: Database, value: bytes, code: str

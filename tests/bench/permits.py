@@ -53,7 +53,7 @@ class Permits:
         advis = role_token("advis", subject="advis", client_id="advis")
         events = [
             {
-                "event_id": uuid4().hex,
+                "event_id": str(uuid4()),
                 "type": EVENT,
                 "borger_id": str(self.world.citizen(n)),
                 "holder_unit": HOLDER,

@@ -1,6 +1,7 @@
 """From a committed change to the bus: everything, in order, numbered without a gap."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,10 +10,11 @@ from sqlalchemy import text
 from libs.common.bus import Bus
 from libs.common.cloudevents import from_delivery
 from libs.common.database import Bell, Database
-from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, LANES
-from libs.common.outbox import ALL_LANES, append
+from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, LANES, AuditEntry, without_personal_numbers
+from libs.common.outbox import ALL_LANES, append, audit_message
 from libs.common.relay import Relay
-from tests.common.relaying import assert_gap_free, drained, entry, event, everything, running, write
+from tests.common.relaying import NOW, assert_gap_free, drained, entry, event, everything, running, write
+from tests.hostile import NUMBER
 from tests.waiting import until
 
 
@@ -22,6 +24,39 @@ def test_an_audit_entry_goes_to_the_lane_of_the_person_it_is_about():
     assert len(keys) == 1
     assert len({entry(uuid4()).key for _ in range(200)}) == LANES
     assert len({entry().key for _ in range(200)}) == LANES  # about nobody: spread by its own id
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"actor": f"u{NUMBER}"},
+        {"reason": f"evt{NUMBER}"},
+        {"correlation_id": f"ref{NUMBER}"},
+        {"objects": {"event_id": f"x{NUMBER}y", "version": "1"}},
+        {"objects": {f"sag{NUMBER}": "x"}},
+    ],
+)
+def test_a_number_that_came_past_the_doors_does_not_come_onto_the_bus(changed: dict[str, Any]):
+    said = {"subject": uuid4(), "actor": "bif101", "actor_role": "caseworker", "occurred_at": NOW}
+    act = AuditEntry(id=uuid4(), type="consent.granted", action="C", outcome="success", **said).model_copy(
+        update=changed
+    )
+    written = audit_message("consent", act).event
+    assert NUMBER not in written.data.decode()
+    assert "[masked]" in written.data.decode()
+    assert NUMBER not in str(written.correlationid)
+
+
+def test_ids_and_our_own_counts_go_onto_the_bus_as_they_are():
+    objects = {"permit_id": "12345678-9012-4345-8901-123456789012", "revision": "1" + NUMBER * 2, "slot": "advis-1/api"}
+    said = {
+        "actor": "a" * 255,
+        "actor_role": "service",
+        "occurred_at": NOW,
+        "correlation_id": NUMBER + "abcdef" * 3 + "ab00",
+    }
+    act = AuditEntry(id=uuid4(), type="consent.granted", action="C", outcome="success", objects=objects, **said)
+    assert without_personal_numbers(act) is act
 
 
 async def test_what_was_rolled_back_is_never_published(database: Database, topics: Bus):

@@ -30,7 +30,7 @@ async def holder(door: Door, slot: str = SLOT) -> tuple[UUID, str]:
 def event(about: UUID, **changes: Any) -> dict[str, Any]:
     """A case event as advis received it."""
     return {
-        "event_id": uuid4().hex,
+        "event_id": str(uuid4()),
         "type": EVENT,
         "borger_id": str(about),
         "holder_unit": HOLDER_UNIT,

@@ -8,10 +8,12 @@ from typing import Any, get_args
 from uuid import uuid4
 
 import httpx2
+import pytest
 
 from libs.cli.people import CLIENTS, STAFF
 from services.consent.catalogue_form import KINDS, RawEntry, build
 from services.consent.schemas_catalogue_admin import NewVersion
+from tests import hostile
 from tests.consent import fence_door, issuer
 from tests.consent.catalogue_world import TARGET, day
 from tests.consent.door import KEY, Door
@@ -187,6 +189,26 @@ async def test_a_refusal_of_the_linter_names_the_rule_and_a_dry_run_says_the_sam
     dry = (await send(door, "POST", "catalogue:lint", {"code": "KONTAKT", "version": fine})).json()
     assert dry["findings"] == []
     assert all(item["lix"] <= 35 for item in dry["readability"] if item["field"] == "da")
+
+
+@pytest.mark.parametrize(
+    "words", ["   ", "\u200b", "\u202eabc", "a\tb", f"sag {hostile.NUMBER}", "910290\u00a0" + "1234", "x" * 201]
+)
+async def test_words_that_a_citizen_cannot_read_or_nobody_may_write_are_refused(door: Door, words: str) -> None:
+    for change, field in (({"label": {"da": words, "en": "Plan"}}, "label.da"), ({"source": words}, "source")):
+        errors = field_errors(await add(door, "categories", "SAGSEKSISTENS", **change))
+        assert [name.removeprefix("categories.") for name, _ in errors] == [field]
+        assert hostile.NUMBER not in str(errors)
+
+
+async def test_a_code_or_a_key_that_holds_a_number_is_refused(door: Door) -> None:
+    for code in (f"SOF-{hostile.NUMBER}", f"a{hostile.NUMBER}"):
+        answer = await send(door, "POST", f"catalogue/units/{code}/versions", UNIT)
+        assert answer.status_code in {404, 422}
+        assert hostile.NUMBER not in answer.text
+    for key in (f"case{hostile.NUMBER}", "case-910290-" + "1234"):
+        assert field_errors(await send(door, "POST", "catalogue/units/SOF-NY/versions", UNIT, key=key))
+    assert (await send(door, "POST", "catalogue/units/SOF-NY/versions", UNIT, key=str(uuid4()))).status_code == 201
 
 
 async def test_a_key_answers_once_and_a_tag_is_asked_for(door: Door) -> None:

@@ -12,7 +12,7 @@ from datetime import date
 
 from services.consent.domain.errors import CprError
 
-_FORM = re.compile(r"^(\d{2})(\d{2})(\d{2})-?(\d{4})$", re.ASCII)
+_FORM = re.compile(r"(\d{2})(\d{2})(\d{2})-?(\d{4})", re.ASCII)
 _REPLACEMENT_DAYS = 60
 
 
@@ -27,7 +27,7 @@ class Cpr:
 
 def parse(text: str) -> Cpr:
     """The number in `text`. Raises CprError, whose message holds nothing of the text."""
-    match = _FORM.match(text.strip())
+    match = _FORM.fullmatch(text.strip())
     if match is None:
         raise CprError("must be ten digits, DDMMYY-SSSS", field="cpr")
     day, month, year, serial = match.groups()
