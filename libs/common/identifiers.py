@@ -1,18 +1,26 @@
-"""What identifies something, as it comes from outside, and the one test for a personal number in any text (P10).
+"""What a caller writes: identifiers and words, and the one test for a personal number in any text (P10).
 
 1. Text is judged by one net: ten digits in a row, once everything that is neither a letter nor a digit is taken out,
    of which the first six are a date DDMMYY or one with 60 added to the day (a replacement number, R28).
 2. An identifier has a positive form, so that it need not be judged: a UUID, a ULID, a trace id, or a reference with
    at most nine digits in all, which cannot hold the ten of a personal number.
 3. Who calls is named by a token's claims. They go on the record, so their form is checked once, at the door.
+4. Words that people read are NFC (Unicode Standard Annex #15), so that what looks alike is alike, and can be seen: no
+   control character, none that turns the direction of writing (Unicode Standard Annex #9 §2), something that leaves
+   a mark. A refusal names the field and never repeats the text.
 
 `docs/formats.md`, "Identifiers", is what a source system reads about it.
 """
 
 import re
 import unicodedata
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 EVENT_ID_MAX: Final = 64  # characters
 SOURCE_MAX: Final = 200  # characters
@@ -23,7 +31,7 @@ SOURCE_FORM: Final = "must be a URN, an http(s) URI or an absolute path that hol
 REFERENCE_DIGITS_MAX: Final = 9
 """One digit fewer than a personal number has."""
 UNIT_PATTERN: Final = r"^[A-ZÆØÅ]+([_-]([A-ZÆØÅ]+|[0-9]{1,3}[A-Z]{0,2}))*$"
-"""A code: too few digits in a row, or in all, to hold a personal number. In JSON Schema's dialect (ECMA-262)."""
+"""A code, in JSON Schema's dialect of patterns (ECMA-262)."""
 
 _UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _CROCKFORD = "0-9A-HJKMNP-TV-Z"
@@ -47,6 +55,12 @@ _SOURCE = re.compile(
 )
 _IDENTITY = re.compile(rf"[!-~]{{1,{IDENTITY_MAX}}}")
 _UNIT = re.compile(UNIT_PATTERN.removeprefix("^").removesuffix("$"))
+
+_TURNING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control, surrogate, private use, not assigned; line and paragraph separator.
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARKS: Final = frozenset("LNPS")  # first letters of the categories that leave a mark
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # Hangul fillers, the empty Braille pattern
 
 
 def holds_personal_number(text: str) -> bool:
@@ -128,8 +142,8 @@ def is_identity(text: str) -> bool:
 
 
 def is_unit(text: str) -> bool:
-    """A unit's code, at most 64 characters."""
-    return len(text) <= UNIT_MAX and _UNIT.fullmatch(text) is not None
+    """A unit's code, at most 64 characters, in which no digits add up to a personal number."""
+    return len(text) <= UNIT_MAX and _UNIT.fullmatch(text) is not None and not holds_personal_number(text)
 
 
 def _digits(text: str) -> int:
@@ -141,3 +155,70 @@ def _is_uuid_or_ulid(text: str) -> bool:
     if _ULID_ONLY.fullmatch(text):
         return not holds_personal_number(text)
     return _UUID_ONLY.fullmatch(text) is not None
+
+
+def fault_of(words: str, *, lines: bool = False) -> str | None:
+    """What is wrong with NFC `words`, completing "<field> …"; None when nothing is. `lines`: line feeds may be in."""
+    if any(character in _TURNING for character in words):
+        return "must not turn the direction of writing"
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in words.replace("\n", "" if lines else "\n")):
+        return "must not hold control characters" + ("" if lines else " or line breaks")
+    if not any(unicodedata.category(mark)[0] in _MARKS and mark not in _BLANK_LETTERS for mark in words):
+        return "must not look empty"
+    return None if may_be_recorded(words) else _NUMBER
+
+
+_NUMBER: Final = "must not hold a personal number"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Metadata of a `str` field that people read: `Annotated[str, Field(max_length=200), Words()]`."""
+
+    lines: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """NFC, then the field's own limits, then `fault_of`."""
+        checked = core_schema.no_info_after_validator_function(self._checked, handler(source))
+        return core_schema.no_info_before_validator_function(_nfc, checked)
+
+    def _checked(self, words: str) -> str:
+        if fault := fault_of(words, lines=self.lines):
+            raise _refusal(fault)
+        return words
+
+
+def _nfc(value: object) -> object:
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _refusal(message: str) -> PydanticCustomError:
+    return PydanticCustomError("format", "{expected}", {"expected": message})
+
+
+def _must(has_form: Callable[[str], bool], message: str) -> AfterValidator:
+    def checked(text: str) -> str:
+        if not has_form(text):
+            raise _refusal(message)
+        return text
+
+    return AfterValidator(checked)
+
+
+RECORDED: Final = _must(may_be_recorded, _NUMBER)
+"""Metadata of a code or identifier that goes on the record as it came, beside the field's own pattern and length."""
+EventId = Annotated[str, Field(max_length=EVENT_ID_MAX), _must(is_event_id, EVENT_ID_FORM)]
+EventSource = Annotated[
+    str,
+    Field(min_length=1, max_length=SOURCE_MAX, description="a CloudEvents source"),
+    _must(is_source, SOURCE_FORM),
+]
+Identity = Annotated[
+    str,
+    Field(min_length=1, max_length=IDENTITY_MAX),
+    _must(is_identity, "must be printable ASCII without blanks, and hold no personal number"),
+]
+"""A `sub` or `client_id`, as `auth` takes it from a token."""
+CorrelationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$"), RECORDED]
+EventType = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+){1,3}$", max_length=80), RECORDED]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$"), RECORDED]  # Kafka's own form

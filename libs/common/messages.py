@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.identifiers import (
     IDENTITY_MAX,
+    RECORDED,
     UNIT_MAX,
     UNIT_PATTERN,
     holds_personal_number,
@@ -28,8 +29,8 @@ DEAD_LETTER_SUFFIX = ".dead-letter"
 TOPICS = (CASE_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
-# Too few digits in a row, or in all, for any of these to hold a CPR number (P10).
-Code = Annotated[str, Field(pattern=UNIT_PATTERN, max_length=UNIT_MAX)]
+# None of these can hold a CPR number (P10): the last two for lack of digits.
+Code = Annotated[str, Field(pattern=UNIT_PATTERN, max_length=UNIT_MAX), RECORDED]
 EmployeeId = Annotated[str, Field(pattern=r"^[a-z]{1,8}[0-9]{1,8}$", description="staff pseudonym, e.g. bif101")]
 CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2}-[0-9]{1,6}$", description="e.g. BIF-26-1001")]
 

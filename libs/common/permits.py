@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from libs.common.identifiers import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName
 from libs.common.messages import Code
-from libs.common.texts import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName
 from libs.common.values import Flag, Moment, Whole
 
 BATCH_MAX = 500  # items in one call

@@ -21,8 +21,8 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from libs.common.identifiers import RECORDED, EventSource, Identity
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
-from libs.common.texts import RECORDED, EventSource, Identity
 from libs.common.values import strict_yaml
 
 CIVIL_REGISTRATION: Final = "cpr"

@@ -15,9 +15,9 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from libs.common.identifiers import Identity
 from libs.common.messages import Code
 from libs.common.settings import nearest
-from libs.common.texts import Identity
 from libs.common.values import Day, EndDay, strict_yaml
 from services.advis.domain.matching import Subscription
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.cursors import CURSOR_CHARS_MAX
-from libs.common.texts import Identity
+from libs.common.identifiers import Identity
 from libs.common.values import DECIMAL, Moment
 
 ENTRIES_MAX = 200  # a page of opened entries

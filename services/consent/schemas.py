@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from libs.common.headers import string_or_token
+from libs.common.identifiers import RECORDED
 from libs.common.messages import Code
-from libs.common.texts import RECORDED
 from libs.common.values import EndMoment, Moment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]

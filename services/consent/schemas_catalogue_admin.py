@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from libs.common.identifiers import RECORDED, EventSource, Identity, Words
 from libs.common.messages import Code
 from libs.common.sources import TypePattern, UnitPattern
-from libs.common.texts import RECORDED, EventSource, Identity, Words
 from libs.common.values import Day, EndDay, Flag, Whole
 from services.consent.domain.catalogue import Sensitivity
 from services.consent.schemas import Answer, Request

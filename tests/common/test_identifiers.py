@@ -190,7 +190,9 @@ def test_these_do_not_name_a_caller(text: str) -> None:
     assert not identifiers.is_identity(text)
 
 
-@pytest.mark.parametrize("text", ["BIF\n", "BIF ", "bif", "", "A" * 65, "BIF\u202e", "BIF-1234"])
+@pytest.mark.parametrize(
+    "text", ["BIF\n", "BIF ", "bif", "", "A" * 65, "BIF\u202e", "BIF-1234", "A-910-290-" + "123-4"]
+)
 def test_these_are_no_unit(text: str) -> None:
     assert not identifiers.is_unit(text)
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from libs.common.texts import RECORDED, CorrelationId, EventId, EventSource, Identity, Words
+from libs.common.identifiers import RECORDED, CorrelationId, EventId, EventSource, Identity, Words
 from tests import hostile
 
 
