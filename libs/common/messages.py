@@ -19,7 +19,7 @@ from libs.common.identifiers import (
     is_id,
     mask_personal_numbers,
 )
-from libs.common.values import Moment, Whole
+from libs.common.values import INTEGER_MAX, Moment, Whole
 
 CASE_EVENTS = "case.events"  # the former one topic of all sources; each has its own now, CASE_EVENTS.<source>
 HTTP_EVENTS = "case.events.http"  # what came through POST /v1/case-events; only advis's relay writes it
@@ -27,6 +27,8 @@ CONSENT_EVENTS = "consent.events"
 AUDIT_ENTRIES = "audit.entries"
 DEAD_LETTER_SUFFIX = ".dead-letter"
 TOPICS = (CASE_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
+CUSTODY_HOLDERS_MAX = 10  # the law knows two; a source that names more is refused
+PURPOSES_MAX = 50  # of one act
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
 # None of these can hold a CPR number (P10): the last two for lack of digits.
@@ -48,7 +50,9 @@ class CaseEventData(Message):
     case_reference: CaseReference | None = None
     caseworker: EmployeeId | None = None
     custody_holders: tuple[UUID, ...] | None = Field(
-        default=None, description="cpr.foraeldremyndighed_aendret only: every custody holder from now on"
+        default=None,
+        max_length=CUSTODY_HOLDERS_MAX,
+        description="cpr.foraeldremyndighed_aendret only: every custody holder from now on",
     )
 
 
@@ -68,7 +72,7 @@ class ConsentEventData(Message):
     purpose: Code
     recipient_unit: Code
     consent_id: UUID | None = None
-    epoch: Whole
+    epoch: Whole = Field(ge=0, le=INTEGER_MAX)
 
 
 class AuditEntry(Message):
@@ -85,7 +89,7 @@ class AuditEntry(Message):
     )
     actor_role: str = Field(max_length=40)
     unit: Code | None = None
-    purposes: tuple[Code, ...] = ()
+    purposes: tuple[Code, ...] = Field(default=(), max_length=PURPOSES_MAX)
     legal_basis: Code | None = None
     notice_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     objects: dict[str, str] = Field(

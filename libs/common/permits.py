@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.identifiers import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName
 from libs.common.messages import Code
-from libs.common.values import Flag, Moment, Whole
+from libs.common.values import INTEGER_MAX, VERSION_MAX, Flag, Moment, Whole
 
 BATCH_MAX = 500  # items in one call
 
@@ -34,8 +34,8 @@ class Position(Strict):
     """Where a record lies on the bus."""
 
     topic: TopicName
-    partition: Whole = Field(ge=0)
-    offset: Whole = Field(ge=0)
+    partition: Whole = Field(ge=0, le=VERSION_MAX)
+    offset: Whole = Field(ge=0, le=INTEGER_MAX)
 
 
 class Arrival(Strict):
@@ -55,7 +55,7 @@ class Revealed(Strict):
 
     borger_id: UUID
     category: Code
-    epoch: Whole
+    epoch: Whole = Field(ge=0, le=INTEGER_MAX)
 
 
 class Opening(Strict):

@@ -27,6 +27,7 @@ DAY_EARLIEST = MOMENT_EARLIEST.date()
 DAY_LATEST = MOMENT_LATEST.date()
 JSON_DEPTH_MAX = 32  # levels of nesting, read or written; our deepest document has 9
 INTEGER_MAX = 2**63 - 1  # PostgreSQL's bigint
+VERSION_MAX = 2**31 - 1  # PostgreSQL's integer: versions and partitions
 
 _EARLIEST_MS, _LATEST_MS = (int(edge.timestamp()) * 1000 for edge in (MOMENT_EARLIEST, MOMENT_LATEST))
 _Placed = TypeVar("_Placed", int, date, datetime)

@@ -17,6 +17,7 @@ from services.consent.domain.access import Semantic, question_of
 from services.consent.domain.snapshot import Question
 
 EVALUATIONS_MAX = 1_000  # in one call
+WORD_MAX = 255  # characters of a type, a name or an id
 Document = dict[str, Any]
 
 _REQUIRED = {"subject": ("type", "id"), "action": ("name",), "resource": ("type", "id")}
@@ -85,6 +86,8 @@ def entity(body: Document, name: str, *texts: str) -> Document:
     for key in texts:
         if type(value.get(key)) is not str:
             raise MalformedError(f"{name}.{key}", "must be a text" if key in value else _UNMET)
+        if len(value[key]) > WORD_MAX:
+            raise MalformedError(f"{name}.{key}", f"must have at most {WORD_MAX} characters")
     if type(value.get("properties", body)) is not dict:
         raise MalformedError(f"{name}.properties", "must be an object")
     return value

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 
 from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
+from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Session, WriteSession, clock
 from libs.common.door import Router
-from libs.common.messages import CaseReference, Code
+from libs.common.messages import PURPOSES_MAX, CaseReference, Code
 from libs.common.values import Day, EndDay, Flag
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
@@ -52,7 +53,7 @@ class AuthorityRequest(Request):
     representative: PersonReference
     kind: Kind
     replaces_citizen: Flag = False
-    purposes: tuple[Code, ...] | None = None
+    purposes: tuple[Code, ...] | None = Field(default=None, max_length=PURPOSES_MAX)
     valid_from: Day
     valid_to: EndDay | None = None
     evidence: CaseReference

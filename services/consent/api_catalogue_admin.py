@@ -25,7 +25,7 @@ from libs.common.problems import (
     PreconditionError,
     UnavailableError,
 )
-from libs.common.values import DECIMAL
+from libs.common.values import DECIMAL, VERSION_MAX
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
 from services.consent.api_pages import Page
@@ -59,7 +59,7 @@ router = Router(prefix="/v1/admin", tags=["catalogue administration"])
 TRIES_MAX = 5  # times that a change is planned anew because another one came first
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})
 CODE: TypeAdapter[tuple[str]] = TypeAdapter(tuple[str])
-Number = Annotated[int, Path(), DECIMAL]
+Number = Annotated[int, Path(ge=1, le=VERSION_MAX), DECIMAL]
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]
 

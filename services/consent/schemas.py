@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from libs.common.headers import string_or_token
 from libs.common.identifiers import RECORDED
 from libs.common.messages import Code
-from libs.common.values import EndMoment, Moment, Whole
+from libs.common.values import VERSION_MAX, EndMoment, Moment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
@@ -79,7 +79,7 @@ class GrantRequest(Request):
     recipient_unit: Code
     categories: tuple[Code, ...] = Field(min_length=1, max_length=30)
     language: Literal["da", "en"]
-    text_version: Whole | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1, le=VERSION_MAX)
     text_sha256: Digest = Field(description="of the text that was shown; must be the one in force (R10)")
     valid_until: EndMoment | None = Field(default=None, description="at most 12 months ahead; left out: 12 months")
     affirmed_special: tuple[Code, ...] = Field(default=(), max_length=30)

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.consent.access_requests import EVALUATIONS_MAX
+from libs.common.values import INTEGER_MAX
+from services.consent.access_requests import EVALUATIONS_MAX, WORD_MAX
 from services.consent.domain.access import ACTION_NAME, RESOURCE_TYPE, SUBJECT_TYPE, Semantic
 
 Properties = dict[str, Any]
@@ -23,30 +24,32 @@ class Tolerant(BaseModel):
 class Subject(Tolerant):
     """The recipient unit."""
 
-    type: str = Field(description="the kind of subject; ours is `unit`", examples=[SUBJECT_TYPE])
-    id: str = Field(description="the unit's code", examples=["SOF-BCV"])
+    type: str = Field(max_length=WORD_MAX, description="the kind of subject; ours is `unit`", examples=[SUBJECT_TYPE])
+    id: str = Field(max_length=WORD_MAX, description="the unit's code", examples=["SOF-BCV"])
     properties: Properties = Field(default={})
 
 
 class Action(Tolerant):
     """To receive, for a purpose."""
 
-    name: str = Field(description="ours is `receive`", examples=[ACTION_NAME])
+    name: str = Field(max_length=WORD_MAX, description="ours is `receive`", examples=[ACTION_NAME])
     properties: Properties = Field(default={}, examples=[{"purpose": "KOORDINERING"}])
 
 
 class Resource(Tolerant):
     """A category of information about a citizen, held by a unit."""
 
-    type: str = Field(description="the kind of resource; ours is `information`", examples=[RESOURCE_TYPE])
-    id: str = Field(description="`<borger_id>/<holder unit>/<category>`")
+    type: str = Field(
+        max_length=WORD_MAX, description="the kind of resource; ours is `information`", examples=[RESOURCE_TYPE]
+    )
+    id: str = Field(max_length=WORD_MAX, description="`<borger_id>/<holder unit>/<category>`")
     properties: Properties = Field(default={}, description="borger_id, holder_unit and category, as in the id")
 
 
 class SubjectSought(Tolerant):
     """The kind of subject that is sought; an `id` is ignored."""
 
-    type: str = Field(examples=[SUBJECT_TYPE])
+    type: str = Field(max_length=WORD_MAX, examples=[SUBJECT_TYPE])
 
 
 class ResourceSought(Tolerant):
@@ -55,7 +58,7 @@ class ResourceSought(Tolerant):
     `properties.borger_id` says about whom, and `holder_unit` and `category` narrow the search.
     """
 
-    type: str = Field(examples=[RESOURCE_TYPE])
+    type: str = Field(max_length=WORD_MAX, examples=[RESOURCE_TYPE])
     properties: Properties = Field(default={})
 
 
@@ -63,7 +66,7 @@ class PageAsked(Tolerant):
     """Which part of the results. With a token everything else stays as it was; the limit may be left out."""
 
     token: str | None = None
-    limit: int | None = Field(default=None, ge=0)
+    limit: int | None = Field(default=None, ge=0, le=INTEGER_MAX)
 
 
 class EvaluationRequest(Tolerant):

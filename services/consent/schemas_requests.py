@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from libs.common.messages import CaseReference, Code
-from libs.common.values import EndMoment, Moment, Whole
+from libs.common.values import VERSION_MAX, EndMoment, Moment, Whole
 from services.consent.schemas import Answer, ConsentView, Digest, Request, Status, TextReference
 from services.consent.schemas_catalogue import Language, TextView, Words
 
@@ -37,7 +37,7 @@ class ConsentRequest(Request):
     purpose: Code
     items: tuple[WantedItem, ...] = Field(min_length=1, max_length=10)
     language: Language
-    text_version: Whole | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1, le=VERSION_MAX)
     case_reference: CaseReference | None = Field(default=None, description="an open case of the unit that asks")
 
 
@@ -162,7 +162,7 @@ class RequestAnswer(Request):
         min_length=1, max_length=10
     )
     language: Language | None = None
-    text_version: Whole | None = Field(default=None, ge=1)
+    text_version: Whole | None = Field(default=None, ge=1, le=VERSION_MAX)
     text_sha256: Digest | None = None
 
 
