@@ -13,7 +13,7 @@ from libs.common.permits import Kind, PermitItem, Revealed
 from services.advis.domain.delivery import Reach
 from services.advis.domain.notification import Notification
 from services.advis.entries import Actor
-from services.advis.fence import Fence
+from services.advis.fence import ConsentUnavailableError, Fence
 from services.advis.worker_settlements import Settlements, Use
 
 
@@ -87,7 +87,12 @@ class Permits:
         self._settlements = settlements
 
     async def acquire(self, candidates: Sequence[Notification], question: Question) -> Granted:
-        """One acquire call for all candidates. Raises ConsentUnavailableError after giving everything back."""
+        """One acquire call for all candidates. Raises ConsentUnavailableError after giving everything back.
+
+        Where too many outcomes wait to be settled or recorded nothing is asked, and nothing more is disclosed.
+        """
+        if self._settlements.is_full:
+            raise ConsentUnavailableError
         asked = [(notification, question.about(notification)) for notification in candidates]
         uses = {item.permit_id: Use(item.permit_id, about, question.actor) for about, item in asked}
         try:

@@ -89,7 +89,7 @@ class Doorbells:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            _log.error("doorbell_failed", error=type(error).__name__)  # claimed again when the claim ends
+            _log.error("doorbell_failed", exc_info=error)  # claimed again when the claim ends
 
     async def _unit(self, unit: str, bells: Sequence[Claimed]) -> None:
         """One acquire for a unit's doorbells, then every attempt on its own."""

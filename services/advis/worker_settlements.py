@@ -2,7 +2,8 @@
 
 A withdrawal's answer waits for this, so nothing is held back to make a batch larger. The audit entry is written before
 the permit ends, so that audit finds the outcome of every permit that did not die with its holder; but a database that
-is away delays only the entry. What is still here when the process dies is settled by its confirmed death (fence.md §2).
+is away delays only the entry. No outcome is dropped: with WAITING_MAX of them waiting no new permit is taken. What is
+still here when the process dies is settled by its confirmed death (fence.md §2).
 """
 
 import asyncio
@@ -29,6 +30,7 @@ RETRY_S_MIN = 0.05
 RETRY_S_MAX = 2.0
 RECORD_RETRY_S = 1.0
 RECORD_S_MAX = 0.5  # a database that hangs must not hold up a settle, and with it a citizen's withdrawal
+WAITING_MAX = 10_000  # outcomes, or entries about them, that wait; then no new permit is taken until fewer do
 DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, CommitUncertainError)
 
 _log = get_logger()
@@ -55,6 +57,11 @@ class Settlements:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be settled or recorded that nothing more may be disclosed; what waits is kept."""
+        return max(len(self._items), len(self._entries)) >= WAITING_MAX
 
     def add(self, uses: Sequence[Use], reach: Reach) -> None:
         """Say that these permits were used (or not). Returns at once."""
@@ -98,7 +105,7 @@ class Settlements:
                 await append(session, entries)
         except DATABASE_AWAY as error:
             self._entries = entries + self._entries
-            _log.warning("disclosures_not_recorded_yet", error=type(error).__name__, count=len(entries))
+            _log.warning("disclosures_not_recorded_yet", count=len(entries), exc_info=error)
         else:
             self._bell.ring()
 

@@ -10,19 +10,15 @@
 What is refused stays unsigned and is tried again: publication fails closed, ingestion goes on.
 """
 
-import asyncio
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from libs.common.database import CommitUncertainError, Database, ReadSession, clock
+from libs.common.database import Database, ReadSession, clock
 from libs.common.log import get_logger
+from libs.common.sweep import keep_sweeping
 from services.audit import store_checkpoints, store_tree
 from services.audit.domain.checkpoint import Checkpoint, require_follows
 from services.audit.domain.errors import AuditError, CheckpointError
@@ -32,8 +28,6 @@ from services.audit.log_key import LogKey
 from services.audit.store_checkpoints import Signed
 
 PAGE = 2_000  # leaves read back at a time
-
-_OUTAGES = (OSError, DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError)
 
 
 class Signer:
@@ -48,14 +42,14 @@ class Signer:
 
     async def run(self) -> None:
         """Sign for ever; end by cancelling."""
-        while True:
-            try:
-                await self.sign_once()
-            except AuditError as error:
-                get_logger().error("checkpoint_refused", reason=str(error))
-            except _OUTAGES:
-                get_logger().warning("signer_waits", exc_info=True)
-            await asyncio.sleep(self._every_s)
+        await keep_sweeping("signer", self._every_s, self._round)
+
+    async def _round(self) -> None:
+        try:
+            await self.sign_once()
+        except AuditError as error:
+            get_logger().error("checkpoint_refused", reason=str(error))
+            raise
 
     async def sign_once(self) -> Signed | None:
         """Sign the newest tree; None when it is signed already and that is not long ago. Raises AuditError."""

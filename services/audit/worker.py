@@ -1,27 +1,12 @@
 """What the log does of itself: reports numbers that stay away. Signing is `signer.py`, in the same role."""
 
-import asyncio
 from datetime import timedelta
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from libs.common.bus import NotYetError
-from libs.common.database import CommitUncertainError, Database, clock
+from libs.common.database import Database, clock
 from libs.common.log import get_logger
+from libs.common.sweep import keep_sweeping
 from services.audit.handlers import report_gaps
 from services.audit.leaves import LeafMaker
-
-_OUTAGES = (
-    OSError,
-    DBAPIError,
-    PoolTimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    CommitUncertainError,
-    NotYetError,
-)
 
 
 class GapWatch:
@@ -35,12 +20,7 @@ class GapWatch:
 
     async def run(self) -> None:
         """Watch for ever; end by cancelling."""
-        while True:
-            try:
-                await self.look_once()
-            except _OUTAGES:
-                get_logger().warning("gap_watch_waits", exc_info=True)
-            await asyncio.sleep(self._poll_s)
+        await keep_sweeping("gaps", self._poll_s, self.look_once)
 
     async def look_once(self) -> int:
         """Report what is due; how many gaps that was. Any number of watchers report each gap once."""

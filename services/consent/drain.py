@@ -16,6 +16,7 @@ from uuid import UUID
 from libs.common.database import Database, clock
 from libs.common.log import get_logger
 from libs.common.outbox import append
+from libs.common.sweep import Sweep, keep_sweeping
 from services.consent import fence_records, store_holders, store_permits, store_withdrawals
 from services.consent.domain.fence import next_pause_ms, overdue_holders
 from services.consent.settings import Settings
@@ -77,22 +78,18 @@ async def drain(database: Database, withdrawal: Withdrawal, limits: DrainLimits)
 
 async def keep_draining(database: Database, limits: DrainLimits) -> None:
     """The worker's part, for ever: drains what nobody waits for any more. Survives a database that is away."""
-    while True:
-        try:
-            await sweep(database, limits)
-        except Exception as error:  # noqa: BLE001 - whatever it was, a withdrawal must not be left waiting for it
-            _log.warning("drain_failed", error=type(error).__name__)
-        await asyncio.sleep(SWEEP_EVERY_MS / 1000)
+    failed: Sweep[UUID] = Sweep("drain", rest_s=0)
+    await keep_sweeping("drain", SWEEP_EVERY_MS / 1000, lambda: sweep(database, limits, failed))
 
 
-async def sweep(database: Database, limits: DrainLimits) -> None:
-    """Look once at every withdrawal not drained: one that waits for long keeps none behind it waiting."""
+async def sweep(database: Database, limits: DrainLimits, failed: Sweep[UUID] | None = None) -> None:
+    """Look once at every withdrawal not drained: one that waits for long, or fails, keeps none behind it waiting."""
+    failed = failed or Sweep("drain", rest_s=0)
     last: Withdrawal | None = None
     while True:
         async with database.read() as session:
             draining = await store_withdrawals.read_draining(session, last, limit=SWEEP_PAGE)
-        for withdrawal in draining:
-            await look(database, withdrawal, limits)
+        await failed.each(draining, lambda one: look(database, one, limits), key=lambda one: one.withdrawal_id)
         if len(draining) < SWEEP_PAGE:
             return
         last = draining[-1]

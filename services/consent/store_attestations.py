@@ -1,6 +1,6 @@
 """What employees have attested: rows replaced only at the revision they were read at, never deleted (R10)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,10 @@ _PAGE = _SELECT + (
     " AND (a.registered_at, a.attestation_id) < ($4::timestamptz, $5::uuid)"
     " ORDER BY a.registered_at DESC, a.attestation_id DESC LIMIT $6"
 )
-_DUE = _SELECT + "a.status = 'proposed' AND a.lapses_at <= $1 ORDER BY a.lapses_at LIMIT $2"
+_DUE = (
+    _SELECT + "a.status = 'proposed' AND a.lapses_at <= $1 AND a.attestation_id <> ALL($3::uuid[])"
+    " ORDER BY a.lapses_at LIMIT $2"
+)
 _REPLACE = """
 UPDATE attestation SET status = $3, decided_by = $4, decided_at = $5, object_id = $6, revision = $7
 WHERE attestation_id = $1 AND revision = $2
@@ -71,9 +74,11 @@ async def page(
     return await _read(session, _PAGE, unit, wanted, now, *after, limit)
 
 
-async def due(session: Session, now: datetime, limit: int) -> tuple[Attestation, ...]:
-    """Proposals that nobody has confirmed in time and that no row says have lapsed."""
-    return await _read(session, _DUE, now, limit)
+async def due(
+    session: Session, now: datetime, limit: int, *, resting: Collection[UUID] = ()
+) -> tuple[Attestation, ...]:
+    """Proposals that nobody has confirmed in time and that no row says have lapsed, without the `resting`."""
+    return await _read(session, _DUE, now, limit, list(resting))
 
 
 async def replace(session: WriteSession, old: Attestation, new: Attestation) -> None:

@@ -1,6 +1,6 @@
 """Requests with their items, each with the consent row that waits for its answer or holds it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,7 +45,8 @@ SELECT EXISTS (SELECT 1 FROM case_fact WHERE borger_id = $1 AND unit = $2 AND ca
 """
 _DUE = """
 SELECT DISTINCT borger_id, request_id FROM consent
-WHERE status IN ('requested', 'pending_signature') AND request_id IS NOT NULL AND answer_by <= $1 LIMIT $2
+WHERE status IN ('requested', 'pending_signature') AND request_id IS NOT NULL AND answer_by <= $1
+  AND request_id <> ALL($3::uuid[]) LIMIT $2
 """
 
 
@@ -133,9 +134,12 @@ async def has_open_case(session: Session, borger_id: UUID, unit: str, reference:
     return bool(await driver(session).fetchval(_HAS_CASE, borger_id, unit, reference))
 
 
-async def due(session: Session, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """(citizen, request) of those that something waits to answer although the time is over."""
-    return [(borger_id, request_id) for borger_id, request_id in await driver(session).fetch(_DUE, now, limit)]
+async def due(
+    session: Session, now: datetime, limit: int, *, resting: Collection[UUID] = ()
+) -> list[tuple[UUID, UUID]]:
+    """(citizen, request) of those that something waits to answer although the time is over, without the `resting`."""
+    rows = await driver(session).fetch(_DUE, now, limit, list(resting))
+    return [(borger_id, request_id) for borger_id, request_id in rows]
 
 
 async def _requests(session: Session, query: str, *values: Any) -> tuple[Request, ...]:

@@ -1,34 +1,39 @@
 """Writes down which requests nobody has answered in time (R9). Whoever reads one reads the clock anyway (P6)."""
 
-import asyncio
 from typing import NoReturn
+from uuid import UUID
 
+from libs.common import sweep as sweeps
 from libs.common.database import Bell, Database, clock
-from libs.common.log import get_logger
+from libs.common.sweep import Sweep
 from services.consent import handlers_request_turns, store_requests
 from services.consent.receipts import Signer
 from services.consent.settings import Settings
 
-_log = get_logger()
-
 
 async def keep_lapsing(database: Database, bell: Bell, settings: Settings, signer: Signer) -> NoReturn:
     """For ever; survives a database that is away."""
-    while True:
-        try:
-            if await sweep(database, settings, signer):
-                bell.ring()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next round tries again
-            _log.warning("request_sweep_failed", error=type(error).__name__)
-        await asyncio.sleep(settings.expiry_sweep_seconds)
+    failed: Sweep[UUID] = Sweep("requests")
+
+    async def round_of() -> None:
+        if await sweep(database, settings, signer, failed):
+            bell.ring()
+
+    await sweeps.keep_sweeping("requests", settings.expiry_sweep_seconds, round_of)
 
 
-async def sweep(database: Database, settings: Settings, signer: Signer) -> int:
+async def sweep(database: Database, settings: Settings, signer: Signer, failed: Sweep[UUID] | None = None) -> int:
     """One round; how many lapsed. One transaction each: a citizen's scopes are locked for one change only."""
+    failed = failed or Sweep("requests")
     async with database.read() as session:
-        due = await store_requests.due(session, await clock(session), settings.expiry_batch)
+        now = await clock(session)
+        due = await store_requests.due(session, now, settings.expiry_batch, resting=failed.resting())
     lapsed = 0
-    for borger_id, request_id in due:
+
+    async def lapse(item: tuple[UUID, UUID]) -> None:
+        nonlocal lapsed
         async with database.write() as session:
-            lapsed += await handlers_request_turns.lapse(session, signer, borger_id, request_id)
+            lapsed += await handlers_request_turns.lapse(session, signer, *item)
+
+    await failed.each(due, lapse, key=lambda item: item[1])
     return lapsed

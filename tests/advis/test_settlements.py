@@ -11,6 +11,8 @@ from services.advis.domain.delivery import Reach
 from services.advis.domain.matching import Revealed
 from services.advis.domain.notification import Notification, State
 from services.advis.entries import Actor
+from services.advis.fence import ConsentUnavailableError
+from services.advis.permission import Question
 from services.advis.worker_settlements import Settlements, Use
 from tests.advis.reading import audit_entries
 from tests.waiting import until
@@ -130,3 +132,20 @@ async def test_a_database_that_hangs_does_not_hold_up_the_settle(running, consen
         await until(settled, 2)
     assert await running.finish(5)
     assert len(await audit_entries(database, "disclosure.made")) == 1
+
+
+async def test_with_too_much_waiting_nothing_more_is_disclosed_and_nothing_is_forgotten(
+    running, permits, consent, monkeypatch
+):
+    monkeypatch.setattr("services.advis.worker_settlements.WAITING_MAX", 3)
+    consent.away = True
+    uses = [use() for _ in range(3)]
+    running.add(uses, Reach.UNKNOWN)
+    with pytest.raises(ConsentUnavailableError):
+        await permits.acquire([uses[0].notification], Question("inbox", ACTOR))
+    assert "/v1/permits:acquire" not in consent.calls
+    consent.away = False
+    assert await running.finish(5)
+    assert consent.settled.keys() == {one.permit_id for one in uses}
+    await permits.acquire([uses[0].notification], Question("inbox", ACTOR))
+    assert "/v1/permits:acquire" in consent.calls
