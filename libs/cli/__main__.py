@@ -14,7 +14,7 @@ import typer
 from libs.cli import commands, secrets, supervise, topics
 from libs.cli.databases import BUS, SERVICES
 from libs.cli.demo.command import demo
-from libs.cli.profiles import Ports
+from libs.cli.profiles import REFERENCE, Ports
 from libs.cli.servers import BUS_URL
 from libs.cli.state import state_dir
 from libs.common.bus import BusUnavailableError
@@ -198,6 +198,20 @@ def make_topics() -> None:
         raise commands.failed(str(error)) from error
 
 
+events_app = typer.Typer(help="Case events of a source system.", no_args_is_help=True)
+
+
+@events_app.command("check")
+def check_events(
+    file: Annotated[Path, typer.Argument(help="CloudEvents: one JSON document, a batch, or one document a line")],
+    source: Annotated[str | None, typer.Option("--source", help="the code of the source in sources.yaml")] = None,
+    reference: Annotated[Path, typer.Option("--reference", help="the folder of reference data")] = REFERENCE,
+) -> None:
+    """Check a file of events offline by the rules of the door. Exit 2 when one would be refused, 1 when unreadable."""
+    commands.show_events(file, reference, source)
+
+
+app.add_typer(events_app, name="events")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(audit_app, name="audit")
 

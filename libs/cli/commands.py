@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.cli.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
+from libs.cli.events_check import UnreadableFileError, check_file
 from libs.cli.fence import SupervisedHereError, fence
 from libs.cli.holders import HolderCalls
 from libs.cli.issuer.login import SignInError, sign_in
@@ -27,6 +28,7 @@ from libs.cli.receipt_chain import verify_chain
 from libs.cli.state import state_dir
 from libs.cli.up import StartError, System, keep_up, running_system
 from libs.common.client import ClientCredentials, RefusedError, ServiceClient, UnreachableError
+from libs.common.sources import SourcesError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -53,6 +55,19 @@ async def up(profile: Profile, folder: Path, ports: Ports) -> None:
     except (StartError, LocalPartError, OSError) as error:
         raise failed(str(error)) from error
     out.print("everything is stopped")
+
+
+def show_events(file: Path, reference: Path, source: str | None) -> None:
+    """What the ingestion door would refuse of a file of events. Exit 2 where there is anything, 1 when unreadable."""
+    try:
+        checked = check_file(file, reference, source=source)
+    except (UnreadableFileError, SourcesError) as error:
+        raise failed(str(error)) from error
+    for finding in checked.findings:
+        err.print(f"{finding.place}: {finding.field}: {finding.why}")
+    if checked.findings:
+        raise typer.Exit(DOES_NOT_HOLD)
+    out.print(f"{checked.events} events, each as the door takes it")
 
 
 def _show(system: System) -> None:

@@ -113,17 +113,24 @@ def writer_of(delivery: Delivery, event: CloudEvent, bindings: Sequence[Binding]
 
     On the former `case.events`, read until `former_until` by the record's timestamp, the CloudEvents `source` says.
     """
-    if delivery.topic == CASE_EVENTS:
-        if delivery.timestamp.date() >= former_until:
-            raise PoisonRecordError(Violation.CLOSED)
-        found = by_source(bindings, event.source)
-    else:
-        named = event.extensions.get(SOURCE_SYSTEM) if delivery.topic == HTTP_EVENTS else None
-        code = named or delivery.topic.removeprefix(f"{CASE_EVENTS}.")
-        found = next((binding for binding in bindings if binding.code == code), None)
+    if delivery.topic == CASE_EVENTS and delivery.timestamp.date() >= former_until:
+        raise PoisonRecordError(Violation.CLOSED)
+    code = system_of(delivery, event, bindings)
+    found = next((binding for binding in bindings if binding.code == code), None)
     if found is None:
         raise PoisonRecordError(Violation.UNKNOWN)
     return found
+
+
+def system_of(delivery: Delivery, event: CloudEvent, bindings: Sequence[Binding]) -> str | None:
+    """The code of the source whose record this is, whether or not it may write; None where nobody can say."""
+    if delivery.topic == CASE_EVENTS:
+        found = by_source(bindings, event.source)
+        return None if found is None else found.code
+    if delivery.topic == HTTP_EVENTS:
+        named = event.extensions.get(SOURCE_SYSTEM)
+        return named if named in {binding.code for binding in bindings} else None
+    return delivery.topic.removeprefix(f"{CASE_EVENTS}.")
 
 
 def from_bus(

@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -51,6 +51,15 @@ class Handler(Protocol):
 
     async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Any) -> None:
         """All effects, in the transaction that moves the position. Raises `PoisonRecordError`."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """A handler that also keeps why a record was parked. It must take a record of any bytes."""
+
+    async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
+        """In the transaction that parks the record."""
         ...
 
 
@@ -186,6 +195,8 @@ class Consumer:
                 next_offset = delivery.offset + 1
                 await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
                 await append(session, [_dead_letter(self._service, delivery, reason)])
+                if isinstance(self._handler, Reporter):
+                    await self._handler.parked(session, delivery, reason)
         except Exception as error:
             if not _is_outage(error):
                 raise

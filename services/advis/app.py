@@ -28,7 +28,7 @@ from libs.common.relay import Relay
 from libs.common.retention import keep_purging
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
-from services.advis import api_events, api_inbox
+from services.advis import api_events, api_fates, api_inbox
 from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
 from services.advis.domain.webhook import key_of
 from services.advis.entries import PRODUCER
@@ -45,7 +45,7 @@ from services.advis.worker import Doorbells
 from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
-ROUTERS = (api_events.router, api_inbox.router, api_alarms.router)
+ROUTERS = (api_events.router, api_fates.router, api_inbox.router, api_alarms.router)
 ROLES = ("api", "consumer", "relay", "worker")
 DISCLOSING = frozenset({"api", "worker"})
 

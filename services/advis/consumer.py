@@ -8,6 +8,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from typing import get_args
 from uuid import UUID
@@ -15,14 +16,15 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery
-from libs.common.case_events import CaseEvent, from_bus
+from libs.common.case_events import CaseEvent, from_bus, key_of, system_of
 from libs.common.cloudevents import from_delivery
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.database import Database, WriteSession, clock
 from libs.common.inbox import first_seen_of
 from libs.common.messages import ConsentChange, ConsentEventData
 from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
-from services.advis import handlers_events, handlers_inbox, store_notifications
+from libs.common.sources import Binding
+from services.advis import handlers_events, handlers_inbox, store_fates, store_notifications
 from services.advis.domain.errors import CaseOwnerError
 from services.advis.domain.matching import Opening, Revealed
 from services.advis.domain.notification import Notification
@@ -48,6 +50,7 @@ class CaseEvents:
         self._reference = reference
         self._sources = sources
         self._former_until = former_until
+        self._known: Sequence[Binding] = ()
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[Arrived]:
         """The events, read and checked, with their openings. Raises NotYetError and PoisonRecordError."""
@@ -55,6 +58,7 @@ class CaseEvents:
             known = await self._sources.current()
         except ConsentUnavailableError as error:
             raise NotYetError from error
+        self._known = known.items
         vocabulary = vocabulary_of(known, self._reference)
         read = [(one, from_bus(one, known.items, vocabulary, former_until=self._former_until)) for one in deliveries]
         asked = [(delivery, taken) for delivery, taken in read if self._reference.event_types[taken.event.type].reveals]
@@ -87,6 +91,14 @@ class CaseEvents:
             await handlers_events.take_in(session, prepared, self._reference, await clock(session))
         except CaseOwnerError as error:
             raise PoisonRecordError("case_owner_differs") from error
+
+    async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
+        """Keep the reason for the source that wrote the record, where record and source can be told."""
+        with suppress(PoisonRecordError):
+            event = from_delivery(delivery)
+            system = system_of(delivery, event, self._known)
+            if system is not None:
+                await store_fates.park(session, key_of(system, event.source, event.id), reason, await clock(session))
 
 
 def _citizen(subject: str | None) -> UUID:

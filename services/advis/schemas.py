@@ -23,6 +23,34 @@ class Accepted(_Shape):
     accepted: tuple[str, ...]
 
 
+class EventFate(_Shape):
+    """What became of an event of the caller's own. `reason` is a code (docs/sources.md), with `parked` only."""
+
+    source: str
+    event_id: str
+    fate: Literal["accepted", "parked", "unknown"]
+    reason: str | None = None
+
+
+class EventNamed(_Shape):
+    """What names an event: its CloudEvents source and id."""
+
+    source: str = Field(max_length=200)
+    event_id: str = Field(max_length=64)
+
+
+class FatesRequest(_Shape):
+    """Up to 100 events of the caller's own."""
+
+    events: tuple[EventNamed, ...] = Field(min_length=1, max_length=100)
+
+
+class EventFates(_Shape):
+    """One answer for each, in the order asked."""
+
+    events: tuple[EventFate, ...]
+
+
 class InboxItem(_Shape):
     """An advis: that something happened, where, and whom to ask. No content, no number, no free text (R16)."""
 

@@ -125,6 +125,19 @@ ingested = Table(
     Index(None, "received_at"),
 )
 
+parked_event = (
+    Table(  # what a source may learn of an event of its own that can have no effect: a code, and nothing else
+        "parked_event",
+        metadata,
+        Column("source", Text, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        _moment("parked_at"),
+        PrimaryKeyConstraint("source", "event_id"),
+        Index("parked_event_ix", "parked_at"),
+    )
+)
+
 outbox_tables(metadata)
 inbox_tables(metadata)
 alarm_tables(metadata)
@@ -134,6 +147,7 @@ GRANTS = {
     "notification": "SELECT, INSERT, UPDATE, DELETE",
     "doorbell": "SELECT, INSERT, UPDATE, DELETE",
     "ingested": "SELECT, INSERT, DELETE",
+    "parked_event": "SELECT, INSERT, UPDATE, DELETE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
     **ALARM_GRANTS,

@@ -11,6 +11,9 @@ RETENTION: Final[Retention] = {
     "ingested": (
         Purged("received_at", "replay_horizon_days", "Keys of what came in by HTTP: nothing older is repeated."),
     ),
+    "parked_event": (
+        Purged("parked_at", "replay_horizon_days", "What a source may ask the fate of; older, nothing is replayed."),
+    ),
     "notification": (
         Purged(
             "changed_at",

@@ -1,0 +1,70 @@
+"""A source learns what became of its own events, and nothing of anybody else's or of anybody at all."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from libs.common.cloudevents import from_delivery
+from tests.advis.examples import SYSTEM, case_opened, deliveries, event, opening, sources, treatment_started
+from tests.advis.reading import rows
+from tests.advis.serving import Advis, serving
+from tests.advis.test_source_binding import BCH, BCV, hand_in, said
+
+WHO = ("source_system",)
+
+
+@pytest.fixture
+async def door(logging_as_shipped, resources, settlements) -> AsyncIterator[Advis]:
+    async with serving(replace(resources, sources=sources(BCV, BCH)), settlements) as running:
+        yield running
+
+
+async def fate(door: Advis, event_id: str, client: str = "bcv-system", query: str = ""):
+    return await door.get(f"/v1/case-events/{event_id}{query}", client, None, WHO)
+
+
+async def test_what_was_taken_in_is_accepted_for_its_own_source_and_unknown_to_every_other(door: Advis):
+    one = said()
+    await hand_in(door, "bcv-system", one)
+    answer = await fate(door, one["id"])
+    expected = {"source": "urn:kk:bcv", "event_id": one["id"], "fate": "accepted", "reason": None}
+    assert (answer.status_code, answer.json()) == (200, expected)
+    others = [await fate(door, one["id"], "bch-system", query) for query in ("", "?source=urn:kk:bcv")]
+    never = await fate(door, str(uuid4()), "bch-system")
+    assert {(other.status_code, other.content) for other in others} == {(404, never.content)}
+    assert (await fate(door, one["id"], "nobody-system")).status_code == 403
+
+
+async def test_a_parked_record_is_told_with_its_reason_to_its_writer_alone(door: Advis, intake, database):
+    (wrong,) = deliveries([event("sof.stoette.aendret", uuid4(), "SOF-BCH", source="urn:kk:bcv")], topic=BCV.topic)
+    intake.handler._known = (BCV, BCH)
+    async with database.write() as session:
+        await intake.handler.parked(session, wrong, "not_its_unit")
+    event_id = from_delivery(wrong).id
+    answer = (await fate(door, event_id)).json()
+    assert (answer["fate"], answer["reason"]) == ("parked", "not_its_unit")
+    assert (await fate(door, event_id, "bch-system", "?source=urn:kk:bcv")).status_code == 404
+
+
+async def test_the_fate_is_the_same_whether_anybody_was_told_or_is_known(door: Advis, intake, consent):
+    known, unknown = uuid4(), uuid4()
+    told, untold = treatment_started(known), treatment_started(unknown)
+    consent.openings[told.id] = [opening(known)]
+    await intake.take(case_opened(known), told, untold)
+    asked = {"events": [{"source": one.source, "event_id": one.id} for one in (told, untold)]}
+    asked["events"].append({"source": told.source, "event_id": "never-1"})
+    answer = await door.post("/v1/case-events:fates", SYSTEM.client_id, None, WHO, json=asked)
+    fates = answer.json()["events"]
+    assert [one["fate"] for one in fates] == ["accepted", "accepted", "unknown"]
+    assert {frozenset(one) for one in fates} == {frozenset(fates[0])}
+
+
+async def test_a_record_of_any_bytes_can_be_parked(intake, database):
+    (record,) = deliveries([treatment_started(uuid4())])
+    nul = replace(record, headers=(("ce_id", b"a\x00b"),), topic="case.events")
+    for broken in (replace(record, value=b"\x00"), nul):
+        async with database.write() as session:
+            await intake.handler.parked(session, broken, "not_cloudevent")
+    assert await rows(database, "SELECT 1 FROM parked_event") == []
