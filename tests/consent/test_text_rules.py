@@ -111,6 +111,93 @@ def test_a_period_beyond_the_ceiling_is_refused() -> None:
     assert rules(said("how_long", "Dit ja gælder i 6 måneder.")) == set()
 
 
+LONG = {
+    "da": [
+        *("3 år", "36 måneder", "36\xa0måneder", "36\u202fmåneder", "tre år"),
+        *("seksogtredive måneder", "36-måneder", "36 må\xadneder", "36 \u200bmåneder", "3\u200bår"),
+        *("halvandet år", "1,5 år", "1½ år", "100 uger", "700 dage", "et par år", "TRE ÅR"),
+        *("36\n måneder", "３ år", "13 mdr.", "24 hele måneder", "3 kalenderår", "for altid"),
+        *("indtil videre", "uden tidsgr\xe6nse"),
+    ],
+    "en": [
+        *("3 years", "36 months", "36\xa0months", "three years", "thirty-six months", "3-year"),
+        *("a couple of years", "100 weeks", "700 days", "until further notice", "indefinitely"),
+        *("13\u200bmonths",),
+    ],
+}
+SHORT = {
+    "da": [
+        *("12 måneder", "et år", "ét år", "tolv måneder", "et halvt år", "½ år", "6 måneder"),
+        *("til du fylder 18 år", "52 uger", "til dit barn er 18 år gammelt", "30 dage"),
+    ],
+    "en": [
+        *("12 months", "a year", "one year", "six months", "until your child is 18 years old"),
+        *("until it turns 18 years",),
+    ],
+}
+
+
+@pytest.mark.parametrize(("language", "period"), [(one, period) for one in LONG for period in LONG[one]], ids=ascii)
+def test_a_period_beyond_the_ceiling_is_refused_however_it_is_written(language: str, period: str) -> None:
+    words = {"da": f"Dit ja gælder til en dato, i {period}.", "en": f"Your yes holds to a date, for {period}."}[
+        language
+    ]
+    assert (Rule.PERIOD, f"{language}.how_long") in rules(said("how_long", words, language=language))
+
+
+@pytest.mark.parametrize(("language", "period"), [(one, period) for one in SHORT for period in SHORT[one]], ids=ascii)
+def test_a_period_within_it_and_an_age_are_not(language: str, period: str) -> None:
+    words = {"da": f"Dit ja gælder til en dato, i {period}.", "en": f"Your yes holds to a date, for {period}."}[
+        language
+    ]
+    assert (Rule.PERIOD, f"{language}.how_long") not in rules(said("how_long", words, language=language))
+
+
+BETWEEN = [
+    "\u00a0",
+    "\u202f",
+    "  ",
+    "\t",
+    "\n",
+    "\u00ad",
+    "\u200b",
+    "\u2060",
+    "\ufeff",
+    ", ",
+    "-",
+    " - ",
+    "\u2011",
+    "–",
+    " \u200b ",
+    "/",
+]
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=ascii)
+@pytest.mark.parametrize(("language", "words"), [("da", "alle{}oplysninger"), ("en", "all{}information")])
+def test_nothing_between_two_words_hides_them(language: str, words: str, between: str) -> None:
+    for one in (words, words.upper()):
+        label = {"da": "Din plan", "en": "Your plan"} | {language: one.format(between)}
+        category = replace(CATALOGUE.categories["SAGSEKSISTENS"][-1], label=Bilingual(**label))
+        assert (Rule.BLANKET, f"label.{language}") in rules(category)
+
+
+@given(st.lists(st.sampled_from("\u00ad\u200b\u200c\u200d\u2060\ufeff"), min_size=1, max_size=6), st.data())
+def test_nothing_inside_a_word_hides_it(hidden: list[str], data: st.DataObject) -> None:
+    words = "alle oplysninger"
+    for character in hidden:
+        place = data.draw(st.integers(0, len(words)))
+        words = words[:place] + character + words[place:]
+    category = replace(CATALOGUE.categories["SAGSEKSISTENS"][-1], label=Bilingual(words, "Your plan"))
+    assert (Rule.BLANKET, "label.da") in rules(category)
+
+
+def test_a_comma_still_parts_two_clauses() -> None:
+    label = Bilingual("Vi taler med alle, giver dig oplysninger", "Your plan")
+    category = replace(CATALOGUE.categories["SAGSEKSISTENS"][-1], label=label)
+    assert (Rule.BLANKET, "label.da") not in rules(category)
+
+
 @pytest.mark.parametrize("words", ["Det står i retssikkerhedsloven § 11 b.", "Det får ingen betydning for din ydelse."])
 def test_the_sections_never_say_what_a_no_means(words: str) -> None:
     assert (Rule.WRONG_CONSEQUENCE, "da") in rules(added("why", words))

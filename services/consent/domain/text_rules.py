@@ -28,15 +28,16 @@ from services.consent.domain.catalogue import (
 )
 from services.consent.domain.catalogue_words import body
 from services.consent.domain.readability import LIX_MAX, lix
+from services.consent.domain.text_reading import months_stated, readings
 from services.consent.domain.text_words import (
     BLANKET,
     CONSEQUENCE_BENEFITS,
     CONSEQUENCE_LAW,
     FORBIDDEN_PURPOSES,
-    MONTHS,
     RECIPIENTS,
     SAID,
     SANCTION,
+    Pattern,
 )
 
 SANCTION_PURPOSE, SANCTION_CATEGORY = "RAADIGHEDSVURDERING", "RAADIGHED_SANKTION"
@@ -96,13 +97,13 @@ def _text(text: Text, catalogue: Catalogue) -> Iterator[Finding]:
             words, field = getattr(sections, name), f"{language}.{name}"
             yield from _too_much(words, language, field)
             for needed in SAID[language][name]:
-                if not needed.pattern.search(words):
+                if not _says(needed.pattern, words):
                     yield Finding(Rule.MISSING, field, needed.reason)
         yield from _named(sections.who, sections.withdraw, language, catalogue)
         yield from _period(text, sections.how_long, language, catalogue)
         whole = f"{sections.who}\n\n{sections.what}\n\n{sections.why}\n\n{sections.how_long}\n\n{sections.withdraw}"
         yield from _sanctions_in(text, whole, language, catalogue)
-        if CONSEQUENCE_LAW[language].search(whole) or CONSEQUENCE_BENEFITS[language].search(whole):
+        if _says(CONSEQUENCE_LAW[language], whole) or _says(CONSEQUENCE_BENEFITS[language], whole):
             yield Finding(
                 Rule.WRONG_CONSEQUENCE, language, "the legal basis says what a no means, the sections never (R6)"
             )
@@ -113,16 +114,16 @@ def _text(text: Text, catalogue: Catalogue) -> Iterator[Finding]:
 
 def _named(who: str, withdraw: str, language: Language, catalogue: Catalogue) -> Iterator[Finding]:
     for policy in catalogue.policies.get(POLICY, ())[-1:]:
-        if policy.controller not in who:
+        if not _names(policy.controller, who):
             yield Finding(Rule.MISSING, f"{language}.who", "names the controller as policy does (GDPR art. 13(1)(a))")
-        if policy.contact not in withdraw:
+        if not _names(policy.contact, withdraw):
             yield Finding(
                 Rule.MISSING, f"{language}.withdraw", "names the data protection officer's address (GDPR art. 13(1)(b))"
             )
 
 
 def _period(text: Text, how_long: str, language: Language, catalogue: Catalogue) -> Iterator[Finding]:
-    stated = [int(number) for number in MONTHS[language].findall(how_long)]
+    stated = months_stated(how_long, language)
     for law in catalogue.legal_bases.get(text.legal_basis, ())[-1:]:
         if law.ceiling_months is not None and any(months > law.ceiling_months for months in stated):
             yield Finding(Rule.PERIOD, f"{language}.how_long", "says longer than the legal basis lets it hold (P6)")
@@ -130,7 +131,7 @@ def _period(text: Text, how_long: str, language: Language, catalogue: Catalogue)
 
 def _sanctions_in(text: Text, whole: str, language: Language, catalogue: Catalogue) -> Iterator[Finding]:
     users = [versions[-1] for versions in catalogue.purposes.values() if versions[-1].text == text.code]
-    named = SANCTION[language].search(whole) is not None
+    named = _says(SANCTION[language], whole)
     if named and not all(is_about_sanctions(purpose) for purpose in users):
         yield Finding(Rule.SANCTIONS, language, "speaks of sanctions beside something else (R33)")
     if not named and any(is_about_sanctions(purpose) for purpose in users):
@@ -140,7 +141,7 @@ def _sanctions_in(text: Text, whole: str, language: Language, catalogue: Catalog
 def _purpose(purpose: Purpose, catalogue: Catalogue) -> Iterator[Finding]:
     yield from _label(purpose.label)
     for language in LANGUAGES:
-        if FORBIDDEN_PURPOSES[language].search(purpose.label.get(language)):
+        if _says(FORBIDDEN_PURPOSES[language], purpose.label.get(language)):
             yield Finding(Rule.FORBIDDEN_PURPOSE, f"label.{language}", "is never a purpose of a consent (domain.md §6)")
     yield from _readable(purpose.label.da, "label.da")
     if any("KRISECENTER" in unit for offer in purpose.between for unit in (offer.holder, offer.recipient)):
@@ -173,8 +174,8 @@ def _legal_basis(law: LegalBasis, _catalogue: Catalogue) -> Iterator[Finding]:
     by_law = law.code in DECIDED_BY_LAW
     for language in LANGUAGES:
         words, field = law.consequence.get(language), f"consequence.{language}"
-        says_law = CONSEQUENCE_LAW[language].search(words) is not None
-        says_benefits = CONSEQUENCE_BENEFITS[language].search(words) is not None
+        says_law = _says(CONSEQUENCE_LAW[language], words)
+        says_benefits = _says(CONSEQUENCE_BENEFITS[language], words)
         if by_law and not says_law:
             yield Finding(Rule.CONSEQUENCE, field, "must say what retssikkerhedsloven § 11 b says of a no (R6)")
         if not by_law and not says_benefits:
@@ -190,10 +191,18 @@ def _label(label: Bilingual) -> Iterator[Finding]:
 
 
 def _too_much(words: str, language: Language, field: str) -> Iterator[Finding]:
-    if BLANKET[language].search(words):
+    if _says(BLANKET[language], words):
         yield Finding(Rule.BLANKET, field, "asks for more than named kinds of information (R2)")
-    if RECIPIENTS[language].search(words):
+    if _says(RECIPIENTS[language], words):
         yield Finding(Rule.RECIPIENTS, field, "names nobody in particular as holder or recipient (R2)")
+
+
+def _says(pattern: Pattern, words: str) -> bool:
+    return any(pattern.search(text) for text in readings(words))
+
+
+def _names(name: str, words: str) -> bool:
+    return any(name in text for name in readings(name) for text in readings(words))
 
 
 def _readable(words: str, field: str) -> Iterator[Finding]:

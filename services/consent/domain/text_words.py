@@ -6,8 +6,15 @@ from dataclasses import dataclass
 Pattern = re.Pattern[str]
 
 
+# Two words of a phrase are no further apart for a comma or a hyphen between them; `(?: \w+)` is a word of its own.
+_APART = r"[ ,;/-]+"
+_ANY_WORD = r"(?: \w+)"
+
+
 def _any(*phrases: str) -> Pattern:
-    return re.compile(r"\b(?:" + "|".join(phrases) + r")", re.IGNORECASE)
+    """Any of `phrases`, in a text as `text_reading.readings` gives it."""
+    apart = "|".join(_ANY_WORD.join(part.replace(" ", _APART) for part in one.split(_ANY_WORD)) for one in phrases)
+    return re.compile(rf"\b(?:{apart})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,6 @@ CONSEQUENCE_BENEFITS = {
     "da": _any(r"(?:ingen|ikke)\b[^.]*\b(?:ydelse|hjælp)"),
     "en": _any(r"(?:not|no)\b[^.]*\b(?:benefit|help)"),
 }
-MONTHS = {"da": re.compile(r"(\d+) måned"), "en": re.compile(r"(\d+) month")}
 SAID: dict[str, dict[str, tuple[Needed, ...]]] = {
     "da": {
         "who": (
