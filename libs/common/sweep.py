@@ -4,18 +4,21 @@
    is asked for again afterwards; the query leaves out who is resting, so that failing items never fill a batch.
 2. Three failures running of one item, or three rounds running that end in an error, are an alarm (`sweep_failing`).
 3. A database that is away ends the round after OUTAGES_MAX items: nothing is wrong with the rest.
+4. A list that is shown is made of the rows that can be read (`readable`): one that cannot be is left out, counted and
+   reported. A decision is no list: a refusal that cannot be read must not be taken for none, so there the row fails.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.database import is_away
 from libs.common.log import get_logger
-from libs.common.metrics import SWEEP_ITEMS_FAILED, SWEEPS_FAILED
+from libs.common.metrics import SWEEP_ITEMS_FAILED, SWEEPS_FAILED, UNREADABLE_ROWS
+from libs.common.values import is_readable
 
 FAILURES_MAX: Final = 3  # running, then it is an alarm
 OUTAGES_MAX: Final = 3  # running, of one round
@@ -24,6 +27,7 @@ RESTING_MAX: Final = 10_000  # items remembered; beyond, the one that rests shor
 _log = get_logger()
 _Key = TypeVar("_Key", bound=Hashable)
 _Item = TypeVar("_Item")
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,46 @@ async def keep_sweeping(name: str, every_s: float, round_of: Callable[[], Awaita
             if failures >= FAILURES_MAX:
                 raise_alarm_later(AlarmCode.SWEEP_FAILING, about=name)
         await asyncio.sleep(every_s)
+
+
+class Readable(tuple[_Item, ...]):  # noqa: SLOT001 - a tuple takes no slots of its own
+    """The items that could be read, in order. `looked_at`: how many rows there were."""
+
+    looked_at: int
+
+    @classmethod
+    def of(cls, items: Iterable[_Item], looked_at: int) -> Self:
+        """From the items, and the number of rows that they were read from."""
+        made = cls(items)
+        made.looked_at = looked_at
+        return made
+
+    def reaches(self, rows: int) -> bool:
+        """Whether a query for so many rows found them all, so that the list may go on after the last item."""
+        return bool(self) and self.looked_at >= rows
+
+
+def readable(rows: Iterable[_Row], read: Callable[[_Row], _Item], *, name: str) -> Readable[_Item]:
+    """`read` of every row that it can be made of; `name` is the list's, a constant.
+
+    Of what an earlier call made, e.g. the views of a store's items, it keeps how many rows were looked at.
+    """
+    items: list[_Item] = []
+    looked_at = 0
+    for row in rows:
+        looked_at += 1
+        try:
+            _require_readable(row)
+            items.append(read(row))
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            UNREADABLE_ROWS.labels(name).inc()
+            raise_alarm_later(AlarmCode.UNREADABLE_ROW, about=name)
+            _log.error("row_unreadable", about=name, error=type(error).__name__)
+    return Readable.of(items, rows.looked_at if isinstance(rows, Readable) else looked_at)
+
+
+def _require_readable(row: Any) -> None:
+    """Raises ValueError for a row of the driver that holds an infinite moment or day, which comes back as another."""
+    values = row.values() if isinstance(row, Mapping) else row if isinstance(row, Iterable) else ()
+    if not all(map(is_readable, values)):
+        raise ValueError("not what was stored")

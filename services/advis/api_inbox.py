@@ -81,7 +81,9 @@ async def list_inbox(
     return DisclosureResponse(body, Disclosure(granted.ends_at_s, granted.settle))
 
 
-async def _candidates(means: Resources, asker: _Asker, query: InboxQuery, after: Place | None) -> list[Notification]:
+async def _candidates(
+    means: Resources, asker: _Asker, query: InboxQuery, after: Place | None
+) -> Sequence[Notification]:
     async with means.database.read() as session:
         return await store_notifications.candidates(
             session,

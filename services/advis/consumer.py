@@ -148,7 +148,7 @@ class ConsentEvents:
             async with self._database.read() as session:
                 page = await store_notifications.in_scopes(session, scopes, limit=BATCH_MAX, after=after)
             refused += [notification.notification_id for notification in await self._refused(page)]
-            if len(page) < BATCH_MAX:
+            if not page.reaches(BATCH_MAX):
                 break
             after = page[-1].notification_id
         return refused

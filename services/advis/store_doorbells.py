@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from libs.common.database import WriteSession
+from libs.common.sweep import Readable, readable
 from services.advis.domain.delivery import State, Verdict, after
 from services.advis.domain.notification import Notification
 from services.advis.store_notifications import notification_from
@@ -41,7 +42,7 @@ async def hang(session: WriteSession, bells: Iterable[tuple[UUID, UUID, str]], n
         await session.exec_driver_sql(_HANG, (*columns, now, State.DUE.value))
 
 
-async def claim(session: WriteSession, *, limit: int, claim_s: float) -> list[Claimed]:
+async def claim(session: WriteSession, *, limit: int, claim_s: float) -> Readable[Claimed]:
     """Take up to `limit` due doorbells; nobody else gets them for `claim_s`, after which a crash is forgotten."""
     due = select(_d.doorbell_id).where(_d.state == State.DUE, _d.next_attempt_at <= func.clock_timestamp())
     mine = due.order_by(_d.next_attempt_at).limit(limit).with_for_update(skip_locked=True).cte("mine")
@@ -54,7 +55,7 @@ async def claim(session: WriteSession, *, limit: int, claim_s: float) -> list[Cl
         )
         .returning(_d.doorbell_id, _d.attempts, _d.first_rung_at, *notification_row.c)
     )
-    return [_claimed(row) for row in await session.execute(claiming)]
+    return readable(await session.execute(claiming), _claimed, name="doorbells")
 
 
 def _claimed(row: Any) -> Claimed:

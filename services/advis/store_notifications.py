@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, update
 
 from libs.common.database import Session, WriteSession
+from libs.common.sweep import Readable, readable
 from services.advis.domain.matching import Revealed
 from services.advis.domain.notification import Notification, Place, Reader, State
 from services.advis.tables import case_registry, notification_row
@@ -69,7 +70,7 @@ async def candidates(
     limit: int,
     case_reference: str | None = None,
     after: Place | None = None,
-) -> list[Notification]:
+) -> Readable[Notification]:
     """What a permit would be asked for if this reader listed their inbox, newest first; at most `limit`."""
     query = _readable(reader).where(_n.state.in_(sorted(states)))
     if case_reference is not None:
@@ -77,7 +78,7 @@ async def candidates(
     if after is not None:
         query = query.where(tuple_(_n.arrived_at, _n.notification_id) < (after.arrived_at, after.notification_id))
     ordered = query.order_by(_n.arrived_at.desc(), _n.notification_id.desc()).limit(limit)
-    return [notification_from(row) for row in await session.execute(ordered)]
+    return readable(await session.execute(ordered), notification_from, name="inbox")
 
 
 async def candidate(session: Session, reader: Reader, notification_id: UUID) -> Notification | None:
@@ -102,7 +103,7 @@ def _readable(reader: Reader) -> Select[tuple[object, ...]]:
 
 async def in_scopes(
     session: Session, scopes: Collection[tuple[UUID, str, str]], *, limit: int, after: UUID | None = None
-) -> list[Notification]:
+) -> Readable[Notification]:
     """Notifications, not cancelled, that rest on one of the scopes (person, purpose, recipient unit), by id."""
     touching = or_(
         *(
@@ -114,7 +115,7 @@ async def in_scopes(
     if after is not None:
         query = query.where(_n.notification_id > after)
     rows = await session.execute(query.order_by(_n.notification_id).limit(limit))
-    return [notification_from(row) for row in rows]
+    return readable(rows, notification_from, name="notifications_of_scopes")
 
 
 async def lock(session: WriteSession, notification_ids: Collection[UUID]) -> list[Notification]:

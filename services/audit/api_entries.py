@@ -1,6 +1,5 @@
 """Entries with what they commit to: the data protection officer's search, and the citizen's own. Both are recorded."""
 
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from libs.common.cursors import opened, sealed
 from libs.common.database import clock
 from libs.common.door import Router
 from libs.common.problems import InvalidError, NotFoundError
+from libs.common.sweep import Readable, readable
 from libs.common.values import DECIMAL
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
@@ -43,9 +43,8 @@ async def search(
         now = await clock(session)
         entries = await search_entries(session, wanted, reader, keyring=state.keyring, now=now, limit=limit + 1)
     state.bell.ring()
-    return schemas.OpenedEntries(
-        items=[_opened(entry) for entry in entries[:limit]], next=_next(request, entries, limit)
-    )
+    items = readable(entries[:limit], _opened, name="entries")
+    return schemas.OpenedEntries(items=list(items), next=_next(request, entries, limit))
 
 
 @router.get("/me/entries", summary="What was done about me")
@@ -63,7 +62,8 @@ async def mine(request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cu
             correlation_id=request.scope["state"]["correlation_id"],
         )
     state.bell.ring()
-    return schemas.OwnEntries(items=[_own(entry) for entry in entries[:limit]], next=_next(request, entries, limit))
+    items = readable(entries[:limit], _own, name="own_entries")
+    return schemas.OwnEntries(items=list(items), next=_next(request, entries, limit))
 
 
 def _borger_id(citizen: Principal) -> UUID:
@@ -78,9 +78,9 @@ def _below(request: Request, cursor: str | None) -> int | None:
     return None if cursor is None else opened(request, cursor, _INDEX)[0]
 
 
-def _next(request: Request, entries: Sequence[Entry], limit: int) -> str | None:
+def _next(request: Request, entries: Readable[Entry], limit: int) -> str | None:
     """Where the page ends, when there is more."""
-    return sealed(request, (entries[limit - 1].index,)) if len(entries) > limit else None
+    return sealed(request, (entries[:limit][-1].index,)) if entries.reaches(limit + 1) else None
 
 
 def _opened(entry: Entry) -> schemas.OpenedEntry:

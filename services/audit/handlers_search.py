@@ -17,6 +17,7 @@ from libs.common.database import WriteSession
 from libs.common.log import get_logger
 from libs.common.messages import AuditEntry, seconds
 from libs.common.outbox import append, audit_message
+from libs.common.sweep import Readable, readable
 from services.audit import store_keys
 from services.audit.domain.entry import CITIZEN, Person
 from services.audit.keyring import Keyring
@@ -50,7 +51,7 @@ class Reader:
 
 async def search_entries(
     session: WriteSession, search: Search, reader: Reader, *, keyring: Keyring, now: datetime, limit: int
-) -> list[Entry]:
+) -> Readable[Entry]:
     """Entries that match, newest first; the search is recorded whether or not it finds anything."""
     persons = [Person("subject", str(search.subject))] if search.subject else []
     persons += [Person("actor", search.actor)] if search.actor else []
@@ -59,7 +60,7 @@ async def search_entries(
     record = _record(reader, "entries.searched", now, subject=search.subject, objects=objects)
     await append(session, [audit_message(PRODUCER, record)])
     if len(refs) < len(persons):
-        return []  # somebody of whom there is nothing
+        return Readable.of((), 0)  # somebody of whom there is nothing
     wanted = Filter(
         refs=tuple(refs.values()),
         type=search.type,
@@ -79,14 +80,14 @@ async def own_entries(
     limit: int,
     below: int | None,
     correlation_id: str | None,
-) -> list[Entry]:
+) -> Readable[Entry]:
     """What was done about this citizen, newest first."""
     me = Person("subject", str(borger_id))
     reader = Reader(CITIZEN, CITIZEN, None, correlation_id)
     await append(session, [audit_message(PRODUCER, _record(reader, "entries.own_read", now, subject=borger_id))])
     refs = await keyring.refs(session, [me])
     if me not in refs:
-        return []
+        return Readable.of((), 0)
     return await _read(session, Filter(refs=(refs[me],), below=below), keyring=keyring, limit=limit)
 
 
@@ -102,11 +103,11 @@ def _criteria(search: Search, refs: Mapping[Person, UUID]) -> dict[str, str]:
     return {name: value for name, value in criteria.items() if value}
 
 
-async def _read(session: WriteSession, wanted: Filter, *, keyring: Keyring, limit: int) -> list[Entry]:
+async def _read(session: WriteSession, wanted: Filter, *, keyring: Keyring, limit: int) -> Readable[Entry]:
     found = await find_entries(session, wanted, limit)
     wrapped = await store_keys.load_keys(session, {sealed.ref for one in found for sealed in one.openings})
     keys = keys_of(keyring.vault, wrapped)
-    entries = [read_entry(one, keys) for one in found]
+    entries = readable(found, lambda one: read_entry(one, keys), name="entries")
     for entry in entries:
         if entry.mismatched:
             get_logger().error("opening_mismatched", offset=entry.index)

@@ -15,6 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
 from libs.common.door import Router
+from libs.common.sweep import readable
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_drain import OptionalKey
@@ -55,7 +56,7 @@ async def list_requests(request: Request, by: ActingWithin, page: Page) -> Waiti
             session, by.actor, by.borger_id, purposes=by.purposes, after=page.after, limit=page.wanted
         ),
     )
-    views = [waiting_view(item, catalogue, now) for item in found]
+    views = readable(found, lambda item: waiting_view(item, catalogue, now), name="requests")
     items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
     return WaitingPage(items=tuple(items), next=following)
 

@@ -17,6 +17,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
+from libs.common.sweep import readable
 from services.consent import handlers_attestations
 from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained
@@ -120,7 +121,7 @@ async def list_attestations(
             session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
         ),
     )
-    views = [attestation_view(item, now) for item in found]
+    views = readable(found, lambda item: attestation_view(item, now), name="attestations")
     items, following = page.cut(views, lambda item: (item.registered_at, item.attestation_id))
     return AttestationPage(items=tuple(items), next=following)
 

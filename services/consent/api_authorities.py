@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.database import Session, WriteSession, clock
 from libs.common.door import Router
 from libs.common.messages import PURPOSES_MAX, CaseReference, Code
+from libs.common.sweep import readable
 from libs.common.values import Day, EndDay, Flag
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
@@ -125,7 +126,7 @@ async def list_authorities(
             session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
         ),
     )
-    views = [staff_view(item, now) for item in found]
+    views = readable(found, lambda item: staff_view(item, now), name="authorities")
     items, following = page.cut(views, lambda item: (item.recorded_at, item.authority_id))
     return AuthorityPage(items=tuple(items), next=following)
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
 from libs.common.door import Router
+from libs.common.sweep import readable
 from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
@@ -103,7 +104,7 @@ async def list_uses(request: Request, by: ActingWithin, page: Page) -> UsePage:
         ),
     )
     shown, following = page.cut(found, UseLine.place)
-    return UsePage(items=tuple(use_view(line) for line in shown), next=following)
+    return UsePage(items=readable(shown, use_view, name="uses"), next=following)
 
 
 @citizen_router.get("/receipts")
@@ -116,4 +117,6 @@ async def list_receipts(request: Request, by: ActingCitizen, page: Page) -> Rece
         lambda session: handlers_views.list_receipts(session, by.actor, by.borger_id, before=before, limit=page.wanted),
     )
     shown, following = page.cut(found, lambda item: (item.sequence,))
-    return ReceiptPage(items=tuple(receipt_view(item) for item in shown if may_read(by, item)), next=following)
+    return ReceiptPage(
+        items=readable([item for item in shown if may_read(by, item)], receipt_view, name="receipts"), next=following
+    )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
+from libs.common.sweep import readable
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import Page
@@ -111,7 +112,8 @@ async def list_consents(
     )
     shown, following = page.cut(found, lambda item: (item.requested_at, item.consent_id))
     catalogue = await looked_up(request, store_catalogue.current)
-    items = tuple(consent_view(item, by.giver.borger_id, now=now, catalogue=catalogue) for item in shown)
+    reader = by.giver.borger_id
+    items = readable(shown, lambda item: consent_view(item, reader, now=now, catalogue=catalogue), name="consents")
     return ConsentPage(items=items, next=following)
 
 

@@ -15,6 +15,7 @@ from libs.common.auth import Principal, require
 from libs.common.database import WriteSession, clock
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.sweep import readable
 from libs.common.values import Switch
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import actor_of, assurance_of
@@ -71,7 +72,7 @@ async def list_emergencies(
             session, actor, unreviewed=unreviewed, after=page.after, limit=page.wanted
         ),
     )
-    views = [staff_basis_view(item, catalogue, now) for item in found]
+    views = readable(found, lambda item: staff_basis_view(item, catalogue, now), name="emergencies")
     items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
     return StaffBasisPage(items=tuple(items), next=following)
 

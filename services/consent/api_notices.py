@@ -9,6 +9,7 @@ from starlette.requests import Request
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
+from libs.common.sweep import readable
 from libs.common.values import Moment, Switch
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
@@ -88,7 +89,7 @@ async def see_officer_notice(request: Request, caller: Officer, notice_id: UUID)
 
 
 def _page(found: tuple[Kept, ...], page: Paging) -> NoticePage:
-    items, following = page.cut([_view(kept) for kept in found], lambda item: (item.at, item.notice_id))
+    items, following = page.cut(readable(found, _view, name="notices"), lambda item: (item.at, item.notice_id))
     return NoticePage(items=tuple(items), next=following)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import FieldError, MissingRightError, NotFoundError
+from libs.common.sweep import readable
 from services.consent import handlers_other_bases, store_catalogue
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
@@ -99,7 +100,7 @@ async def list_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> St
             session, actor_for(request, by), by.unit, after=page.after, limit=page.wanted
         ),
     )
-    views = [staff_basis_view(item, catalogue, now) for item in found]
+    views = readable(found, lambda item: staff_basis_view(item, catalogue, now), name="other_bases")
     items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
     return StaffBasisPage(items=tuple(items), next=following)
 
@@ -147,6 +148,6 @@ async def list_own_bases(
             session, by.actor, by.borger_id, after=page.after, limit=page.wanted
         ),
     )
-    views = [basis_view(item, catalogue, now, language) for item in found]
+    views = readable(found, lambda item: basis_view(item, catalogue, now, language), name="other_bases")
     items, following = page.cut(views, lambda item: (item.valid_from, item.basis_id))
     return BasisPage(items=tuple(items), next=following)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 
 from libs.common.cursors import CURSOR_CHARS_MAX, opened, sealed
+from libs.common.sweep import Readable
 from libs.common.values import DECIMAL, Moment
 
 LIMIT_DEFAULT = 50
@@ -52,7 +53,8 @@ class Paging:
     def cut(self, found: Sequence[_Item], key: Callable[[_Item], Sequence[Any]]) -> tuple[Sequence[_Item], str | None]:
         """The items to show, and the cursor after the last of them; None at the end. `key`: an item's place."""
         shown = found[: self.limit]
-        return shown, sealed(self.request, key(shown[-1])) if len(found) > self.limit else None
+        more = found.reaches(self.wanted) if isinstance(found, Readable) else len(found) >= self.wanted
+        return shown, sealed(self.request, key(shown[-1])) if more else None
 
 
 Page = Annotated[Paging, Depends()]

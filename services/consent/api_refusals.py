@@ -10,6 +10,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.door import Router
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
+from libs.common.sweep import readable
 from libs.common.values import Moment, Switch
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
@@ -100,7 +101,7 @@ async def list_refusals(
         ),
     )
     shown, following = page.cut(found, lambda item: (item.recorded_at, item.refusal_id))
-    return RefusalPage(items=tuple(refusal_view(item) for item in shown), next=following)
+    return RefusalPage(items=readable(shown, refusal_view, name="refusals"), next=following)
 
 
 @router.get("/{refusal_id}")

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, InvalidError, MissingRightError, NotFoundError
+from libs.common.sweep import readable
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
@@ -120,7 +121,7 @@ async def list_requests(request: Request, by: ActingRequester, page: Page) -> Re
     found, now = await committed(
         request, lambda session: handlers_requests.list_requests(session, by, after=page.after, limit=page.wanted)
     )
-    views = [request_view(item, now) for item in found]
+    views = readable(found, lambda item: request_view(item, now), name="requests")
     items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
     return RequestPage(items=tuple(items), next=following)
 

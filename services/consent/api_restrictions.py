@@ -16,6 +16,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
+from libs.common.sweep import readable
 from libs.common.values import Moment
 from services.consent import handlers_restrictions, store_citizens, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
@@ -135,7 +136,7 @@ async def list_restrictions(request: HttpRequest, party: Party, page: Page) -> R
             session, party.actor, party.borger_id, after=page.after, limit=page.wanted
         ),
     )
-    views = [restriction_view(kept) for kept in found]
+    views = readable(found, restriction_view, name="restrictions")
     items, following = page.cut(views, lambda item: (item.recorded_at, item.restriction_id))
     return RestrictionPage(items=tuple(items), next=following)
 

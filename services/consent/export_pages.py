@@ -95,7 +95,7 @@ class ExportPages:
         for item in found:
             self._keep_text(item)
         items = tuple(self._consent(item, histories.get(item.consent_id, [])) for item in found)
-        return Page(items, (found[-1].requested_at, found[-1].consent_id) if len(found) == PAGE else None)
+        return Page(items, (found[-1].requested_at, found[-1].consent_id) if found.reaches(PAGE) else None)
 
     def _consent(self, consent: Consent, history: list[KeptRevision]) -> ExportedConsent:
         view = consent_view(
@@ -121,7 +121,7 @@ class ExportPages:
         before = after or _NEWEST
         found = await store_requests.page(session, self.borger_id, purposes=None, before=before, limit=PAGE)
         items = tuple(waiting_view(item, self.catalogue, self.now) for item in found)
-        return Page(items, (found[-1].requested_at, found[-1].request_id) if len(found) == PAGE else None)
+        return Page(items, (found[-1].requested_at, found[-1].request_id) if found.reaches(PAGE) else None)
 
     async def _refusals_page(self, session: ReadSession, after: Any) -> Page:
         before = after or _NEWEST
@@ -129,19 +129,19 @@ class ExportPages:
             session, self.borger_id, purposes=None, lifted=None, before=before, limit=PAGE
         )
         items = tuple(refusal_view(item) for item in found)
-        return Page(items, (found[-1].recorded_at, found[-1].refusal_id) if len(found) == PAGE else None)
+        return Page(items, (found[-1].recorded_at, found[-1].refusal_id) if found.reaches(PAGE) else None)
 
     async def _restrictions_page(self, session: ReadSession, after: Any) -> Page:
         before = after or _NEWEST
         found = await store_restrictions.page(session, self.borger_id, before, PAGE)
-        last = found[-1].restriction if len(found) == PAGE else None
+        last = found[-1].restriction if found.reaches(PAGE) else None
         items = tuple(restriction_view(item) for item in found)
         return Page(items, None if last is None else (last.recorded_at, last.restriction_id))
 
     async def _other_bases_page(self, session: ReadSession, after: Any) -> Page:
         before = after or _NEWEST
         found = await store_other_bases.page_of_citizen(session, self.borger_id, before, PAGE)
-        last = found[-1].basis if len(found) == PAGE else None
+        last = found[-1].basis if found.reaches(PAGE) else None
         items = tuple(basis_view(item, self.catalogue, self.now, self.language) for item in found)
         return Page(items, None if last is None else (last.valid_from, last.basis_id))
 
@@ -162,18 +162,18 @@ class ExportPages:
             )
             for item in found
         )
-        last = found[-1].notice if len(found) == PAGE else None
+        last = found[-1].notice if found.reaches(PAGE) else None
         return Page(items, None if last is None else (last.at, last.notice_id))
 
     async def _uses_page(self, session: ReadSession, after: Any) -> Page:
         found = await store_use_pages.page(session, self.borger_id, purposes=None, after=after, limit=PAGE)
         items = tuple(use_view(item) for item in found)
-        return Page(items, found[-1].place() if len(found) == PAGE else None)
+        return Page(items, found[-1].place() if found.reaches(PAGE) else None)
 
     async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
         found = await store_receipts.page(session, self.borger_id, after or 2**63 - 1, PAGE)
         items = tuple(receipt_view(item) for item in found if self.shows(item))
-        return Page(items, found[-1].sequence if len(found) == PAGE else None)
+        return Page(items, found[-1].sequence if found.reaches(PAGE) else None)
 
 
 async def _at(fetch: Callable[[ReadSession, Any], Awaitable[Page]], after: Any, session: ReadSession) -> Page:

@@ -1,6 +1,6 @@
 """What employees have attested: rows replaced only at the revision they were read at, never deleted (R10)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 from services.consent.domain.acting import Method
 from services.consent.domain.attestation import Attestation, AttestedStatus, Said
 from services.consent.tables_authority import attestation as table
@@ -68,10 +69,11 @@ async def page(
     now: datetime,
     after: tuple[datetime, UUID],
     limit: int,
-) -> tuple[Attestation, ...]:
+) -> Readable[Attestation]:
     """What a unit has attested, newest first, older than `after`. `status`: as it reads at `now`."""
     wanted = None if status is None else str(status)
-    return await _read(session, _PAGE, unit, wanted, now, *after, limit)
+    rows = await session.exec_driver_sql(_PAGE, (unit, wanted, now, *after, limit))
+    return readable(rows, _attestation, name="attestations")
 
 
 async def due(
@@ -98,10 +100,11 @@ async def has_said_no_since(
 
 async def _read(session: Session, query: str, *values: Any) -> tuple[Attestation, ...]:
     rows = await session.exec_driver_sql(query, values)
-    return tuple(_attestation(document) for (document,) in rows)
+    return tuple(_attestation(row) for row in rows)
 
 
-def _attestation(document: Mapping[str, Any]) -> Attestation:
+def _attestation(row: Sequence[Any]) -> Attestation:
+    document: Mapping[str, Any] = row[0]
     return Attestation(
         attestation_id=UUID(document["attestation_id"]),
         borger_id=UUID(document["borger_id"]),

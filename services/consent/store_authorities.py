@@ -1,6 +1,6 @@
 """Authorities to act for another: rows replaced only at the revision they were read at, never deleted (R10)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.database import Session, WriteSession
+from libs.common.sweep import Readable, readable
 from services.consent.domain.authority import Authority, AuthorityKind, AuthorityStatus
 from services.consent.tables_authority import authority as table
 
@@ -53,9 +54,10 @@ async def active_of(session: Session, borger_id: UUID) -> tuple[Authority, ...]:
     return await _read(session, _OF, (borger_id, [str(AuthorityStatus.ACTIVE)]))
 
 
-async def shown_to(session: Session, borger_id: UUID) -> tuple[Authority, ...]:
+async def shown_to(session: Session, borger_id: UUID) -> Readable[Authority]:
     """Those that count or have counted for a citizen, newest first."""
-    return await _read(session, _OF, (borger_id, [str(status) for status in _SHOWN]))
+    values = (borger_id, [str(status) for status in _SHOWN])
+    return readable(await session.exec_driver_sql(_OF, values), _authority, name="authorities")
 
 
 async def held_by(session: Session, representative: UUID) -> tuple[Authority, ...]:
@@ -65,9 +67,10 @@ async def held_by(session: Session, representative: UUID) -> tuple[Authority, ..
 
 async def page(
     session: Session, unit: str, status: AuthorityStatus | None, *, after: tuple[datetime, UUID], limit: int
-) -> tuple[Authority, ...]:
+) -> Readable[Authority]:
     """What a unit has recorded, newest first, older than `after`."""
-    return await _read(session, _PAGE, (unit, None if status is None else str(status), *after, limit))
+    values = (unit, None if status is None else str(status), *after, limit)
+    return readable(await session.exec_driver_sql(_PAGE, values), _authority, name="authorities")
 
 
 async def add(session: WriteSession, new: Authority) -> bool:
@@ -89,7 +92,11 @@ async def replace(session: WriteSession, old: Authority, new: Authority) -> None
 
 async def _read(session: Session, query: str, values: Collection[Any]) -> tuple[Authority, ...]:
     rows = await session.exec_driver_sql(query, tuple(values))
-    return tuple(authority_from(document) for (document,) in rows)
+    return tuple(map(_authority, rows))
+
+
+def _authority(row: Sequence[Any]) -> Authority:
+    return authority_from(row[0])
 
 
 def authority_from(document: Mapping[str, Any]) -> Authority:

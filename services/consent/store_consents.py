@@ -1,6 +1,6 @@
 """Loads and saves consents with declarations and history. A row is replaced only at the revision it was read at."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import select
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 from services.consent.domain.acting import Method, Role
 from services.consent.domain.consent import ClosedReason, Consent, Declaration, Status
 from services.consent.domain.receipt_about import record
@@ -113,7 +114,7 @@ async def page(
     ceilings: Mapping[str, int],
     after: tuple[datetime, UUID],
     limit: int,
-) -> tuple[Consent, ...]:
+) -> Readable[Consent]:
     """Newest first, older than `after` = (requested at, id) of the last one seen.
 
     `purposes`: of these only; None: of all. `status`: as it reads at `now`, under `ceilings`, the months that each
@@ -122,7 +123,8 @@ async def page(
     wanted = None if status is None else str(status)
     months = orjson.dumps(dict(ceilings)).decode()
     shown = None if purposes is None else sorted(purposes)
-    return await consents_by(session, _PAGE, (borger_id, wanted, now, *after, limit, months, shown))
+    rows = await session.exec_driver_sql(_PAGE, (borger_id, wanted, now, *after, limit, months, shown))
+    return readable(rows, _consent, name="consents")
 
 
 async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
@@ -152,7 +154,11 @@ async def replace(session: WriteSession, old: Consent, new: Consent, *, at: date
 async def consents_by(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
     """The consents that a query of `SELECT_CONSENT` finds."""
     rows = await session.exec_driver_sql(query, values)
-    return tuple(consent_from(document) for (document,) in rows)
+    return tuple(map(_consent, rows))
+
+
+def _consent(row: Sequence[Any]) -> Consent:
+    return consent_from(row[0])
 
 
 def _json(value: object) -> str:

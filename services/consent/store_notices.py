@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 
 Audience = Literal["citizen", "dpo"]
 
@@ -74,16 +75,16 @@ async def add_once(session: WriteSession, notice: Notice) -> bool:
 
 async def page_of_citizen(
     session: Session, borger_id: UUID, *, unseen: bool, before: tuple[datetime, UUID], limit: int
-) -> tuple[Kept, ...]:
+) -> Readable[Kept]:
     """A citizen's own, newest first, older than `before` = (at, id). `unseen`: only those not seen yet."""
     rows = await driver(session).fetch(_FOR_CITIZEN, borger_id, *before, unseen, limit)
-    return tuple(_kept(row) for row in rows)
+    return readable(rows, _kept, name="notices")
 
 
-async def page_of_dpo(session: Session, *, unseen: bool, before: tuple[datetime, UUID], limit: int) -> tuple[Kept, ...]:
+async def page_of_dpo(session: Session, *, unseen: bool, before: tuple[datetime, UUID], limit: int) -> Readable[Kept]:
     """Those for the data protection officer, about anybody; otherwise as `page_of_citizen`."""
     rows = await driver(session).fetch(_FOR_DPO, *before, unseen, limit)
-    return tuple(_kept(row) for row in rows)
+    return readable(rows, _kept, name="notices")
 
 
 async def mark_seen(

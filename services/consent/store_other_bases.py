@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 from services.consent.domain.snapshot import OtherBasis
 
 _COLUMNS = (
@@ -51,21 +52,23 @@ async def find(session: Session, basis_id: UUID) -> Recorded | None:
 
 async def page_of_citizen(
     session: Session, borger_id: UUID, before: tuple[datetime, UUID], limit: int
-) -> tuple[Recorded, ...]:
+) -> Readable[Recorded]:
     """All about a citizen, newest first, older than `before` = (valid from, id)."""
-    return tuple(_recorded(row) for row in await driver(session).fetch(_OF_CITIZEN, borger_id, *before, limit))
+    return readable(await driver(session).fetch(_OF_CITIZEN, borger_id, *before, limit), _recorded, name="other_bases")
 
 
-async def page_of_unit(session: Session, unit: str, before: tuple[datetime, UUID], limit: int) -> tuple[Recorded, ...]:
+async def page_of_unit(session: Session, unit: str, before: tuple[datetime, UUID], limit: int) -> Readable[Recorded]:
     """All that a holder unit has recorded; otherwise as `page_of_citizen`."""
-    return tuple(_recorded(row) for row in await driver(session).fetch(_OF_UNIT, unit, *before, limit))
+    return readable(await driver(session).fetch(_OF_UNIT, unit, *before, limit), _recorded, name="other_bases")
 
 
 async def page_of_emergencies(
     session: Session, *, unreviewed: bool, before: tuple[datetime, UUID], limit: int
-) -> tuple[Recorded, ...]:
+) -> Readable[Recorded]:
     """Every emergency, or only those that nobody has reviewed; otherwise as `page_of_citizen`."""
-    return tuple(_recorded(row) for row in await driver(session).fetch(_EMERGENCIES, unreviewed, *before, limit))
+    return readable(
+        await driver(session).fetch(_EMERGENCIES, unreviewed, *before, limit), _recorded, name="other_bases"
+    )
 
 
 async def add(session: WriteSession, new: Recorded) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 
 # One chain, one writer. Taken after every other lock, so that it never waits for what it holds up.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('receipt:' || $1::text, 0))"
@@ -66,9 +67,10 @@ async def of_act(session: Session, borger_id: UUID, event: str, at: datetime) ->
     return found
 
 
-async def page(session: Session, borger_id: UUID, before: int, limit: int) -> tuple[StoredReceipt, ...]:
+async def page(session: Session, borger_id: UUID, before: int, limit: int) -> Readable[StoredReceipt]:
     """Newest first, with a sequence number below `before`."""
-    return tuple(StoredReceipt(*row) for row in await driver(session).fetch(_PAGE, borger_id, before, limit))
+    rows = await driver(session).fetch(_PAGE, borger_id, before, limit)
+    return readable(rows, lambda row: StoredReceipt(*row), name="receipts")
 
 
 def _one(row: Sequence[Any] | None) -> StoredReceipt | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select, tuple_, update
 
 from libs.common.database import Session, WriteSession
+from libs.common.sweep import Readable, readable
 from services.consent.domain.snapshot import Refusal
 from services.consent.tables import refusal
 
@@ -41,7 +42,7 @@ async def page(
     lifted: bool | None,
     before: tuple[datetime, UUID],
     limit: int,
-) -> tuple[Refusal, ...]:
+) -> Readable[Refusal]:
     """Newest first, older than `before` = (recorded at, id). `lifted`: only those that are, or that are not.
 
     `purposes`: only those of one of these.
@@ -53,7 +54,7 @@ async def page(
     if purposes is not None:
         query = query.where(refusal.c.purpose.in_(purposes))
     ordered = query.order_by(refusal.c.recorded_at.desc(), refusal.c.refusal_id.desc())
-    return tuple(_refusal(row) for row in await session.execute(ordered.limit(limit)))
+    return readable(await session.execute(ordered.limit(limit)), _refusal, name="refusals")
 
 
 async def add(session: WriteSession, borger_id: UUID, new: Refusal) -> None:

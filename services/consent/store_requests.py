@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 from services.consent.domain.consent import Consent
 from services.consent.domain.request import Item, Request
 from services.consent.store_consents import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
@@ -107,17 +108,16 @@ async def page(
     purposes: frozenset[str] | None = None,
     before: tuple[datetime, UUID],
     limit: int,
-) -> tuple[Request, ...]:
+) -> Readable[Request]:
     """A citizen's, newest first, older than `before` = (requested at, id). `purposes`: of these only; None: of all."""
     wanted = None if purposes is None else sorted(purposes)
-    return await _requests(session, _PAGE_OF_CITIZEN, borger_id, *before, limit, wanted)
+    rows = await session.exec_driver_sql(_PAGE_OF_CITIZEN, (borger_id, *before, limit, wanted))
+    return readable(rows, _request, name="requests")
 
 
-async def page_of_unit(
-    session: Session, unit: str, *, before: tuple[datetime, UUID], limit: int
-) -> tuple[Request, ...]:
+async def page_of_unit(session: Session, unit: str, *, before: tuple[datetime, UUID], limit: int) -> Readable[Request]:
     """A unit's own, about citizens it has an open case about; otherwise as `page`."""
-    return await _requests(session, _PAGE_OF_UNIT, unit, *before, limit)
+    return readable(await session.exec_driver_sql(_PAGE_OF_UNIT, (unit, *before, limit)), _request, name="requests")
 
 
 async def declined_at(session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str]) -> datetime | None:
@@ -144,10 +144,11 @@ async def due(
 
 async def _requests(session: Session, query: str, *values: Any) -> tuple[Request, ...]:
     rows = await session.exec_driver_sql(query, values)
-    return tuple(_request(document) for (document,) in rows)
+    return tuple(map(_request, rows))
 
 
-def _request(document: Mapping[str, Any]) -> Request:
+def _request(row: Sequence[Any]) -> Request:
+    document: Mapping[str, Any] = row[0]
     named = ("unit", "function", "requested_by", "case_reference", "purpose", "text_code", "text_version")
     return Request(
         **{name: document[name] for name in (*named, "text_sha256", "language", "revision")},

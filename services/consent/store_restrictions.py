@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.database import Session, WriteSession, driver
+from libs.common.sweep import Readable, readable
 from services.consent.domain.snapshot import Restriction
 
 _COLUMNS = "restriction_id, consent_id, recorded_at, lifted_at, borger_id, ground, recorded_by, announced_at, lifted_by"
@@ -50,9 +51,9 @@ async def standing(session: Session, borger_id: UUID, consent_id: UUID | None, g
     return None if row is None else _kept(row)
 
 
-async def page(session: Session, borger_id: UUID, before: tuple[datetime, UUID], limit: int) -> tuple[Kept, ...]:
+async def page(session: Session, borger_id: UUID, before: tuple[datetime, UUID], limit: int) -> Readable[Kept]:
     """Newest first, older than `before` = (recorded at, id)."""
-    return tuple(_kept(row) for row in await driver(session).fetch(_PAGE, borger_id, *before, limit))
+    return readable(await driver(session).fetch(_PAGE, borger_id, *before, limit), _kept, name="restrictions")
 
 
 async def add(session: WriteSession, new: Kept) -> None:

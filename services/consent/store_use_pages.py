@@ -7,11 +7,14 @@ somebody reads on from page to page moves no line, so none is left out. A page r
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 
 from libs.common.database import Session
+from libs.common.sweep import Readable, readable
 from libs.common.values import Moment
 
 UsePlace = tuple[datetime, UUID, str]
@@ -69,8 +72,12 @@ class UseLine:
 
 async def page(
     session: Session, borger_id: UUID, *, purposes: Collection[str] | None, after: UsePlace | None, limit: int
-) -> tuple[UseLine, ...]:
+) -> Readable[UseLine]:
     """By first use, newest first. `purposes`: of these only; None: of all."""
     shown = None if purposes is None else sorted(purposes)
     rows = await session.exec_driver_sql(_PAGE, (borger_id, shown, *(after or (None, None, None)), limit))
-    return tuple(UseLine(**{**row._mapping, "categories": tuple(row.categories or ())}) for row in rows)  # noqa: SLF001
+    return readable(rows, _line, name="uses")
+
+
+def _line(row: Row[Any]) -> UseLine:
+    return UseLine(**{**row._mapping, "categories": tuple(row.categories or ())})  # noqa: SLF001

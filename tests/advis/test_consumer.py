@@ -1,6 +1,7 @@
 """Case events from the bus: registry, notifications, doorbells, audit entries and inbox keys, all or nothing."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from libs.common.consumer import Consumer, NotYetError, PoisonRecordError
 from libs.common.outbox import OutgoingRecord
 from services.advis.consumer import GROUP_CASE_EVENTS
 from services.advis.domain.cases import Step
+from tests import hostile
 from tests.advis.examples import (
     CASEWORKER,
     HOLDER,
@@ -244,3 +246,17 @@ async def test_over_the_bus_the_position_waits_for_consent_and_poison_is_parked(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_event_with_an_impossible_moment_is_poison_and_its_case_hears_the_next_ones(intake, database):
+    """F04: one such event had made the case deaf, since a moment with an offset and one without do not compare."""
+    citizen = uuid4()
+    opened, closed = case_opened(citizen), event("bif.sag.lukket", citizen, RECIPIENT, case_reference="BIF-26-1001")
+    (delivery,) = deliveries([opened])
+    for moment in [one for one in hostile.MOMENTS if isinstance(one, str)]:
+        headers = tuple((dict(delivery.headers) | {"ce_time": moment.encode()}).items())
+        with pytest.raises(PoisonRecordError):
+            await intake.handler.prepare([replace(delivery, headers=headers)])
+    await intake.take(opened, closed)
+    (case,) = await rows(database, "SELECT opened_at, closed_at FROM case_registry")
+    assert (case.opened_at, case.closed_at) == (opened.time, closed.time)

@@ -2,8 +2,10 @@
 
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
+from libs.common import alarms, metrics
 from libs.common.log import dropped_fields
 from tests.advis.examples import CASEWORKER, RECIPIENT, case_opened, event, opening, treatment_started
 from tests.advis.reading import audit_entries, rows, states, value
@@ -316,3 +318,25 @@ async def test_reading_logs_nothing_outside_the_allow_list(advis, intake):
     await intake.advis()
     await items(advis)
     assert dropped_fields() == before
+
+
+async def test_one_unreadable_row_hides_no_other_and_is_counted_and_reported(advis, intake, advis_database):
+    """F03, as a database from before the guard would hold it: an infinite moment; and a row of another form."""
+    await intake.advis()
+    await intake.advis(case_reference="BIF-26-1002")
+    await intake.advis(case_reference="BIF-26-1003")
+    session = await asyncpg.connect(advis_database.owner_url.replace("+asyncpg", ""))
+    try:
+        await session.execute("ALTER TABLE notification DROP CONSTRAINT notification_finite_ck")
+        change = "UPDATE notification SET {} WHERE case_reference = $1"
+        await session.execute(change.format("occurred_at = '-infinity'"), "BIF-26-1001")
+        await session.execute(change.format("""reveals = '[{"x": 1}]'"""), "BIF-26-1002")
+    finally:
+        await session.close()
+    before = metrics.REGISTRY.get_sample_value("samtykkebro_unreadable_rows_total", {"list": "inbox"}) or 0
+    assert [item["case_reference"] for item in await items(advis)] == ["BIF-26-1003"]
+    after = metrics.REGISTRY.get_sample_value("samtykkebro_unreadable_rows_total", {"list": "inbox"})
+    assert after == before + 2
+    await alarms.flush(advis.resources.database)
+    (alarm,) = await rows(advis.resources.database, "SELECT code, about, count FROM alarm")
+    assert tuple(alarm) == ("unreadable_row", "inbox", 2)

@@ -10,8 +10,10 @@ import orjson
 import pytest
 
 from libs.common.messages import CaseEventData
+from tests import hostile
 from tests.advis.examples import CASEWORKER, RECIPIENT
 from tests.advis.reading import audit_entries, rows, value
+from tests.advis.serving import SOURCE
 
 BATCH = "application/cloudevents-batch+json"
 CANARY = "310897" + "1845"
@@ -195,3 +197,29 @@ async def test_a_correlation_id_that_could_say_something_is_replaced_on_the_bus_
         advis.resources.database, "SELECT headers::text || encode(payload, 'escape') AS whole FROM outbox"
     )
     assert all(CANARY not in one.whole and given.strip() not in one.whole for one in everything)
+
+
+async def test_a_moment_outside_its_form_or_its_window_is_refused_by_name_and_nothing_is_on_the_way(advis):
+    outside = (*hostile.MOMENTS, "1999-12-31T23:59:59Z", "2199-12-31T23:59:59Z")
+    for moment in [one for one in outside if "\x00" not in str(one)]:
+        answer = await advis.ingest(document(time=moment))
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "time"), moment
+    lower = datetime.now(UTC).isoformat().replace("+00:00", "z").replace("T", "t")
+    assert (await advis.ingest(document(time=lower))).status_code == 202
+    assert len(await on_the_way(advis)) == 1
+
+
+async def test_a_body_that_means_two_things_or_cannot_be_written_again_is_refused(advis):
+    said = orjson.dumps(document())
+    bodies = [
+        said.replace(b'"unit":', b'"unit":"SOF-BCV","unit":'),
+        said.replace(b'"data":{', b'"data":{"deep":' + hostile.NESTED + b","),
+        said.replace(b'"unit":', b'"note":"a\\u0000b","unit":'),
+        said.replace(b'"id":', b'"id":"sag-1","id":'),
+    ]
+    for body in bodies:
+        assert body != said
+        headers = {"content-type": "application/cloudevents+json"}
+        answer = await advis.post("/v1/case-events", *SOURCE, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+    assert not await on_the_way(advis)

@@ -157,3 +157,20 @@ async def test_a_page_that_is_none_is_a_400(door: Door, peter) -> None:
         answer = await ask(door, {**who(peter), "page": page}, path=SUBJECT)
         assert answer.status_code == 400, page
         assert answer.json()["errors"][0]["field"].startswith("page")
+
+
+async def test_what_can_be_read_but_not_written_is_a_400_everywhere(door: Door, peter) -> None:
+    """F16: a page's token is over the whole question, so what could not be written again was a 500."""
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    bodies = {path: question(peter) for path in PATHS} | {
+        SUBJECT: who(peter),
+        ACTION: why(peter),
+        RESOURCE: what(peter),
+    }
+    for path, body in bodies.items():
+        nested = ({"context": deep}, {"context": {"a": "b\x00"}}, {"resource": body["resource"] | {"properties": deep}})
+        for change in nested:
+            answer = await ask(door, body | change, path=path)
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "body"), path

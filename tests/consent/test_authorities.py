@@ -5,11 +5,13 @@ from collections.abc import Awaitable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx2
 import pytest
 
 from services.consent import store_scopes
 from services.consent.domain.decision import Reason
+from tests import hostile
 from tests.consent.door import KEY, Citizen, Door
 from tests.consent.fence_door import acquire, in_flight, item_for, settle
 from tests.consent.people import number
@@ -26,6 +28,7 @@ from tests.consent.staff import (
     record,
 )
 from tests.consent.test_lifecycle import decided
+from tests.servers import TestDatabase
 from tests.waiting import until
 
 
@@ -331,3 +334,37 @@ async def test_no_entry_or_event_holds_a_number(door: Door):
     assert anna.cpr not in dump
     assert UUID(authority_id)
     assert datetime.now(UTC) - timedelta(minutes=5) < (await door.rows("SELECT ended_at FROM authority"))[0]["ended_at"]
+
+
+async def test_an_end_at_the_end_of_the_calendar_is_refused_with_what_to_send_instead(door: Door):
+    """F06: "until further notice" is null; and no other value is guessed to be a day, a moment or a yes."""
+    peter, anna = await people(door)
+    refused = await record(door, peter, anna, valid_to="9999-12-31")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "valid_to")
+    assert "null where there is no end" in refused.json()["errors"][0]["message"]
+    for field, values in (
+        ("valid_to", hostile.DAYS),
+        ("valid_from", hostile.DAYS),
+        ("replaces_citizen", hostile.FLAGS),
+    ):
+        for value in values:
+            answer = await record(door, peter, anna, **{field: value})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), value
+    assert (await record(door, peter, anna, valid_to=None)).status_code == 201
+
+
+async def test_one_unreadable_authority_hides_no_other_on_any_page(door: Door, consent_database: TestDatabase):
+    recorded = [(await record(door, *await people(door))).json()["authority_id"] for _ in range(5)]
+    session = await asyncpg.connect(consent_database.owner_url.replace("+asyncpg", ""))
+    try:
+        await session.execute("ALTER TABLE authority DROP CONSTRAINT authority_finite_ck")
+        await session.execute("UPDATE authority SET valid_to = 'infinity' WHERE authority_id = $1", UUID(recorded[1]))
+        await session.execute("UPDATE authority SET kind = 'unknown' WHERE authority_id = $1", UUID(recorded[3]))
+    finally:
+        await session.close()
+    shown, query = [], "?limit=2"
+    while query:
+        page = (await door.call("GET", f"/v1/authorities{query}", FIRST)).json()
+        shown += [item["authority_id"] for item in page["items"]]
+        query = f"?limit=2&cursor={page['next']}" if page["next"] else ""
+    assert shown == [recorded[4], recorded[2], recorded[0]]
