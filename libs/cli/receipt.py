@@ -87,7 +87,7 @@ def lines(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _keys(jwks: Mapping[str, Any]) -> KeySet:
     try:
-        return usable_keys(jwks)
+        return usable_keys(jwks, reader="receipt")
     except KeySetError as error:
         raise KeysError(f"that is no key set ({error})") from error
 

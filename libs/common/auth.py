@@ -24,51 +24,35 @@ import httpx2
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from joserfc import jwk, jws
-from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
+from joserfc.errors import JoseError
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 from starlette.requests import Request
 
+from libs.common.admission import Admission
 from libs.common.identifiers import is_identity, is_unit
 from libs.common.keysets import FETCH_TIMEOUT_S, IssuerKeys
 from libs.common.log import get_logger
-from libs.common.problems import FieldError, MissingRightError, UnauthenticatedError
+from libs.common.metrics import TOKENS_REFUSED
+from libs.common.problems import (
+    ESSENTIAL,
+    FAULTS,
+    TOKEN_BYTES_MAX,
+    FieldError,
+    InvalidTokenError,
+    MissingRightError,
+    UnauthenticatedError,
+    fault_of,
+)
 from libs.common.values import JsonError, strict_json
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519")
-TOKEN_BYTES_MAX = 8192
 VERIFIED_S_MAX = 60  # a verified token is believed this long without verifying its signature again
 VERIFIED_MAX = 4096  # tokens
 
 # RFC 9068 §2.2; the issuer is checked before, by choosing its keys.
-_ESSENTIAL: dict[str, ClaimsOption] = {name: {"essential": True} for name in ("exp", "iat", "sub", "client_id", "jti")}
+_ESSENTIAL: dict[str, ClaimsOption] = {name: {"essential": True} for name in ESSENTIAL}
 _FORMS = {"sub": is_identity, "client_id": is_identity, "unit": is_unit, "host_unit": is_unit}
-FAULTS = {
-    "too_large": f"The token is larger than {TOKEN_BYTES_MAX} bytes.",
-    "malformed": "The token is not a signed JWT.",
-    "algorithm": "The token is signed with an algorithm that is not accepted.",
-    "not_an_access_token": "The token is not an access token: its typ is not at+jwt.",
-    "unknown_issuer": "The issuer of the token is not trusted here.",
-    "unknown_key": "The token names a key that its issuer does not publish.",
-    "wrong_key": "The key of the token does not fit its algorithm.",
-    "signature": "The signature of the token does not hold.",
-    "audience": "The token is for another audience.",
-    "expired": "The token has expired.",
-    "not_yet_valid": "The token is not valid yet.",
-    "no_kid": "The token names no key (kid).",
-    **{f"no_{claim}": f"The token lacks the claim {claim}." for claim in _ESSENTIAL},
-    **{f"bad_{claim}": f"The claim {claim} of the token is malformed." for claim in (*_ESSENTIAL, "iss", "nbf")},
-    **{f"form_of_{claim}": f"The claim {claim} of the token is not of its form." for claim in _FORMS},
-}
-"""Step that refused → what the caller is told. About the token alone: never about a person, a key or what exists."""
 _log = get_logger()
-
-
-class InvalidTokenError(Exception):
-    """The token is refused. `reason` is one of FAULTS."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +121,10 @@ class TokenVerifier:
         self._remember(digest, principal)
         return principal
 
+    def knows(self, token: str) -> bool:
+        """Whether `token` was verified a moment ago, so that verifying it again costs nothing."""
+        return hashlib.sha256(token.encode()).digest() in self._verified
+
     def _remember(self, digest: bytes, principal: Principal) -> None:
         if len(self._verified) >= VERIFIED_MAX:
             del self._verified[next(iter(self._verified))]  # the oldest
@@ -155,7 +143,7 @@ class TokenVerifier:
         try:
             self._claims.validate(claims)
         except JoseError as error:
-            raise InvalidTokenError(_fault_of(error)) from error
+            raise InvalidTokenError(fault_of(error)) from error
         return _principal(claims, issuer.roles)
 
 
@@ -198,18 +186,6 @@ def _check_signature(signed: jws.CompactSignature, keys: Sequence[jwk.Key]) -> N
         except (JoseError, ValueError, TypeError, RecursionError):
             continue
     raise InvalidTokenError(fault)
-
-
-def _fault_of(error: JoseError) -> str:
-    """The code of what joserfc says about the claims: the first missing one, or which one is wrong and how."""
-    claim = str(getattr(error, "claim", "")).partition(",")[0]
-    if isinstance(error, MissingClaimError):
-        return "audience" if claim == "aud" else f"no_{claim}"
-    if isinstance(error, ExpiredTokenError):
-        return "expired"
-    if isinstance(error, InvalidClaimError):
-        return {"aud": "audience", "nbf": "not_yet_valid", "iat": "not_yet_valid"}.get(claim, f"bad_{claim}")
-    return "malformed"
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
@@ -274,9 +250,14 @@ class Require(Gate):
         if token is None:
             raise UnauthenticatedError
         verifier: TokenVerifier = request.app.state.verifier
+        admission: Admission = request.app.state.admission
+        if not request.scope["state"].get("stops") and not verifier.knows(token):
+            admission.check_tokens_refused()
         try:
             principal = await verifier.verify(token)
         except InvalidTokenError as error:
+            admission.count_refused_token()
+            TOKENS_REFUSED.labels(error.reason).inc()
             _log.info("token_refused", reason=error.reason)
             raise UnauthenticatedError(FAULTS[error.reason]) from None
         self._check(principal.roles)

@@ -24,6 +24,7 @@ from libs.common.log import current_correlation
 TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 20
 RENEW_BEFORE_S = 60  # a token is renewed this long before it ends, or at half its life when that is shorter
+LATER = frozenset({408, 429})  # the call had no effect, and may have one later
 ATTEMPTS_MAX = 3  # of a call that may be repeated
 RETRY_DELAY_S = 0.05
 
@@ -167,7 +168,7 @@ class ServiceClient:
         if correlation := current_correlation():
             request.headers["X-Correlation-ID"] = correlation
         response = await self._authorised(request, idempotent=idempotent)
-        if response.status_code >= 500:
+        if response.status_code >= 500 or response.status_code in LATER:
             raise UnreachableError(f"answered {response.status_code}")
         if response.status_code >= 400:
             raise RefusedError(response.status_code, _problem(response))

@@ -19,6 +19,8 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from libs.common.admission import Reserve
+
 ReadSession = NewType("ReadSession", AsyncConnection)
 WriteSession = NewType("WriteSession", AsyncConnection)
 Session = ReadSession | WriteSession
@@ -41,11 +43,12 @@ class CommitUncertainError(Exception):
 
 
 class Database:
-    """Two pools on one address. `application_name` is what pg_stat_activity shows."""
+    """Two pools on one address. `application_name` is what pg_stat_activity shows; `reserved` of each: `Reserve`."""
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 10, reserved: int = 0) -> None:
         self._url = url
         self._name = application_name
+        self._reads, self._writes = (Reserve(pool_size, reserved, POOL_TIMEOUT_S) for _ in range(2))
         self._reader = self._engine(pool_size, default_transaction_read_only="on")
         self._writer = self._engine(pool_size)
         self.pools: Mapping[str, AsyncEngine] = {"reader": self._reader, "writer": self._writer}
@@ -67,7 +70,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """Each statement its own snapshot; any write is refused by the server."""
-        async with self._reader.connect() as connection:
+        async with self._reads.turn(), self._reader.connect() as connection:
             yield ReadSession(connection)
 
     @asynccontextmanager
@@ -76,7 +79,7 @@ class Database:
 
         Raises `CommitUncertainError`. Cancelled during the commit, it waits for the answer and is cancelled then.
         """
-        async with self._writer.connect() as connection:
+        async with self._writes.turn(), self._writer.connect() as connection:
             session = WriteSession(connection)
             async with transaction(driver(session)):
                 yield session
@@ -238,13 +241,8 @@ class Shares:
             await self._session.execute(
                 "SELECT pg_advisory_unlock($1, s) FROM unnest($2::int[]) s", self._class, surplus
             )
-        gained = (
-            await self._session.fetch(
-                "SELECT s FROM unnest($2::int[]) s WHERE pg_try_advisory_lock($1, s)", self._class, wanted
-            )
-            if wanted
-            else []
-        )
+        take = "SELECT s FROM unnest($2::int[]) s WHERE pg_try_advisory_lock($1, s)"
+        gained = await self._session.fetch(take, self._class, wanted) if wanted else []
         self.owned = self.owned.difference(surplus).union(row["s"] for row in gained)
 
 

@@ -1,12 +1,15 @@
 """The route of every door: what is checked of a request, in this order, before its body is read.
 
-1. The caller: every gate of the route's dependencies (`auth.Gate`). 401 and 403 come first, whatever the body holds.
-2. Fields that have no one meaning because they are there twice: a header or a query parameter of one value, 422.
-3. The body's coding and media type, 415 (RFC 9110 §15.5.16).
+1. Whether the process takes it on at all: 503 beyond its requests in flight (`admission`), but for a way to stop.
+2. The caller: every gate of the route's dependencies (`auth.Gate`). 401 and 403 come first, whatever the body holds.
+3. The caller's quota: 429, but for a way to stop.
+4. Fields that have no one meaning because they are there twice: a header or a query parameter of one value, 422.
+5. The body's coding and media type, 415 (RFC 9110 §15.5.16).
 
-Then the framework reads the body, strictly (`values.strict_json`).
+Then the framework reads the body, strictly (`values.strict_json`) and in time.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,15 +17,27 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common.auth import Gate
+from libs.common.admission import WAY_TO_STOP, Admission, Kind
+from libs.common.auth import Gate, Principal
 from libs.common.headers import is_media_type, joined
-from libs.common.problems import FieldError, InvalidError, MethodNotAllowedError, UnsupportedMediaTypeError
+from libs.common.problems import (
+    FieldError,
+    InvalidError,
+    MethodNotAllowedError,
+    SlowBodyError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
 from libs.common.values import strict_json
 
 JSON = "application/json"
+SYSTEMS = frozenset({"source_system", "recipient_system", "gateway", "advis", "supervisor"})  # roles of no person
 DISCLOSES = {"x-discloses": True}
 """`openapi_extra` of a route that tells a recipient something under a permit: it answers no HEAD, which would take a
 permit for an answer that is thrown away."""
@@ -51,16 +66,23 @@ class Route(APIRoute):
         single = frozenset(_single_valued(self.dependant))
         accepted = self._accepted()
         discloses = is_marked(self.openapi_extra, DISCLOSES)
+        stops = is_marked(self.openapi_extra, WAY_TO_STOP)
+        kind: Kind = "read" if self.methods == {"GET"} else "write"
 
         async def checked(request: Request) -> Response:
             if discloses and request.scope["state"].get("head"):
                 raise MethodNotAllowedError(headers={"Allow": "GET"})
-            request.scope["headers"], twice = joined(request.scope["headers"])
-            for gate in gates:
-                await gate(request)
-            _check_fields(request, twice, single)
-            _check_content(request, accepted)
-            return await handler(_StrictRequest(request.scope, request.receive))
+            admission: Admission = request.app.state.admission
+            request.scope["state"]["stops"] = stops
+            async with admission.flight(stops=stops):
+                request.scope["headers"], twice = joined(request.scope["headers"])
+                for caller in [await gate(request) for gate in gates]:
+                    if not stops:
+                        admission.count(*_counted(caller, kind))
+                _check_fields(request, twice, single)
+                _check_content(request, accepted)
+                in_time = _in_time(request.receive, admission.limits.body_timeout_s)
+                return await handler(_StrictRequest(request.scope, in_time))
 
         return checked
 
@@ -76,6 +98,31 @@ class Router(APIRouter):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(route_class=Route, **settings)
+
+
+def _counted(caller: object, kind: Kind) -> tuple[str, Kind]:
+    """Under which name a gate's answer is counted, and for what: systems and holders apart from people."""
+    if not isinstance(caller, Principal):
+        return str(caller), "system"
+    name = f"{caller.client_id}\n{caller.subject}"
+    return name, "system" if caller.roles & SYSTEMS else kind
+
+
+def _in_time(receive: Receive, timeout_s: float) -> Receive:
+    """`receive`, whose body must have come within `timeout_s` of the first wait for it; else 408."""
+    end_s: float | None = None
+
+    async def in_time() -> Message:
+        nonlocal end_s
+        end_s = end_s or asyncio.get_running_loop().time() + timeout_s
+        try:
+            async with asyncio.timeout_at(end_s):
+                return await receive()
+        except TimeoutError:
+            # The framework passes its own exceptions on and turns any other into a 400.
+            raise HTTPException(SlowBodyError.status) from None
+
+    return in_time
 
 
 def _gates(dependant: Dependant) -> Iterator[Gate]:
@@ -115,3 +162,27 @@ def _check_content(request: Request, accepted: tuple[str, ...]) -> None:
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     if has_body and accepted and not is_media_type(headers.get("content-type", ""), *accepted):
         raise UnsupportedMediaTypeError(errors=[FieldError("Content-Type", "must be one of these", accepted)])
+
+
+class BodyLimit:
+    """ASGI layer: Starlette's body limit, its plain-text refusal replaced by our problem document.
+
+    A route may set its own limit with `max_body_size=` (bytes).
+    """
+
+    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
+        self.limited = RequestBodyLimitMiddleware(app, bytes_max)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; a body beyond the limit is answered 413 and the connection closed, its rest unread."""
+        refused = False
+
+        async def replaced(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] == TooLargeError.status:
+                refused = True
+                await TooLargeError(headers={"Connection": "close"}).response()(scope, receive, send)
+            elif not refused:
+                await send(message)
+
+        await self.limited(scope, receive, replaced)

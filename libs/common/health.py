@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.door import Router
 from libs.common.log import get_logger
 
@@ -36,13 +37,18 @@ async def _passes(name: str, check: Check) -> bool:
     return True
 
 
-@router.get("/live", summary="The process answers")
+@router.get("/live", openapi_extra=WAY_TO_STOP, summary="The process answers")
 async def live() -> Response:
     """200 as long as the event loop turns."""
     return _answer(200, {"status": "live"})
 
 
-@router.get("/ready", summary="The process can do its work", responses={503: {"description": "Not ready"}})
+@router.get(
+    "/ready",
+    openapi_extra=WAY_TO_STOP,
+    summary="The process can do its work",
+    responses={503: {"description": "Not ready"}},
+)
 async def ready(request: Request) -> Response:
     """200 when every check in `app.state.checks` passes (name → async function that raises if not), else 503."""
     checks: dict[str, Check] = request.app.state.checks

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc import jwk
 
 from libs.common.log import get_logger
+from libs.common.metrics import UNUSABLE_KEYS
 from libs.common.problems import UnavailableError
 
 KEYS_FRESH_S = 300  # a withdrawn key is forgotten within this
@@ -43,7 +44,7 @@ class KeySetError(Exception):
     """The document is no key set, or holds no key that can be used."""
 
 
-def usable_keys(document: object) -> KeySet:
+def usable_keys(document: object, *, reader: str = "issuer") -> KeySet:
     """The keys of a JWK set by `kid`; several may share one. Raises KeySetError. What is skipped is counted."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
@@ -57,6 +58,7 @@ def usable_keys(document: object) -> KeySet:
         else:
             found[entry["kid"]] = (*found.get(entry["kid"], ()), key)
     if skipped:
+        UNUSABLE_KEYS.labels(reader).inc(skipped)
         _log.warning("keys_skipped", count=skipped)
     if not found:
         raise KeySetError("no usable key")

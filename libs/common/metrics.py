@@ -65,6 +65,7 @@ HTTP_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
     registry=REGISTRY,
 )
+TOKENS_REFUSED = _counter("tokens_refused", "Access tokens that did not hold, by the step that refused.", "reason")
 UNUSABLE_KEYS = _counter("unusable_keys", "Keys of a key set that were skipped.", "reader")
 
 # Storage and the process.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
+from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
 from starlette.responses import Response
 
 from libs.common.log import current_correlation
@@ -21,6 +22,30 @@ from libs.common.metrics import REFUSALS
 MEDIA_TYPE = "application/problem+json"
 ERRORS_MAX = 20  # field errors in one document
 TYPE_PREFIX = "urn:samtykkebro:problem:"
+FROM_THE_CONNECTION = {414: "URI too long", 431: "Request header fields too large"}  # raised before there is a request
+TOKEN_BYTES_MAX = 8192
+ESSENTIAL = ("exp", "iat", "sub", "client_id", "jti")  # claims without which a token is refused (RFC 9068 §2.2)
+FAULTS = {
+    "too_large": f"The token is larger than {TOKEN_BYTES_MAX} bytes.",
+    "malformed": "The token is not a signed JWT.",
+    "algorithm": "The token is signed with an algorithm that is not accepted.",
+    "not_an_access_token": "The token is not an access token: its typ is not at+jwt.",
+    "unknown_issuer": "The issuer of the token is not trusted here.",
+    "unknown_key": "The token names a key that its issuer does not publish.",
+    "wrong_key": "The key of the token does not fit its algorithm.",
+    "signature": "The signature of the token does not hold.",
+    "audience": "The token is for another audience.",
+    "expired": "The token has expired.",
+    "not_yet_valid": "The token is not valid yet.",
+    "no_kid": "The token names no key (kid).",
+    **{f"no_{claim}": f"The token lacks the claim {claim}." for claim in ESSENTIAL},
+    **{f"bad_{claim}": f"The claim {claim} of the token is malformed." for claim in (*ESSENTIAL, "iss", "nbf")},
+    **{
+        f"form_of_{claim}": f"The claim {claim} of the token is not of its form."
+        for claim in ("sub", "client_id", "unit", "host_unit")
+    },
+}
+"""Step that refused → the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +274,23 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidError:
         for error in errors[:ERRORS_MAX]
     )
     return problem
+
+
+class InvalidTokenError(Exception):
+    """The token is refused. `reason` is one of FAULTS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def fault_of(error: JoseError) -> str:
+    """The code of what joserfc says about the claims: the first missing one, or which one is wrong and how."""
+    claim = str(getattr(error, "claim", "")).partition(",")[0]
+    if isinstance(error, MissingClaimError):
+        return "audience" if claim == "aud" else f"no_{claim}"
+    if isinstance(error, ExpiredTokenError):
+        return "expired"
+    if isinstance(error, InvalidClaimError):
+        return {"aud": "audience", "nbf": "not_yet_valid", "iat": "not_yet_valid"}.get(claim, f"bad_{claim}")
+    return "malformed"

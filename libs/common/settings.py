@@ -21,6 +21,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.common.admission import Limits
+
 PREFIX = "SAMTYKKEBRO_"
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "env"
 _DECLARATION = re.compile(rf"^(?:# )?({PREFIX}[A-Z0-9_]+)=", re.MULTILINE)
@@ -82,7 +84,7 @@ class MigrationSettings(_Settings):
     reference_dir: Path = Path("deploy/reference")
 
 
-class CommonSettings(_Settings):
+class CommonSettings(_Settings, Limits):
     """Shared by every running role. Raises pydantic's `ValidationError` naming what is missing or unknown."""
 
     profile: Literal["development", "production"] = "production"
@@ -94,6 +96,7 @@ class CommonSettings(_Settings):
 
     database_url: str = Field(repr=False)  # the runtime role
     database_pool_size: int = Field(default=10, ge=1, le=100)
+    database_reserved_connections: int = Field(default=2, ge=0)  # of each pool, for ways to stop alone
     bus_url: str = Field(repr=False)  # postgresql+asyncpg://… or kafka://host:port[,host:port]
 
     # Outbox, inbox keys, both buses and their dead letters keep a record this long; older backups are not restorable.
@@ -119,3 +122,8 @@ class CommonSettings(_Settings):
 
     holder_id: UUID | None = None  # given by the supervisor to a process that discloses (fence.md §1)
     holder_token: str | None = Field(default=None, repr=False)
+
+
+def pool_of(settings: CommonSettings) -> dict[str, int]:
+    """The sizes that `Database` takes."""
+    return {"pool_size": settings.database_pool_size, "reserved": settings.database_reserved_connections}

@@ -11,17 +11,44 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.common import health, problem_answers, problems
+from libs.common import health
+from libs.common.admission import Admission, Limits
 from libs.common.database import is_away
-from libs.common.door import Router
+from libs.common.door import DISCLOSES, BodyLimit, Router, is_marked
 from libs.common.identifiers import is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
 from libs.common.operations import Measured
+from libs.common.problems import (
+    FROM_THE_CONNECTION,
+    MEDIA_TYPE,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    NotFoundError,
+    PreconditionError,
+    PreconditionRequiredError,
+    Problem,
+    QuotaError,
+    SlowBodyError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnforeseenError,
+    UnsupportedMediaTypeError,
+    from_validation,
+)
 
 BODY_BYTES_MAX = 64 * 1024
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -103,30 +130,6 @@ def _dressed(send: Send, correlation: str, request_id: str | None) -> Send:
     return dressed
 
 
-class BodyLimit:
-    """ASGI layer: Starlette's body limit, its plain-text refusal replaced by our problem document.
-
-    A route may set its own limit with `max_body_size=` (bytes).
-    """
-
-    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
-        self.limited = RequestBodyLimitMiddleware(app, bytes_max)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; a body beyond the limit is answered 413 and the connection closed, its rest unread."""
-        refused = False
-
-        async def replaced(message: Message) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] == problems.TooLargeError.status:
-                refused = True
-                await problems.TooLargeError(headers={"Connection": "close"}).response()(scope, receive, send)
-            elif not refused:
-                await send(message)
-
-        await self.limited(scope, receive, replaced)
-
-
 class ResponseCutError(Exception):
     """An answer failed after its first byte: the server must close the connection, never pretend it was whole."""
 
@@ -157,8 +160,86 @@ class UnforeseenErrors:
             _log.exception("request_failed", method=scope["method"])
             if started:
                 raise ResponseCutError from None
-            problem = problems.UnavailableError() if is_away(error) else problems.UnforeseenError()
+            problem = UnavailableError() if is_away(error) else UnforeseenError()
             await problem.response()(scope, receive, send)
+
+
+_BY_STATUS: dict[int, Callable[[], Problem]] = {
+    401: UnauthenticatedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    408: SlowBodyError,
+    413: TooLargeError,
+    503: UnavailableError,
+}
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _on_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return from_validation(error.errors()).response()
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    """The framework's own refusals (no route, wrong method, body too large); their texts are not passed on."""
+    assert isinstance(error, HTTPException)
+    problem = _BY_STATUS.get(error.status_code, Problem)()
+    if isinstance(problem, MethodNotAllowedError):
+        problem.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return problem.response()
+
+
+def _methods_of(request: Request) -> set[str]:
+    """What the address of `request` allows: the framework names the methods of the first of its routes only."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(request.scope["path"]):
+            methods |= route.methods or set()
+            if "GET" in methods and not is_marked(route.openapi_extra, DISCLOSES):
+                methods.add("HEAD")
+    return methods
+
+
+_KINDS: tuple[type[Problem], ...] = (
+    *(Problem, UnauthenticatedError, ForbiddenError, NotFoundError, MethodNotAllowedError, NotAcceptableError),
+    *(SlowBodyError, ConflictError, PreconditionError, TooLargeError, UnsupportedMediaTypeError, InvalidError),
+    *(PreconditionRequiredError, QuotaError, UnforeseenError, UnavailableError),
+)
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": title, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for status, title in sorted({**{kind.status: kind.title for kind in _KINDS}, **FROM_THE_CONNECTION}.items())
+}
+"""`responses=PROBLEMS` on a FastAPI app or router declares these answers in its OpenAPI document."""
+
+_SCHEMA: dict[str, Any] = orjson.loads("""
+{"title": "Problem", "description": "RFC 9457 problem document; `correlation_id` in a 500 only.",
+ "type": "object", "required": ["type", "title", "status"], "properties": {
+   "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
+   "detail": {"type": "string"}, "correlation_id": {"type": "string"},
+   "errors": {"type": "array", "items": {"type": "object", "required": ["field", "message"], "properties": {
+     "field": {"type": "string"}, "message": {"type": "string"},
+     "known": {"type": "array", "items": {"type": "string"}}}}}}}
+""")
+
+
+def _install(app: FastAPI) -> None:
+    """Give `app` these answers, and their schema in its OpenAPI. The unforeseen is left to web.UnforeseenErrors."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
 def create_app(
@@ -170,6 +251,7 @@ def create_app(
     routers: Sequence[Router],
     checks: Mapping[str, health.Check] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """A service's application.
 
@@ -183,14 +265,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a redirect would be built from the request's own Host
-        responses=problem_answers.PROBLEMS,
+        responses=PROBLEMS,
     )
     app.state.service = service
+    app.state.admission = Admission(limits or Limits())
     app.state.checks = dict(checks or {})
     app.include_router(health.router)
     for router in routers:
         app.include_router(router)
-    problem_answers.install(app)
+    _install(app)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)  # innermost: Starlette's limit steers by an exception
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(Edge)

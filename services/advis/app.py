@@ -26,6 +26,7 @@ from libs.common.operations import Observer, observe_storage, operate, outbox_ob
 from libs.common.process import serve
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
+from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.advis import api_events, api_fates, api_inbox
@@ -80,6 +81,7 @@ def create(resources: Resources, verifier: TokenVerifier, cursors: CursorKeys) -
             await clock(session)
 
     return create_app(
+        limits=resources.settings,
         title="Samtykkebro advis",
         version=VERSION,
         service="advis",
@@ -134,7 +136,7 @@ def _require(settings: Settings, roles: tuple[str, ...]) -> None:
 
 async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitStack) -> Means:
     name = settings.instance or f"advis-{'-'.join(roles)}"
-    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    database = Database(settings.database_url, application_name=name, **pool_of(settings))
     opened.push_async_callback(database.close)
     bell = Bell(database)
     opened.push_async_callback(bell.close)

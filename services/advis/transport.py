@@ -17,7 +17,7 @@ import termios
 import time
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from libs.common.process import BoundedProtocol
 
 EXTENSION = "samtykkebro.transport"
 POLL_S_MIN = 0.0005
@@ -81,7 +81,7 @@ class Wire:
         return found
 
 
-class DisclosureProtocol(HttpToolsProtocol):
+class DisclosureProtocol(BoundedProtocol):
     """uvicorn's HTTP/1.1 protocol with a `Wire` in every request's scope. Pass it as uvicorn's `http=`."""
 
     wire: Wire

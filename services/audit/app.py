@@ -23,6 +23,7 @@ from libs.common.messages import AUDIT_ENTRIES
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
+from libs.common.settings import pool_of
 from libs.common.web import create_app
 from services.audit import api_entries, api_log, store_tree
 from services.audit.consumer import GROUP, EntryHandler
@@ -58,7 +59,7 @@ class Parts:
 def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""
     name = settings.instance or "audit"
-    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    database = Database(settings.database_url, application_name=name, **pool_of(settings))
     return Parts(settings, database, Bell(database))
 
 
@@ -78,6 +79,7 @@ def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]
 def create(parts: Parts) -> FastAPI:
     """The HTTP door. Raises OSError, KeyError, ValueError or CursorKeysError without whole keys."""
     return create_app(
+        limits=parts.settings,
         title="Samtykkebro audit",
         version=VERSION,
         service="audit",

@@ -14,6 +14,7 @@ from fastapi import Header, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.door import Router
 from libs.common.sweep import readable
 from services.consent import handlers_answers, handlers_declines, handlers_views
@@ -83,7 +84,7 @@ async def answer(
     return await _answered(request, by, Answering(word, request_id, choices, shown, shape=_shape(by)))
 
 
-@router.post("/requests/{request_id}:decline", response_model=Answered)
+@router.post("/requests/{request_id}:decline", openapi_extra=WAY_TO_STOP, response_model=Answered)
 async def decline_all(
     request: Request, by: ActingWithin, request_id: UUID, idempotency_key: OptionalKey = None
 ) -> Response:
@@ -92,7 +93,7 @@ async def decline_all(
     return await _answered(request, by, Answering(word, request_id, None, None, shape=_shape(by)))
 
 
-@router.post("/consents/{consent_id}:decline", response_model=Declined)
+@router.post("/consents/{consent_id}:decline", openapi_extra=WAY_TO_STOP, response_model=Declined)
 async def decline_one(
     request: Request, by: ActingWithin, consent_id: UUID, idempotency_key: OptionalKey = None
 ) -> Response:

@@ -14,6 +14,7 @@ from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
@@ -66,7 +67,7 @@ def _refusals() -> Iterator[None]:
         raise PreconditionError from None
 
 
-@router.post("", status_code=201, response_model=AttestationView, responses=_STATUSES)
+@router.post("", openapi_extra=WAY_TO_STOP, status_code=201, response_model=AttestationView, responses=_STATUSES)
 async def attest(
     request: HttpRequest, body: AttestationRequest, by: ActingEmployee, idempotency_key: Key, prefer: Prefer = ""
 ) -> Response:

@@ -10,6 +10,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.database import Session, WriteSession, clock
 from libs.common.door import Router
 from libs.common.messages import PURPOSES_MAX, CaseReference, Code
@@ -173,7 +174,7 @@ async def reject(
     return await _decide(request, by, authority_id, step="rejected", key=idempotency_key, if_match=if_match, prefer="")
 
 
-@router.post("/{authority_id}:end", response_model=StaffAuthorityView, responses=_STATUSES)
+@router.post("/{authority_id}:end", openapi_extra=WAY_TO_STOP, response_model=StaffAuthorityView, responses=_STATUSES)
 async def end(
     request: HttpRequest,
     by: ActingEmployee,

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Response
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession, clock
 from libs.common.door import Router
@@ -77,7 +78,12 @@ async def list_emergencies(
     return StaffBasisPage(items=tuple(items), next=following)
 
 
-@router.post("/{basis_id}:review", response_model=StaffBasisView, responses={202: {"model": StaffBasisView}})
+@router.post(
+    "/{basis_id}:review",
+    openapi_extra=WAY_TO_STOP,
+    response_model=StaffBasisView,
+    responses={202: {"model": StaffBasisView}},
+)
 async def review_emergency(
     request: HttpRequest,
     caller: Officer,
@@ -114,7 +120,7 @@ async def review_emergency(
     return answered(view, status=200, path=f"/v1/emergencies/{basis_id}/drain", drained=drained)
 
 
-@router.get("/{basis_id}/drain", response_model=WithdrawalView, responses=STATUSES)
+@router.get("/{basis_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def read_emergency_ending(
     request: HttpRequest,
     caller: Officer,  # noqa: ARG001 - who may ask

@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Response
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.permits import (
@@ -98,7 +99,7 @@ async def preview(request: Request, body: AcquireRequest) -> Response:
     return _json(PreviewAnswer(would_grant=tuple(would)))
 
 
-@router.post("/v1/permits:settle", status_code=204)
+@router.post("/v1/permits:settle", openapi_extra=WAY_TO_STOP, status_code=204)
 async def settle(request: Request, body: SettleRequest, holder_id: Annotated[UUID, Depends(HolderToken())]) -> None:
     """Give permits back, known ones or not; may be repeated, and never refuses."""
     await committed(request, lambda session: fence.settle(session, holder_id, body.items))
@@ -139,7 +140,7 @@ async def holders(request: Request) -> OpenHolders:
     )
 
 
-@router.get("/v1/holders/{slot:path}/orders")
+@router.get("/v1/holders/{slot:path}/orders", openapi_extra=WAY_TO_STOP)
 async def orders(
     request: Request,
     slot: Annotated[Slot, Path()],
@@ -150,7 +151,7 @@ async def orders(
     return FenceOrders(holder_ids=await looked_up(request, lambda session: store_holders.read_orders(session, slot)))
 
 
-@router.post("/v1/holders/{holder_id}:dead", status_code=204)
+@router.post("/v1/holders/{holder_id}:dead", openapi_extra=WAY_TO_STOP, status_code=204)
 async def dead(
     request: Request,
     holder_id: UUID,

@@ -8,6 +8,7 @@ from fastapi import Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import FieldError, MissingRightError, NotFoundError
@@ -105,7 +106,7 @@ async def list_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> St
     return StaffBasisPage(items=tuple(items), next=following)
 
 
-@router.post("/{basis_id}:end", response_model=WithdrawalView, responses=STATUSES)
+@router.post("/{basis_id}:end", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def end_basis(
     request: HttpRequest,
     by: ActingEmployee,
@@ -124,7 +125,7 @@ async def end_basis(
     return await drained_answer(request, withdrawal, prefer, status_at=f"/v1/other-bases/{basis_id}/drain")
 
 
-@router.get("/{basis_id}/drain", response_model=WithdrawalView, responses=STATUSES)
+@router.get("/{basis_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def read_ending(request: HttpRequest, by: ActingEmployee, basis_id: UUID) -> Response:
     """Whether what its end ended is drained: looked at now, not remembered."""
     check_caseworker(by)

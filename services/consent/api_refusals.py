@@ -7,6 +7,7 @@ from fastapi import Query, Response
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.door import Router
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
@@ -60,7 +61,7 @@ class LiftedView(Answer):
     receipt: str
 
 
-@router.post("", response_model=WithdrawalView, responses=STATUSES)
+@router.post("", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def refuse(
     request: HttpRequest,
     by: ActingWithin,

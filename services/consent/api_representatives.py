@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.door import Router
 from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
 from services.consent.api_acting import ActingWithin
@@ -34,6 +35,7 @@ async def list_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityL
 
 @router.post(
     "/{authority_id}:end",
+    openapi_extra=WAY_TO_STOP,
     response_model=AuthorityView,
     responses={202: {"model": AuthorityView, "description": "ended; something older is still in flight"}},
 )

@@ -13,6 +13,7 @@ from fastapi import Depends, Path, Response
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
@@ -106,7 +107,7 @@ async def concerned(
 Party = Annotated[Concerned, Depends(concerned)]
 
 
-@router.post("", response_model=WithdrawalView, responses=STATUSES)
+@router.post("", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def restrict(
     request: HttpRequest,
     party: Party,
@@ -141,7 +142,7 @@ async def list_restrictions(request: HttpRequest, party: Party, page: Page) -> R
     return RestrictionPage(items=tuple(items), next=following)
 
 
-@router.get("/{restriction_id}/drain", response_model=WithdrawalView, responses=STATUSES)
+@router.get("/{restriction_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def read_drain(request: HttpRequest, party: Party, restriction_id: UUID) -> Response:
     """Whether what it ended is drained: looked at now, not remembered."""
     withdrawal = await looked_up(

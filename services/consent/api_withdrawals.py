@@ -10,6 +10,7 @@ from fastapi import Response
 from pydantic import Field, model_validator
 from starlette.requests import Request as HttpRequest
 
+from libs.common.admission import WAY_TO_STOP
 from libs.common.database import Database, WriteSession
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
@@ -51,7 +52,9 @@ class WithdrawRequest(Request):
         return self
 
 
-@router.post("/consents/{consent_id}:withdraw", response_model=WithdrawalView, responses=STATUSES)
+@router.post(
+    "/consents/{consent_id}:withdraw", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES
+)
 async def withdraw(
     request: HttpRequest, by: ActingWithin, consent_id: UUID, idempotency_key: OptionalKey = None, prefer: Prefer = ""
 ) -> Response:
@@ -69,7 +72,7 @@ async def withdraw(
     return await drained_answer(request, withdrawal, prefer)
 
 
-@router.post("/consents:withdraw", response_model=WithdrawalView, responses=STATUSES)
+@router.post("/consents:withdraw", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
 async def withdraw_several(
     request: HttpRequest,
     by: ActingWithin,
@@ -94,7 +97,9 @@ async def withdraw_several(
     return await drained_answer(request, withdrawal, prefer)
 
 
-@router.get("/withdrawals/{withdrawal_id}", response_model=WithdrawalView, responses=STATUSES)
+@router.get(
+    "/withdrawals/{withdrawal_id}", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES
+)
 async def read_withdrawal(request: HttpRequest, by: ActingWithin, withdrawal_id: UUID) -> Response:
     """Whether it is drained: looked at now, not remembered."""
     database: Database = request.app.state.database

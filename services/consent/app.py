@@ -22,6 +22,7 @@ from libs.common.database import Bell, Database
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.relay import Relay
 from libs.common.retention import keep_purging
+from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.consent import (
@@ -107,7 +108,7 @@ class Parts:
 def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""
     name = settings.instance or "consent"
-    database = Database(settings.database_url, application_name=name, pool_size=settings.database_pool_size)
+    database = Database(settings.database_url, application_name=name, **pool_of(settings))
     return Parts(settings, database, Bell(database))
 
 
@@ -119,6 +120,7 @@ def signer_of(parts: Parts) -> Signer:
 def create(parts: Parts) -> FastAPI:
     """The HTTP door. Raises VaultError, ReceiptKeysError or CursorKeysError without whole keys."""
     return create_app(
+        limits=parts.settings,
         title="Samtykkebro consent",
         version=VERSION,
         service="consent",

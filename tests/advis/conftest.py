@@ -20,6 +20,7 @@ from tests.advis.examples import REFERENCE_DIR, Intake, sources
 from tests.advis.serving import Advis, serving
 from tests.fakes import HOLDER_TOKEN, SERVICE_TOKEN, FakeConsent
 from tests.servers import TestDatabase
+from tests.unlimited import QUOTAS
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +74,7 @@ def settings(advis_database: TestDatabase, consent: FakeConsent) -> Settings:
         port = found.getsockname()[1]
     return Settings(
         profile="development",
+        **QUOTAS,
         port=port,
         database_url=advis_database.url,
         bus_url="postgresql+asyncpg://nobody@nowhere/bus",

@@ -16,6 +16,7 @@ from services.audit.log_key import LogKey
 from services.audit.settings import Settings
 from services.audit.vault import Vault
 from tests.servers import TestDatabase
+from tests.unlimited import QUOTAS
 
 ORIGIN = "samtykkebro.test/audit"
 
@@ -62,6 +63,7 @@ def handler(database: Database, maker: LeafMaker, vault: Vault) -> EntryHandler:
 def settings(audit_database: TestDatabase, secrets_dir: Path) -> Settings:
     return Settings(
         profile="development",
+        **QUOTAS,
         database_url=audit_database.url,
         bus_url="postgresql+asyncpg://nobody@127.0.0.1/none",
         issuer_url="http://issuer.test",

@@ -31,6 +31,7 @@ from tests.consent import issuer
 from tests.consent.door import write_keys
 from tests.consent.people import number
 from tests.servers import ROOT, Postgres
+from tests.unlimited import QUOTAS
 
 CITIZENS = 2_000
 READY_TIMEOUT_S = 30.0
@@ -167,6 +168,7 @@ async def _process(database_url: str, secrets: Path, folder: Path, settings: dic
         "consent_url": f"http://127.0.0.1:{port}",
         "log_level": "WARNING",
         "database_pool_size": "16",
+        **{name: str(value) for name, value in QUOTAS.items()},
         **settings,
     }
     environment = {**os.environ, **{f"SAMTYKKEBRO_{key.upper()}": value for key, value in told.items()}}

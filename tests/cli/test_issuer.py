@@ -17,7 +17,8 @@ from joserfc.jwk import KeySet
 
 from libs.cli.issuer.config import read_config
 from libs.cli.issuer.login import SignInError, client_token, sign_in
-from libs.common.auth import InvalidTokenError, TokenVerifier, TrustedIssuer
+from libs.common.auth import TokenVerifier, TrustedIssuer
+from libs.common.problems import InvalidTokenError
 from tests.servers import aside
 from tests.waiting import until
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jws import JWSRegistry
 
-from libs.common.auth import FAULTS, InvalidTokenError, Principal, TrustedIssuer, require
+from libs.common.auth import Principal, TrustedIssuer, require
 from libs.common.door import Router
-from libs.common.problems import NotFoundError, UnavailableError
+from libs.common.problems import FAULTS, InvalidTokenError, NotFoundError, UnavailableError
 from libs.common.web import create_app
 from tests.common.tokens import AUDIENCE, Issuer, new_key
 

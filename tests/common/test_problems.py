@@ -14,7 +14,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 
 from libs.common import log
 from libs.common.door import Router
-from libs.common.problem_answers import PROBLEMS
 from libs.common.problems import (
     ERRORS_MAX,
     ConflictError,
@@ -27,7 +26,7 @@ from libs.common.problems import (
     TooLargeError,
     UnavailableError,
 )
-from libs.common.web import create_app
+from libs.common.web import PROBLEMS, create_app
 
 NUMBER = "61" + "0158" + "5123"  # a replacement number in a century in which nobody alive was born
 DASHED = NUMBER[:6] + "-" + NUMBER[6:]

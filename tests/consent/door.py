@@ -16,11 +16,13 @@ import httpx2
 from fastapi import FastAPI
 from joserfc.jwk import OKPKey
 
+from libs.common.admission import Admission
 from services.consent.app import create, opening, parts_of
 from services.consent.handlers_lifecycle import HANDLERS, Fact
 from services.consent.settings import Settings
 from tests.consent import issuer
 from tests.consent.people import adult
+from tests.unlimited import QUOTAS
 
 KEY = "Idempotency-Key"
 _UNUSED: list[FastAPI] = []  # a door's routes are made once: that takes a third of a second, and they keep nothing
@@ -141,10 +143,11 @@ async def opened(database_url: str, secrets: Path, **settings: Any) -> AsyncIter
         issuer_url=issuer.URL,
         secrets_dir=secrets,
         consent_url="https://consent.test",
-        **settings,
+        **{**QUOTAS, **settings},
     )
     parts = parts_of(configured)
     app = _UNUSED.pop() if _UNUSED else create(parts)
+    app.state.admission = Admission(configured)
     async with opening(parts)(app):
         await app.state.verifier.close()
         app.state.verifier = issuer.verifier()

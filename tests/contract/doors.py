@@ -9,8 +9,10 @@ from uuid import UUID
 import orjson
 from fastapi import FastAPI
 
+from libs.common.admission import Admission, Limits
 from openapi.applications import applications
 from tests.common.tokens import Issuer
+from tests.unlimited import QUOTAS
 
 ISSUER = Issuer()
 SOMEBODY = UUID(int=7)
@@ -61,6 +63,7 @@ def doors() -> dict[str, FastAPI]:
     made = applications()
     for app in made.values():
         app.state.verifier = ISSUER.verifier()
+        app.state.admission = Admission(Limits(**QUOTAS))
     return made
 
 

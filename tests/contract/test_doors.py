@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.contract.doors import Operation, ask, bearing, operations
+from libs.common.admission import Admission, Limits
+from tests.contract.doors import Operation, ask, bearing, doors, operations
 
 OPEN = {
     "consent GET /.well-known/authzen-configuration",
@@ -163,3 +164,46 @@ async def test_another_method_is_405_and_names_every_method_that_there_is(operat
 def test_every_status_that_a_request_can_meet_before_its_handler_is_declared(operation: Operation) -> None:
     wanted = {"400", "401", "403", "404", "405", "406", "408", "413", "414", "415", "422", "428", "429", "431", "503"}
     assert wanted <= set(operation.spec["responses"])
+
+
+NEVER_LIMITED = {
+    *(f"{service} GET /health/{check}" for service in ("consent", "advis", "audit") for check in ("live", "ready")),
+    "consent GET /v1/citizens/{borger_id}/restrictions/{restriction_id}/drain",
+    "consent GET /v1/citizens/{borger_id}/withdrawals/{withdrawal_id}",
+    "consent GET /v1/emergencies/{basis_id}/drain",
+    "consent GET /v1/holders/{slot}/orders",
+    "consent GET /v1/other-bases/{basis_id}/drain",
+    "consent POST /v1/attestations",
+    "consent POST /v1/authorities/{authority_id}:end",
+    "consent POST /v1/citizens/{borger_id}/authorities/{authority_id}:end",
+    "consent POST /v1/citizens/{borger_id}/consents/{consent_id}:decline",
+    "consent POST /v1/citizens/{borger_id}/consents/{consent_id}:withdraw",
+    "consent POST /v1/citizens/{borger_id}/consents:withdraw",
+    "consent POST /v1/citizens/{borger_id}/refusals",
+    "consent POST /v1/citizens/{borger_id}/requests/{request_id}:decline",
+    "consent POST /v1/citizens/{borger_id}/restrictions",
+    "consent POST /v1/emergencies/{basis_id}:review",
+    "consent POST /v1/holders/{holder_id}:dead",
+    "consent POST /v1/other-bases/{basis_id}:end",
+    "consent POST /v1/permits:settle",
+}
+
+
+def test_what_is_never_limited_is_this() -> None:
+    """Every act that ends a right to disclose, what the fence needs for it, how to learn that it is drained; health."""
+    assert {operation.name for operation in operations() if "x-never-limited" in operation.spec} == NEVER_LIMITED
+
+
+@pytest.mark.parametrize("operation", [item for item in GUARDED if item not in HOLDERS], ids=named)
+async def test_beyond_the_quota_everything_is_429_but_a_way_to_stop(operation: Operation) -> None:
+    one = Limits(quota_reads_per_minute=1, quota_writes_per_minute=1, quota_system_calls_per_minute=1)
+    state = doors()[operation.service].state
+    unlimited, state.admission = state.admission, Admission(one)
+    headers = _hostile(("Content-Type", "text/plain"), _caller(operation))
+    answers = [await ask(operation, headers, query="limit=0") for _ in range(3)]
+    state.admission = unlimited
+    limited = operation.name not in NEVER_LIMITED
+    assert [answer.status == 429 for answer in answers] == [False, limited, limited]
+    if limited:
+        assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+        assert not answers[2].read

@@ -30,6 +30,7 @@ from tests import builds
 from tests.faults import probe
 from tests.faults.instrument import EDITS
 from tests.faults.receivers import Receivers
+from tests.unlimited import ENVIRONMENT
 
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_BYTES_MIN = 4 * 2**30
@@ -128,6 +129,7 @@ async def a_world(console: Console) -> AsyncIterator[World]:
         consent = await wires.ask({"op": "open", "name": "consent", "to": ["127.0.0.1", ports.consent]})
         told = {
             **builds.environment(built),
+            **ENVIRONMENT,
             probe.FOLDER: str(folder / "faults"),
             "SAMTYKKEBRO_CONSENT_URL": f"http://127.0.0.1:{consent['port']}",
         }

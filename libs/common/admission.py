@@ -1,0 +1,184 @@
+"""What one process takes on: a quota for each caller, a bound on requests in flight, times that end.
+
+1. Withdraw, refuse, restrict, end, settle, orders and deaths carry WAY_TO_STOP: none of these bounds applies to them,
+   and connections to the database are kept free for them (`Reserve`), so that no load keeps a citizen from stopping
+   what is shared, nor gets a holder fenced that could not settle (fence.md §7).
+2. What is beyond a bound is refused at once, the newest first: 429 for a caller's own quota, 503 for the process's.
+3. Tokens that do not hold are bounded for all callers together: beyond it only tokens that are known already are let
+   in to what is limited, and each is still verified where it would stop something.
+4. A process counts for itself. What it remembers of callers is bounded: who was counted longest ago is forgotten first.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
+
+from limits import RateLimitItemPerMinute
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+from pydantic import BaseModel, Field
+
+from libs.common.problems import QuotaError, UnavailableError
+
+WAY_TO_STOP: dict[str, Any] = {"x-never-limited": True}
+"""`openapi_extra` of an operation by which a disclosure is stopped: never limited, shed or kept waiting by reads.
+
+Health has it too: a probe that is shed would take a process out of service that can still stop things.
+"""
+
+Kind = Literal["read", "write", "system"]
+
+stopping: ContextVar[bool] = ContextVar("stopping", default=False)
+"""Whether what runs now answers a way to stop; the route sets it for its request."""
+
+
+class Limits(BaseModel):
+    """The bounds of one process, as settings. Times in seconds."""
+
+    quota_reads_per_minute: int = Field(default=600, ge=1)  # of one person
+    quota_writes_per_minute: int = Field(default=120, ge=1)  # of one person
+    quota_system_calls_per_minute: int = Field(default=120_000, ge=1)  # of one system or disclosing process
+    quota_callers_max: int = Field(default=10_000, ge=1)  # remembered at a time
+    refused_tokens_per_minute: int = Field(default=3_000, ge=1)  # of all callers together
+    requests_in_flight_max: int = Field(default=256, ge=1)
+    request_timeout_s: float = Field(default=30.0, gt=0)
+    body_timeout_s: float = Field(default=10.0, gt=0)  # from the first wait for the body to its end
+    head_timeout_s: float = Field(default=10.0, gt=0)  # from the connection, or the head's first byte, to its end
+    write_timeout_s: float = Field(default=30.0, gt=0)  # that a reader may take nothing
+    head_bytes_max: int = Field(default=32 * 1024, ge=1_024)
+    headers_max: int = Field(default=64, ge=8)
+    url_bytes_max: int = Field(default=4_096, ge=256)
+    connections_max: int = Field(default=1_000, ge=1)
+
+
+class _Counts(Storage):
+    """The library's storage with a bound; its own in memory has none, and starts a thread to forget."""
+
+    STORAGE_SCHEME = None  # made here, never by its address
+
+    def __init__(self, keys_max: int) -> None:
+        super().__init__()
+        self._keys_max = keys_max
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        count, until = self._counts.pop(key, (0, 0.0))
+        now = time.time()
+        if until <= now:
+            count, until = 0, now + expiry
+        self._counts[key] = (count + amount, until)
+        if len(self._counts) > self._keys_max:
+            self._counts.popitem(last=False)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        count, until = self._counts.get(key, (0, 0.0))
+        return count if until > time.time() else 0
+
+    def get_expiry(self, key: str) -> float:
+        return self._counts.get(key, (0, time.time()))[1]
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        count = len(self._counts)
+        self._counts.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self._counts.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+
+class Admission:
+    """One process's bounds and what it counts."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.counts = _Counts(limits.quota_callers_max)
+        self._limiter = FixedWindowRateLimiter(self.counts)
+        self._quotas = {
+            "read": RateLimitItemPerMinute(limits.quota_reads_per_minute, namespace="read"),
+            "write": RateLimitItemPerMinute(limits.quota_writes_per_minute, namespace="write"),
+            "system": RateLimitItemPerMinute(limits.quota_system_calls_per_minute, namespace="system"),
+        }
+        self._refused = RateLimitItemPerMinute(limits.refused_tokens_per_minute, namespace="refused")
+        self.in_flight = 0
+
+    @asynccontextmanager
+    async def flight(self, *, stops: bool) -> AsyncIterator[None]:
+        """One request being answered; one that stops something is neither counted, refused nor ended by time.
+
+        Raises UnavailableError when too many are, or when this one takes too long.
+        """
+        if stops:
+            mark = stopping.set(True)
+            try:
+                yield
+            finally:
+                stopping.reset(mark)
+            return
+        if self.in_flight >= self.limits.requests_in_flight_max:
+            raise UnavailableError
+        self.in_flight += 1
+        try:
+            async with asyncio.timeout(self.limits.request_timeout_s) as end:
+                yield
+        except TimeoutError:
+            if end.expired():
+                raise UnavailableError from None
+            raise
+        finally:
+            self.in_flight -= 1
+
+    def count(self, caller: str, kind: Kind) -> None:
+        """One call of `caller`. Raises QuotaError beyond the caller's quota of that kind."""
+        quota = self._quotas[kind]
+        if not self._limiter.hit(quota, caller):
+            raise QuotaError(self._wait_s(quota, caller))
+
+    def count_refused_token(self) -> None:
+        """One token that did not hold, whoever sent it."""
+        self._limiter.hit(self._refused)
+
+    def check_tokens_refused(self) -> None:
+        """Raises QuotaError when so many tokens did not hold that no further unknown one is verified for a while."""
+        if not self._limiter.test(self._refused):
+            raise QuotaError(self._wait_s(self._refused))
+
+    def _wait_s(self, quota: RateLimitItemPerMinute, *caller: str) -> int:
+        """Whole seconds until the quota is whole again."""
+        return max(1, math.ceil(self.counts.get_expiry(quota.key_for(*caller)) - time.time()))
+
+
+class Reserve:
+    """The pool's turns: everything but a way to stop shares `size` less `reserved` of its connections."""
+
+    def __init__(self, size: int, reserved: int, wait_s: float) -> None:
+        self._others = asyncio.Semaphore(max(1, size - reserved))
+        self._wait_s = wait_s
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold one of the connections that one may have. Raises TimeoutError after `wait_s`."""
+        if stopping.get():
+            yield
+            return
+        async with asyncio.timeout(self._wait_s):
+            await self._others.acquire()
+        try:
+            yield
+        finally:
+            self._others.release()

@@ -1,0 +1,196 @@
+"""What a connection may cost before anybody is known, over real sockets; others are served meanwhile."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+
+from libs.common import process
+from libs.common.admission import Limits
+from libs.common.door import Router
+from libs.common.process import BoundedProtocol
+from libs.common.web import create_app
+
+LIMITS = Limits(
+    head_bytes_max=4_096, headers_max=20, url_bytes_max=512, connections_max=8, head_timeout_s=0.3, body_timeout_s=0.3
+)
+router = Router()
+
+
+@router.get("/quick")
+async def quick() -> dict[str, bool]:
+    return {"done": True}
+
+
+@router.post("/length")
+async def length(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+@router.post("/unread")
+async def unread() -> dict[str, bool]:
+    return {"done": True}
+
+
+@asynccontextmanager
+async def _nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A server with the limits above on a free port of this loop."""
+    app = create_app(title="Door", version="1", service="door", lifespan=_nothing, routers=[router], limits=LIMITS)
+    protocol: Any = type("Protocol", (BoundedProtocol,), {"limits": LIMITS})
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, ws="none"))
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0)
+    yield listening.getsockname()[1]
+    server.should_exit = server.force_exit = True
+    await task
+
+
+async def _served(port: int) -> None:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert (await http.get("/quick")).json() == {"done": True}
+
+
+async def _answer(port: int, *sent: bytes) -> bytes:
+    """All that comes back until the server closes; a reset after an answer is a close."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    got = b""
+    try:
+        for piece in sent:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            while piece := await reader.read(65_536):
+                got += piece
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+    return got
+
+
+HEAD = b"GET /quick HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (HEAD + b"a: " + b"x" * 5_000 + b"\r\n\r\n", b"431"),
+        (HEAD + b"a: " + b"x" * 50_000, b"431"),  # one field without an end
+        (HEAD + b"".join(b"a%d: 1\r\n" % n for n in range(30)) + b"\r\n", b"431"),
+        (HEAD + b"a: 1\r\n" * 20_000, b"431"),
+        (b"GET /" + b"x" * 600 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+        (b"GET /" + b"x" * 50_000, b"431"),
+        (HEAD + b"Host: y\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"400"),
+        (b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"400"),
+    ],
+)
+async def test_a_head_beyond_its_bounds_is_refused_as_a_problem_and_closed(port: int, sent: bytes, status: bytes):
+    got = await _answer(port, sent)
+    assert got.startswith(b"HTTP/1.1 " + status)
+    assert b"application/problem+json" in got
+    assert b"connection: close" in got
+    await _served(port)
+
+
+@pytest.mark.parametrize("start", [b"", b"\r\n", b"G", HEAD, HEAD + b"a: "])
+async def test_a_head_that_does_not_come_in_time_is_closed_and_others_are_served(port: int, start: bytes) -> None:
+    slow = asyncio.get_running_loop().create_task(_answer(port, start))
+    await _served(port)
+    got = await slow
+    assert got == b"" if not start else got.startswith(b"HTTP/1.1 408")
+
+
+async def test_a_head_that_drips_is_closed_in_time(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def drip() -> None:
+        for byte in HEAD * 10:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.get_running_loop().create_task(drip())
+    async with asyncio.timeout(5):
+        assert (await reader.read(100)).startswith(b"HTTP/1.1 408")
+    dripping.cancel()
+    await asyncio.gather(dripping, return_exceptions=True)
+    writer.close()
+
+
+async def test_a_body_that_does_not_come_in_time_is_408_and_others_are_served(port: int) -> None:
+    head = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    slow = asyncio.get_running_loop().create_task(_answer(port, head, b"x"))
+    await _served(port)
+    got = await slow
+    assert got.startswith(b"HTTP/1.1 408")
+    assert b"urn:samtykkebro:problem:request-timeout" in got
+
+
+async def test_a_body_that_nobody_reads_does_not_hold_its_connection(port: int, monkeypatch) -> None:
+    monkeypatch.setattr(process, "UNREAD_BODY_S", 0.1)
+    got = await _answer(port, b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"x")
+    assert got.startswith(b"HTTP/1.1 200")
+    whole = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(3):  # one that ends leaves the connection open
+        writer.write(whole)
+        assert b"200 OK" in await reader.readuntil(b"}")
+    writer.close()
+
+
+async def test_beyond_the_limit_the_longest_idle_connection_makes_room(port: int) -> None:
+    """Silent connections do not keep anybody out, and one that is being answered is not closed for another."""
+    waiting = asyncio.get_running_loop().create_task(
+        _answer(port, b"POST /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n", b"ab")
+    )
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * LIMITS.connections_max)]
+    await _served(port)
+    assert (await waiting).startswith(b"HTTP/1.1 408")
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_a_peer_that_takes_nothing_is_cut() -> None:
+    """The protocol's own clock, without a megabyte in the kernel's buffers."""
+
+    class Transport(asyncio.Transport):
+        aborted = asyncio.Event()
+
+        def get_extra_info(self, _name: str, default: Any = None) -> Any:
+            return default
+
+        def abort(self) -> None:
+            self.aborted.set()
+
+        def close(self) -> None:
+            pass
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        return None
+
+    protocol: Any = type("Protocol", (BoundedProtocol,), {"limits": Limits(write_timeout_s=0.01)})
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    one = protocol(config, uvicorn.Server(config).server_state, {})
+    one.connection_made(Transport())
+    one.pause_writing()
+    async with asyncio.timeout(5):
+        await Transport.aborted.wait()
+    one.connection_lost(None)
