@@ -15,9 +15,10 @@ from libs.common.auth import Principal, require
 from libs.common.database import Database
 from libs.common.problems import MissingRightError, NotFoundError
 from services.consent import handlers_citizens, handlers_representatives
+from services.consent.api_translation import number_in
 from services.consent.cpr_vault import Vault
 from services.consent.domain.acting import Giver
-from services.consent.domain.cpr import Cpr, parse
+from services.consent.domain.cpr import Cpr
 from services.consent.domain.errors import CprError
 from services.consent.records import Actor
 
@@ -49,7 +50,7 @@ def number_of(caller: Principal) -> Cpr:
     if not isinstance(number, str):
         raise MissingRightError(NO_NUMBER)
     try:
-        return parse(number)
+        return number_in(number)
     except CprError:
         raise MissingRightError(NO_NUMBER) from None
 

@@ -16,10 +16,9 @@ from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
 from services.consent.api_pages import Page
 from services.consent.api_transaction import committed
-from services.consent.api_translation import translated
+from services.consent.api_translation import number_in, translated
 from services.consent.api_views import me_view, receipt_view, use_view
 from services.consent.cpr_vault import Vault
-from services.consent.domain.cpr import parse
 from services.consent.reading import may_read
 from services.consent.receipts import Signer
 from services.consent.schemas import (
@@ -48,7 +47,7 @@ async def resolve(
     """The pseudonym of a CPR number; audited (R29). The number is read here and nowhere else."""
     vault: Vault = request.app.state.vault
     with translated():
-        number = parse(body.cpr)
+        number = number_in(body.cpr)
     actor = actor_of(request, caller.client_id, "source_system", unit=caller.unit)
     borger_id = await committed(
         request,

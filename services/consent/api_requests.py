@@ -24,8 +24,9 @@ from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed
+from services.consent.api_translation import number_in
 from services.consent.cpr_vault import Vault
-from services.consent.domain.cpr import Cpr, parse
+from services.consent.domain.cpr import Cpr
 from services.consent.domain.errors import (
     AlreadyAskedError,
     AlreadyRemindedError,
@@ -173,7 +174,7 @@ def _number(citizen: WhoIsAsked) -> Cpr | None:
     if (citizen.borger_id is None) == (citizen.cpr is None):
         raise InvalidError("citizen", "must hold exactly one of borger_id and cpr")
     try:
-        return None if citizen.cpr is None else parse(citizen.cpr)
+        return None if citizen.cpr is None else number_in(citizen.cpr)
     except CprError as error:
         raise InvalidError("citizen.cpr", error.message) from None
 

@@ -17,9 +17,8 @@ from libs.common.problems import ConflictError, ForbiddenError, InvalidError, Mi
 from services.consent import handlers_citizens
 from services.consent.api_acting import ASSURANCE, NO_NUMBER, TOO_LOW, actor_of, assurance_of
 from services.consent.api_transaction import available
-from services.consent.api_translation import translated
+from services.consent.api_translation import number_in, translated
 from services.consent.cpr_vault import Vault
-from services.consent.domain.cpr import parse
 from services.consent.domain.errors import CprError, OwnMatterError, SecondEmployeeError
 from services.consent.domain.staff import BRIDGE_BUILDER, CITIZEN_SERVICE, STAFF_ROLES, Employee
 from services.consent.handlers_authorities import AlreadyRepresentedError
@@ -49,7 +48,7 @@ class PersonReference(Request):
 
     def named(self) -> Named:
         """As the handlers take it. Raises CprError."""
-        return Named(None if self.cpr is None else parse(self.cpr), self.borger_id)
+        return Named(None if self.cpr is None else number_in(self.cpr), self.borger_id)
 
 
 async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit = None) -> Employee:
@@ -69,7 +68,7 @@ async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit
         database: Database = request.app.state.database
         vault: Vault = request.app.state.vault
         try:
-            parsed = parse(number)
+            parsed = number_in(number)
         except CprError:
             raise MissingRightError(NO_NUMBER) from None
         with available():

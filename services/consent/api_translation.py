@@ -1,9 +1,12 @@
-"""The one translation from the domain's refusals to problem documents."""
+"""The one translation from the domain's refusals to problem documents, and the one reading of a number at a door."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from services.consent.domain.calendar import danish_date
+from services.consent.domain.cpr import Cpr, born_by, parse
 from services.consent.domain.errors import (
     AlreadyDeclaredError,
     CprError,
@@ -32,3 +35,8 @@ def translated() -> Iterator[None]:
         raise ConflictError("The consent's status does not allow it.") from None
     except KeyReusedError:
         raise ConflictError("The idempotency key was used for another request.") from None
+
+
+def number_in(text: str) -> Cpr:
+    """The CPR number in `text`, of somebody who is born. Raises CprError."""
+    return born_by(parse(text), danish_date(datetime.now(UTC)))

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx2
@@ -13,8 +13,9 @@ from joserfc.jwk import KeySet
 
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from tests.consent import issuer
-from tests.consent.door import Door
-from tests.consent.people import adult
+from tests.consent.door import KEY, Door
+from tests.consent.people import adult, number
+from tests.consent.staff import FIRST
 
 SOURCE = issuer.token("source_system", client_id="fasit", unit="BIF-JOBINDSATS")
 
@@ -238,3 +239,21 @@ async def test_the_catalogue_is_for_everybody_logged_in_and_for_nobody_else(door
     assert {unit["code"] for unit in document["units"]} >= {"BIF-JOBINDSATS", "SOF-BOLIGRAADGIVNING"}
     text = next(text for text in document["texts"] if text["code"] == "KOORDINERING")
     assert text["languages"]["en"]["body"].endswith("It does not affect your benefits or your help.")
+
+
+async def test_a_number_of_somebody_not_yet_born_is_no_number_at_any_door(door: Door):
+    """F37, at each door that takes a number: `citizens:resolve`, requests, authorities, attestations and the token."""
+    ahead = number(date.today().replace(year=date.today().year + 1, day=1))  # noqa: DTZ011 - a year from any today
+    named = {"citizen": {"cpr": ahead}, "representative": {"cpr": adult()}, "kind": "fuldmagt", "evidence": "SOF-26-1"}
+    refused = (
+        await resolve(door, ahead),
+        await door.call(
+            "POST", "/v1/authorities", FIRST, headers={KEY: uuid4().hex}, json={**named, "valid_from": "2026-01-01"}
+        ),
+    )
+    for answer in refused:
+        assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+            422,
+            "begins with a date that lies ahead",
+        )
+    assert (await door.call("GET", "/v1/me", issuer.citizen(ahead))).status_code == 403

@@ -1,13 +1,13 @@
 """R28 and P10: every number that may exist is served, whatever its control digit, and none is ever shown."""
 
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.consent.domain.cpr import century, parse
+from services.consent.domain.cpr import born_by, century, parse
 from services.consent.domain.errors import CprError
 from tests.consent.people import adult, number
 
@@ -94,3 +94,15 @@ def test_a_number_is_not_shown_when_printed():
     parsed = parse(digits)
     assert digits not in f"{parsed} {parsed!r}"
     assert "1880" not in repr(parsed)
+
+
+@given(CHILDREN, st.integers(-400, 400))
+def test_nobody_is_born_on_a_day_that_lies_ahead(born: date, days: int):
+    """F37: of two numbers that differ in the seventh digit one makes an adult a child of 2036 or 2057."""
+    child, today = parse(number(born)), born + timedelta(days=days)
+    if today >= born:
+        assert born_by(child, today) is child
+    else:
+        with pytest.raises(CprError) as refused:
+            born_by(child, today)
+        assert refused.value.field == "cpr"

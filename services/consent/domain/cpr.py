@@ -40,6 +40,16 @@ def parse(text: str) -> Cpr:
     return Cpr(digits="".join(match.groups()), birth_date=born, replacement=replacement)
 
 
+def born_by(number: Cpr, today: date) -> Cpr:
+    """The number, of somebody born by `today`. Raises CprError for a day that lies ahead.
+
+    A wrong seventh digit would otherwise make an adult a child for ever: the register's table reaches to 2057.
+    """
+    if number.birth_date > today:
+        raise CprError("begins with a date that lies ahead", field="cpr")
+    return number
+
+
 def century(seventh_digit: int, year: int) -> int:
     """1800, 1900 or 2000, from the seventh digit and the two digits of the year (cpr.dk's table)."""
     if seventh_digit <= 3:
