@@ -6,9 +6,11 @@
 4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request (performance.md §1).
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from urllib.parse import unquote_plus
 from uuid import uuid4
 
 import orjson
@@ -25,7 +27,7 @@ from libs.common import health
 from libs.common.admission import Admission, Limits
 from libs.common.database import is_away
 from libs.common.door import DISCLOSES, BodyLimit, Router, is_marked
-from libs.common.identifiers import is_correlation_id
+from libs.common.identifiers import holds_personal_number, is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
 from libs.common.operations import Measured
 from libs.common.problems import (
@@ -77,6 +79,19 @@ def request_id(given: str | None) -> str | None:
     return given if fits else None
 
 
+# Numbers and moments have a form of their own; the digits of one would now and then read as a personal number.
+_TYPED_QUERY = re.compile(r"(?<![^&])(?:from|to|limit|after|before)=[^&]*")
+_LEAF_INDEX = re.compile(r"(?<=/entries/)[0-9]+(?=/proof)")
+
+
+def refused_address(scope: Scope) -> Problem | None:
+    """404 for a path, 422 for a query that holds a personal number: addresses stand in the logs of others (P10)."""
+    if holds_personal_number(_LEAF_INDEX.sub("", scope["path"])):
+        return NotFoundError()
+    query = unquote_plus(_TYPED_QUERY.sub("", scope["query_string"].decode("latin-1")))
+    return InvalidError("query", "must not hold a personal number") if holds_personal_number(query) else None
+
+
 class Edge:
     """ASGI layer, outermost of ours: correlation id in and out, default headers, HEAD as GET without a body."""
 
@@ -96,7 +111,8 @@ class Edge:
             scope["state"]["head"] = True
         bound = bind_correlation(correlation)
         try:
-            await self.app(scope, receive, dressed)
+            refusal = refused_address(scope)
+            await (self.app if refusal is None else refusal.response())(scope, receive, dressed)
         finally:
             unbind_correlation(bound)
 

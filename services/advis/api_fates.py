@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Query
 from libs.common.auth import Principal, require
 from libs.common.case_events import key_of
 from libs.common.door import Router
+from libs.common.identifiers import EventId, EventSource
 from libs.common.problems import ForbiddenError, InvalidError, NotFoundError
 from libs.common.sources import Binding
 from services.advis import store_fates
@@ -27,12 +28,10 @@ Means = Annotated[Resources, Depends(resources)]
 
 @router.get("/case-events/{event_id}", summary="What became of one of my events")
 async def read_fate(
-    event_id: Annotated[str, Path(max_length=64)],
+    event_id: Annotated[EventId, Path()],
     principal: Source,
     means: Means,
-    source: Annotated[
-        str | None, Query(max_length=200, description="its CloudEvents source, where I have several")
-    ] = None,
+    source: Annotated[EventSource | None, Query(description="its CloudEvents source, where I have several")] = None,
 ) -> EventFate:
     """`accepted`: it has its effect, or will have. `parked`: it can have none, for the reason given."""
     binding = await _binding(principal, means)

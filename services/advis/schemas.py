@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.cursors import CURSOR_CHARS_MAX
+from libs.common.identifiers import EventId, EventSource
 from libs.common.messages import CaseReference
 from libs.common.values import DECIMAL, Moment
 
@@ -35,8 +36,8 @@ class EventFate(_Shape):
 class EventNamed(_Shape):
     """What names an event: its CloudEvents source and id."""
 
-    source: str = Field(max_length=200)
-    event_id: str = Field(max_length=64)
+    source: EventSource
+    event_id: EventId
 
 
 class FatesRequest(_Shape):

@@ -13,8 +13,9 @@ from libs.common import log, web
 from libs.common.database import CommitUncertainError
 from libs.common.door import Router
 from libs.common.log import current_correlation
-from libs.common.web import BODY_BYTES_MAX, ResponseCutError, create_app
+from libs.common.web import BODY_BYTES_MAX, ResponseCutError, create_app, refused_address
 from tests import hostile
+from tests.hostile import NUMBER
 
 router = Router()
 
@@ -138,6 +139,41 @@ async def test_any_other_correlation_id_is_replaced_by_a_new_one(http, given: st
     answer = await http.get("/correlation", headers={"X-Correlation-ID": given.encode()})
     assert UUID(answer.json()["correlation"]).version == 4
     assert answer.headers["X-Correlation-ID"] == answer.json()["correlation"]
+
+
+@pytest.mark.parametrize("path", [f"/{NUMBER}", f"/things/case{NUMBER}", "/91-02-90/" + "1234", "/910290%20" + "1234"])
+async def test_a_path_that_holds_a_number_is_not_there_and_is_not_logged(http, capfd, path: str) -> None:
+    answer = await http.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:samtykkebro:problem:not-found")
+    assert answer.headers["Cache-Control"] == "no-store"
+    written = capfd.readouterr()
+    assert "1234" not in answer.text + written.out + written.err
+
+
+@pytest.mark.parametrize(
+    "query", [f"q={NUMBER}", "q=910290-" + "1234", "a=910290&b=" + "1234", f"{NUMBER}=1", "q=910290%2D" + "1234"]
+)
+async def test_so_is_a_query_refused(http, capfd, query: str) -> None:
+    answer = await http.get(f"/correlation?{query}")
+    held = "&b=" not in query  # two fields are two numbers
+    assert answer.status_code == (422 if held else 200)
+    if held:
+        assert answer.json()["errors"] == [{"field": "query", "message": "must not hold a personal number"}]
+    written = capfd.readouterr()
+    assert NUMBER not in answer.text + written.out + written.err
+
+
+async def test_an_address_of_ids_moments_and_counts_is_let_through(http) -> None:
+    for _ in range(2_000):
+        assert (
+            refused_address({"path": f"/v1/{uuid4()}/x/{uuid4()}:y", "query_string": f"subject={uuid4()}".encode()})
+            is None
+        )
+    address = {
+        "path": f"/v1/entries/{NUMBER}/proof",
+        "query_string": f"from={NUMBER}&after=20261127120000Z&to=1".encode(),
+    }
+    assert refused_address(address) is None
 
 
 async def test_nothing_is_stored_framed_sniffed_or_referred_unless_a_route_says_so(http) -> None:
