@@ -260,8 +260,8 @@ class Require(Gate):
             TOKENS_REFUSED.labels(error.reason).inc()
             _log.info("token_refused", reason=error.reason)
             raise UnauthenticatedError(FAULTS[error.reason]) from None
+        request.state.principal = principal  # also of one who is refused: the refusal is on the record
         self._check(principal.roles)
-        request.state.principal = principal
         return principal
 
     def _check(self, roles: frozenset[str]) -> None:

@@ -7,10 +7,13 @@
 5. The body's coding and media type, 415 (RFC 9110 §15.5.16).
 
 Then the framework reads the body, strictly (`values.strict_json`) and in time.
+
+A refusal, 403 or 404, is told to the service's recorder (`app.state.refused`) before it is answered: what is on the
+record is decided with the answer (R20).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,6 +33,7 @@ from libs.common.problems import (
     FieldError,
     InvalidError,
     MethodNotAllowedError,
+    Problem,
     SlowBodyError,
     TooLargeError,
     UnsupportedMediaTypeError,
@@ -42,7 +46,10 @@ DISCLOSES = {"x-discloses": True}
 """`openapi_extra` of a route that tells a recipient something under a permit: it answers no HEAD, which would take a
 permit for an answer that is thrown away."""
 
+REFUSED = frozenset({403, 404})
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Recorder = Callable[[Request, int], Awaitable[None]]
 
 
 def is_marked(extra: Mapping[str, Any] | None, marker: Mapping[str, Any]) -> bool:
@@ -84,7 +91,20 @@ class Route(APIRoute):
                 in_time = _in_time(request.receive, admission.limits.body_timeout_s)
                 return await handler(_StrictRequest(request.scope, in_time))
 
-        return checked
+        async def recorded(request: Request) -> Response:
+            try:
+                return await checked(request)
+            except Problem as problem:
+                record: Recorder | None = getattr(request.app.state, "refused", None)
+                if record is not None and problem.status in REFUSED:
+                    caller = getattr(request.state, "principal", None)
+                    if caller is not None and not stops:
+                        admission: Admission = request.app.state.admission
+                        admission.count(*_counted(caller, "write"))  # a refusal is written: nobody writes without end
+                    await record(request, problem.status)
+                raise
+
+        return recorded
 
     def _accepted(self) -> tuple[str, ...]:
         """The media types of the body that the route reads; empty when it reads none."""

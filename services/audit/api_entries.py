@@ -16,6 +16,7 @@ from libs.common.sweep import Readable, readable
 from libs.common.values import DECIMAL
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
+from services.audit.handlers_search import record_refusal as record_search_refused
 from services.audit.reading import Entry
 
 router = Router(prefix="/v1", tags=["entries"])
@@ -64,6 +65,24 @@ async def mine(request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cu
     state.bell.ring()
     items = readable(entries[:limit], _own, name="own_entries")
     return schemas.OwnEntries(items=list(items), next=_next(request, entries, limit))
+
+
+async def record_refusal(request: Request, _status: int) -> None:
+    """Put a refused search about a person on the record, before it is answered. Nothing for other refusals."""
+    caller: Principal | None = getattr(request.state, "principal", None)
+    try:
+        subject = UUID(request.query_params.get("subject", ""))
+    except ValueError:
+        return
+    if caller is None:
+        return
+    role = min(caller.roles, default="none")
+    reader = Reader(caller.subject, role, caller.unit, request.scope["state"]["correlation_id"])
+    state = request.app.state
+    async with state.database.write() as session:
+        now = await clock(session)
+        await record_search_refused(session, subject, reader, keyring=state.keyring, now=now)
+    state.bell.ring()
 
 
 def _borger_id(citizen: Principal) -> UUID:

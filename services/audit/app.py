@@ -125,7 +125,7 @@ def _lifespan(parts: Parts, keyring: Keyring) -> Callable[[FastAPI], AbstractAsy
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         verifier = TokenVerifier(issuers(parts.settings), parts.settings.audience)
         app.state.verifier, app.state.keyring = verifier, keyring
-        app.state.cursors = cursors
+        app.state.cursors, app.state.refused = cursors, api_entries.record_refusal
         app.state.database, app.state.bell = parts.database, parts.bell
         app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         yield

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Literal
 from uuid import UUID, uuid4
 
 from libs.common.database import WriteSession
@@ -71,6 +72,15 @@ async def search_entries(
     return await _read(session, wanted, keyring=keyring, limit=limit)
 
 
+async def record_refusal(
+    session: WriteSession, subject: UUID, reader: Reader, *, keyring: Keyring, now: datetime
+) -> None:
+    """Record that somebody was refused a search about a person; a subject of whom there is nothing is not named."""
+    known = await keyring.refs(session, [Person("subject", str(subject))])
+    record = _record(reader, "entries.searched", now, subject=subject if known else None, outcome="refused")
+    await append(session, [audit_message(PRODUCER, record)])
+
+
 async def own_entries(
     session: WriteSession,
     borger_id: UUID,
@@ -115,13 +125,19 @@ async def _read(session: WriteSession, wanted: Filter, *, keyring: Keyring, limi
 
 
 def _record(
-    reader: Reader, kind: str, now: datetime, *, subject: UUID | None, objects: Mapping[str, str] = MappingProxyType({})
+    reader: Reader,
+    kind: str,
+    now: datetime,
+    *,
+    subject: UUID | None,
+    objects: Mapping[str, str] = MappingProxyType({}),
+    outcome: Literal["success", "refused"] = "success",
 ) -> AuditEntry:
     return AuditEntry(
         id=uuid4(),
         type=kind,
         action="R",
-        outcome="success",
+        outcome=outcome,
         occurred_at=now,
         subject=subject,
         actor=reader.actor,

@@ -1,5 +1,6 @@
 """One receipt: as JSON, as the signed receipt itself, or as a PDF to keep, which a screen reader can read."""
 
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -44,13 +45,14 @@ async def read_receipt(
     """A receipt in the form asked for by `Accept` or `?format=`; the PDF in the language asked for."""
     chosen = form_of(form, accept, FORMS)
     found = await committed(
-        request, lambda session: handlers_views.read_receipt(session, by.actor, by.borger_id, receipt_id)
+        request,
+        lambda session: handlers_views.read_receipt(
+            session, by.actor, by.borger_id, receipt_id, shows=partial(may_read, by)
+        ),
     )
     if found is None:
         raise NotFoundError
     stored, catalogue = found
-    if not may_read(by, stored):
-        raise NotFoundError
     headers = {"Vary": "Accept, Accept-Language"}
     if chosen == "json":
         return Response(receipt_view(stored).model_dump_json(), headers=headers, media_type=FORMS[chosen])

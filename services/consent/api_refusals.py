@@ -109,9 +109,10 @@ async def list_refusals(
 async def read_refusal(request: HttpRequest, by: ActingWithin, refusal_id: UUID) -> RefusalView:
     """One refusal."""
     found = await committed(
-        request, lambda session: handlers_refusals.read_refusal(session, by.actor, by.borger_id, refusal_id)
+        request,
+        lambda session: handlers_refusals.read_refusal(session, by.actor, by.borger_id, refusal_id, covers=by.covers),
     )
-    if found is None or not by.covers(found.purpose):
+    if found is None:
         raise NotFoundError
     return refusal_view(found)
 

@@ -53,6 +53,7 @@ from services.consent import (
     worker_life,
     worker_requests,
 )
+from services.consent.api_refused import record_refusal
 from services.consent.consumer import GROUP, LifecycleHandler
 from services.consent.cpr_vault import Vault
 from services.consent.pdf import Renderer
@@ -157,6 +158,7 @@ def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
         app.state.verifier, app.state.vault, app.state.signer = verifier, vault, signer
         app.state.renderer, app.state.cursors = Renderer(), cursors
+        app.state.refused = record_refusal
         yield
         await verifier.close()
         await parts.bell.close()

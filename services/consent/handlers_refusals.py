@@ -7,7 +7,7 @@
 3. Lifting revives consents for what arrives from then on: what arrived while it stood stays uncovered.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -131,13 +131,19 @@ async def list_refusals(
     return found
 
 
-async def read_refusal(session: WriteSession, actor: Actor, borger_id: UUID, refusal_id: UUID) -> Refusal | None:
-    """One of the citizen's; None when it is not theirs. Audited as `refusal.read`."""
+async def read_refusal(
+    session: WriteSession, actor: Actor, borger_id: UUID, refusal_id: UUID, *, covers: Callable[[str | None], bool]
+) -> Refusal | None:
+    """One of the citizen's, audited as `refusal.read`; None when it is not the reader's to see.
+
+    `covers`: whether the reader may see what is for a purpose, or with None for every one.
+    """
     found = await store_refusals.find(session, borger_id, refusal_id)
-    if found is not None:
-        objects = {"refusal_id": str(refusal_id)}
-        now = await clock(session)
-        await append(session, [records.of_read("refusal.read", actor, subject=borger_id, at=now, objects=objects)])
+    if found is None or not covers(found.purpose):
+        return None
+    objects = {"refusal_id": str(refusal_id)}
+    now = await clock(session)
+    await append(session, [records.of_read("refusal.read", actor, subject=borger_id, at=now, objects=objects)])
     return found
 
 

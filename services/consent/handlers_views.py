@@ -1,6 +1,6 @@
 """What a citizen may read about themselves. Every read is on the record too (R20), in its own transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -60,10 +60,15 @@ async def list_consents(
 _LAST = UUID(int=2**128 - 1)
 
 
-async def read_consent(session: WriteSession, actor: Actor, borger_id: UUID, consent_id: UUID) -> Detail | None:
-    """One consent with its history; None when it is not this citizen's. Audited as `consent.read`."""
+async def read_consent(
+    session: WriteSession, actor: Actor, borger_id: UUID, consent_id: UUID, *, covers: Callable[[str], bool]
+) -> Detail | None:
+    """One consent with its history, audited as `consent.read`; None when it is not the reader's to see.
+
+    `covers`: whether the reader may see what is for a purpose. What is not shown is not recorded as read.
+    """
     consent = await store_consents.find(session, consent_id, borger_id)
-    if consent is None:
+    if consent is None or not covers(consent.purpose):
         return None
     now = await clock(session)
     objects = {"consent_id": str(consent_id)}
@@ -111,11 +116,14 @@ async def list_uses(
 
 
 async def read_receipt(
-    session: WriteSession, actor: Actor, borger_id: UUID, receipt_id: UUID
+    session: WriteSession, actor: Actor, borger_id: UUID, receipt_id: UUID, *, shows: Callable[[StoredReceipt], bool]
 ) -> tuple[StoredReceipt, Catalogue] | None:
-    """One receipt, and the catalogue to tell it with; None when it is not this citizen's. Audited as `receipt.read`."""
+    """One receipt, and the catalogue to tell it with, audited as `receipt.read`; None when it is not the reader's.
+
+    `shows`: whether the reader may see a receipt. What is not shown is not recorded as read.
+    """
     stored = await store_receipts.find(session, receipt_id)
-    if stored is None or stored.borger_id != borger_id:
+    if stored is None or stored.borger_id != borger_id or not shows(stored):
         return None
     objects = {"receipt_id": str(receipt_id)}
     now = await clock(session)

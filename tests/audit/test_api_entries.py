@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -137,8 +138,10 @@ async def test_nobody_but_the_officer_searches(
 ) -> None:
     answer = await search(client, headers, subject=MORTEN)
     assert answer.status_code == 403
-    assert await recorded(database) == []
     assert (await client.get("/v1/entries", params={"subject": str(MORTEN)})).status_code == 401
+    assert [(entry["type"], entry["outcome"]) for entry in await recorded(database)] == [
+        ("entries.searched", "refused")
+    ]
 
 
 async def test_the_officer_does_not_browse_and_does_not_ask_for_what_is_not_there(
@@ -274,3 +277,15 @@ async def test_a_lie_sealed_by_somebody_who_has_every_key_does_not_open_the_comm
     )
     (item,) = (await search(client, subject=MORTEN, type="disclosure.permitted")).json()["items"]
     assert (item["mismatched"], "bif999" in json.dumps(item)) == (["actor"], False)
+
+
+async def test_a_refused_search_names_the_person_only_where_there_is_one(
+    client: httpx2.AsyncClient, filled: None, database: Database
+) -> None:
+    for criteria in ({"subject": MORTEN}, {"subject": UUID(int=404)}, {"type": "consent.granted"}):
+        assert (await search(client, bearer("caseworker", subject="bif101"), **criteria)).status_code == 403
+    left = await recorded(database)
+    assert [(entry["outcome"], entry["actor"], entry.get("subject")) for entry in left] == [
+        ("refused", "bif101", str(MORTEN)),
+        ("refused", "bif101", None),
+    ]
