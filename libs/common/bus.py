@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from libs.common.alarms import AlarmCode, raise_alarm_later
+from libs.common.log import get_logger
+from libs.common.metrics import RECORDS_LOST, label
 from libs.common.settings import nearest
 from libs.common.values import strict_yaml
 
@@ -127,6 +130,21 @@ class Bus(Protocol):
     def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> BusConsumer:
         """A new member of `group`. `start` is asked on every assignment, and again whenever it fails."""
         ...
+
+
+def readable_from(place: Place, position: int, *, first: int, end: int) -> int:
+    """Where reading can go on: at `position`, or at `first`, the oldest record, when `position` has fallen off.
+
+    Never silently: what the bus no longer has, or has lost itself (`position` beyond its `end`), is an alarm.
+    """
+    if first <= position <= end:
+        return position
+    topic, partition = place
+    lost = first - position if position < first else position - end
+    RECORDS_LOST.labels(label(topic)).inc(lost)
+    raise_alarm_later(AlarmCode.RECORDS_LOST, about=f"{topic}/{partition}")
+    get_logger().error("records_lost", topic=topic, partition=partition, offset=position, first=first, last=end)
+    return first
 
 
 def connect(bus_url: str, *, client_id: str) -> Bus:

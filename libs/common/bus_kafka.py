@@ -26,8 +26,10 @@ from libs.common.bus import (
     Place,
     StartPositions,
     Topic,
+    readable_from,
 )
 from libs.common.log import get_logger
+from libs.common.metrics import CONSUMER_LAG_RECORDS
 from libs.common.values import from_epoch_ms
 
 REQUEST_TIMEOUT_MS = 5_000
@@ -202,9 +204,11 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         """See `BusConsumer.fetch`."""
         for place in tuple(self._assigned - self._sought):
             offset = await self._start(place.topic, place.partition)
+            edges = await self._edges(place)
             if place in self._assigned:
                 self._sought.add(place)
-                self.rewind(place.topic, place.partition, offset)
+                at = readable_from((place.topic, place.partition), offset, first=edges[0], end=edges[1])
+                self.rewind(place.topic, place.partition, at)
         try:
             await self._report_lag()
             wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
@@ -225,6 +229,23 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
     async def report(self, positions: Mapping[Place, int]) -> None:
         """Commit the offsets within about a second."""
         self._lag |= {TopicPartition(*place): offset for place, offset in positions.items()}
+        self._measure()
+
+    async def _edges(self, place: TopicPartition) -> tuple[int, int]:
+        """The oldest record's offset and the next one's. Raises `BusUnavailableError`."""
+        try:
+            first = await self._consumer.beginning_offsets([place])
+            end = await self._consumer.end_offsets([place])
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+        return first[place], end[place]
+
+    def _measure(self) -> None:
+        """How far this member is behind, by partition, as of its last fetch."""
+        for place in self._sought & self._consumer.assignment():
+            end, offset = self._consumer.highwater(place), self._lag.get(place)
+            if end is not None and offset is not None:
+                CONSUMER_LAG_RECORDS.labels(place.topic, place.partition).set(max(0, end - offset))
 
     async def _wait(self, timeout_s: float) -> list[Delivery]:
         """Until an assignment, or the end of `timeout_s`."""

@@ -25,9 +25,11 @@ from libs.common.bus import (
     Place,
     StartPositions,
     Topic,
+    readable_from,
 )
 from libs.common.bus_retention import FUNCTION
 from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
+from libs.common.metrics import CONSUMER_LAG_RECORDS
 
 CHANNEL = "bus"
 POLL_S = 0.5
@@ -46,7 +48,12 @@ CREATE TABLE IF NOT EXISTS bus_record (
     + FUNCTION
 )
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
-_PARTITIONS = "SELECT topic, partition FROM bus_partition ORDER BY topic, partition"
+_EDGES = (
+    'SELECT coalesce((SELECT "offset" FROM bus_record r WHERE r.topic = p.topic AND r.partition = p.partition'
+    ' ORDER BY "offset" LIMIT 1), next_offset) AS first, next_offset AS "end"'
+    " FROM bus_partition p WHERE topic = $1 AND partition = $2"
+)
+_PARTITIONS = "SELECT topic, partition, next_offset FROM bus_partition ORDER BY topic, partition"
 _LOCK = (
     "SELECT topic, partition, next_offset FROM bus_partition JOIN unnest($1::text[], $2::int[])"
     " AS w (topic, partition) USING (topic, partition) ORDER BY topic, partition FOR UPDATE OF bus_partition"
@@ -150,6 +157,7 @@ class PostgresBusConsumer:
         self._wake = Bell()
         self._session: asyncpg.Connection | None = None
         self._next: dict[Place, int] = {}
+        self._shown: set[Place] = set()  # whose lag is among the figures
 
     async def start(self) -> None:
         """Join the group. Raises `BusUnavailableError`."""
@@ -210,8 +218,19 @@ class PostgresBusConsumer:
             self._next = {place: self._next[place] for place in owned if place in self._next}
             for place in owned:
                 if place not in self._next:
-                    self._next[place] = await self._start(*place)
+                    edges = await self._session.fetchrow(_EDGES, *place)
+                    self._next[place] = readable_from(place, await self._start(*place), **edges)
+            await self._measure(self._session)
         return self._session
+
+    async def _measure(self, session: asyncpg.Connection) -> None:
+        """How far this member is behind, by partition; what it no longer owns is another's to show."""
+        ends = {(row["topic"], row["partition"]): row["next_offset"] for row in await session.fetch(_PARTITIONS)}
+        for place in self._shown - self._next.keys():
+            CONSUMER_LAG_RECORDS.remove(*place)
+        for place, offset in self._next.items():
+            CONSUMER_LAG_RECORDS.labels(*place).set(max(0, ends[place] - offset))
+        self._shown = set(self._next)
 
     async def _read(self, session: asyncpg.Connection, limit: int, skip: Collection[Place]) -> list[Delivery]:
         wanted = [(*place, offset) for place, offset in self._next.items() if place not in skip]
