@@ -1,7 +1,6 @@
 """The page that says how long every table keeps its rows, drawn from the rules that delete them."""
 
-from libs.common.bus_retention import BUS_RETENTION
-from libs.common.retention import Kept, Purged, Retention
+from libs.common.retention import BUS_RETENTION, Kept, Purged, Retention
 from libs.common.settings import CommonSettings
 from services.advis import settings as advis_settings
 from services.advis import tables_retention as advis

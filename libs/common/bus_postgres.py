@@ -27,9 +27,9 @@ from libs.common.bus import (
     Topic,
     readable_from,
 )
-from libs.common.bus_retention import FUNCTION
 from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
 from libs.common.metrics import CONSUMER_LAG_RECORDS
+from libs.common.retention import BUS_FUNCTION
 
 CHANNEL = "bus"
 POLL_S = 0.5
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS bus_record (
   topic text, partition integer, "offset" bigint, key text NOT NULL, headers bytea NOT NULL, value bytea NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (topic, partition, "offset"));
 """
-    + FUNCTION
+    + BUS_FUNCTION
 )
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
 _EDGES = (

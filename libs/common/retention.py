@@ -3,7 +3,8 @@
 1. Every table of a service stands in its RETENTION, with rules or with the reason why its rows stay.
 2. Rows go in batches, each a short transaction that an index finds; a batch is followed by a pause as long as it took,
    so that a backlog never takes more than half of one session.
-3. A rule that fails three rounds running is an alarm, and keeps no other rule from its turn.
+3. The embedded bus keeps a record as long as a restored database may have to read it again; Kafka does so by itself.
+4. A rule that fails three rounds running is an alarm, and keeps no other rule from its turn.
 """
 
 import asyncio
@@ -91,6 +92,35 @@ COMMON: Final[Retention] = {
 }
 """What every service keeps for the bus and for its operator."""
 
+BUS_RETENTION: Final[Retention] = {
+    "bus_record": (
+        Purged(
+            "at",
+            "replay_horizon_days",
+            "Every record of every topic, dead letters too, from the beginning of each partition.",
+        ),
+    ),
+    "bus_partition": Kept("One row a partition: the next offset."),
+}
+# A service's role may only insert into the bus, so the bus's owner gives all of them one function that deletes what is
+# over, from the beginning of a partition, and nothing younger than a day.
+BUS_FUNCTION: Final = """
+CREATE OR REPLACE FUNCTION bus_forget(of_topic text, of_partition integer, days integer, batch integer)
+RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  WITH oldest AS MATERIALIZED (
+    SELECT "offset" AS place FROM bus_record WHERE topic = of_topic AND partition = of_partition
+    ORDER BY "offset" LIMIT batch
+  ), gone AS (
+    DELETE FROM bus_record r USING oldest
+    WHERE r.topic = of_topic AND r.partition = of_partition AND r."offset" = oldest.place
+      AND r.at < now() - make_interval(days => greatest(days, 1))
+    RETURNING 1)
+  SELECT count(*) FROM gone
+$$;
+"""
+_PARTITIONS = "SELECT topic, partition FROM bus_partition ORDER BY topic, partition"
+_FORGET = "SELECT bus_forget($1, $2, $3, $4)"
+
 
 def period_of(settings: CommonSettings, name: str) -> timedelta:
     """The period that the setting `name` holds, in the unit that its name ends in."""
@@ -168,3 +198,35 @@ def statement(table: str, rule: Purged) -> str:
         " (SELECT key FROM page ORDER BY key DESC LIMIT 1) AS place,"
         " coalesce((SELECT young FROM page ORDER BY key DESC LIMIT 1), true) AS reached"
     )
+
+
+async def keep_bus_purged(settings: CommonSettings) -> None:
+    """Forget what is older than the horizon, every `settings.retention_every_s`. Returns at once without such a bus."""
+    if not settings.bus_url.startswith("postgresql"):
+        return
+    database = Database(settings.bus_url, application_name="bus retention", pool_size=1)
+    try:
+        while True:
+            try:
+                await forget_on_bus(database, settings.replay_horizon_days)
+            except Exception:  # noqa: BLE001 - whatever it was, the next round tries again
+                SWEEPS_FAILED.labels("bus_retention").inc()
+                _log.warning("bus_not_purged", exc_info=True)
+            await asyncio.sleep(settings.retention_every_s)
+    finally:
+        await database.close()
+
+
+async def forget_on_bus(database: Database, days: int) -> Mapping[str, int]:
+    """Delete every record older than `days`, in batches, partition by partition; how many by topic."""
+    forgotten: dict[str, int] = {}
+    async with database.read() as session:
+        places = [tuple(row) for row in await driver(session).fetch(_PARTITIONS)]
+    for topic, partition in places:
+        gone = BATCH_ROWS
+        while gone == BATCH_ROWS:
+            async with database.write() as session:
+                gone = await driver(session).fetchval(_FORGET, topic, partition, days, BATCH_ROWS)
+            ROWS_PURGED.labels("bus_record").inc(gone)
+            forgotten[topic] = forgotten.get(topic, 0) + gone
+    return forgotten

@@ -70,7 +70,9 @@ async def list_inbox(
         async with means.database.write() as session:
             at = await clock(session)
             gone = [*refused, *granted.refused]
-            await handlers_inbox.record_reading(session, read, gone, actor=asker.question.actor, now=at)
+            await handlers_inbox.record_reading(
+                session, read, gone, actor=asker.question.actor, now=at, is_empty=not granted.shown
+            )
         means.bell.ring()
         more = len(showing) > query.limit
         if (more and granted.refused) or (not more and len(found) == BATCH_MAX):

@@ -16,7 +16,6 @@ from libs.common import api_alarms
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import Bus, connect
-from libs.common.bus_retention import keep_bus_purged
 from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
@@ -25,7 +24,7 @@ from libs.common.messages import CONSENT_EVENTS
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.process import serve
 from libs.common.relay import Relay
-from libs.common.retention import keep_purging
+from libs.common.retention import keep_bus_purged, keep_purging
 from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
@@ -43,6 +42,7 @@ from services.advis.sources import Sources, asking
 from services.advis.tables_retention import RETENTION
 from services.advis.transport import DisclosureProtocol
 from services.advis.worker import Doorbells
+from services.advis.worker_readings import keep_telling
 from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
@@ -224,6 +224,9 @@ def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
     resources = means.resources
     endpoints = resources.reference.endpoints
 
+    async def telling() -> None:
+        await keep_telling(resources.database, resources.bell)
+
     async def purging() -> None:
         await keep_purging(resources.database, RETENTION, resources.settings)
 
@@ -235,7 +238,7 @@ def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
         Sender({unit: _key(resources.settings, one.secret_file) for unit, one in endpoints.items()}),
         endpoints,
     )
-    return [doorbells.run, purging]
+    return [doorbells.run, purging, telling]
 
 
 def _key(settings: Settings, secret_file: str) -> bytes:

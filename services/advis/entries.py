@@ -5,13 +5,13 @@ advis itself.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 from uuid import UUID, uuid4
 
-from libs.common.messages import AuditEntry
+from libs.common.messages import AuditEntry, seconds
 from libs.common.outbox import Message, audit_message
 from services.advis.domain import events
 from services.advis.domain.delivery import Reach
@@ -93,6 +93,12 @@ def _objects(fact: events.Fact) -> dict[str, str]:
     if isinstance(fact, events.InboxRead):
         return dict(fact.criterion)
     return {name: str(getattr(fact, name)) for name in _OBJECTS if hasattr(fact, name)}
+
+
+def repeated(read: events.InboxRead, actor: Actor, *, count: int, first_at: datetime, last_at: datetime) -> Message:
+    """One entry for `count` look-ups that were the same and found nothing, the first and the last at these moments."""
+    span = (("repeated", str(count)), ("first_at", seconds(first_at)), ("last_at", seconds(last_at)))
+    return tell(replace(read, criterion=(*read.criterion, *span)), actor, last_at)
 
 
 def cancelled(notification: Notification, at: datetime) -> Iterable[Message]:

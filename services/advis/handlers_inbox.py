@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.common.database import WriteSession
 from libs.common.outbox import append
-from services.advis import entries, store_doorbells, store_notifications
+from services.advis import entries, store_doorbells, store_notifications, store_readings
 from services.advis.domain import delivery
 from services.advis.domain.events import InboxRead
 from services.advis.domain.notification import Act, Notification, State, after
@@ -39,10 +39,20 @@ async def _cancel_step(session: WriteSession, notification_ids: Collection[UUID]
 
 
 async def record_reading(
-    session: WriteSession, read: InboxRead, refused: Collection[Notification], *, actor: Actor, now: datetime
+    session: WriteSession,
+    read: InboxRead,
+    refused: Collection[Notification],
+    *,
+    actor: Actor,
+    now: datetime,
+    is_empty: bool = False,
 ) -> None:
-    """One entry for the look-up itself (R20), and the cancellation of what may no longer be shown."""
-    await append(session, [tell(read, actor, now)])
+    """One entry for the look-up itself (R20), and the cancellation of what may no longer be shown.
+
+    A look-up that finds nothing, `is_empty`, is counted where the same one was made a moment ago (ADR 0014).
+    """
+    if not is_empty or await store_readings.is_first(session, read, actor, now):
+        await append(session, [tell(read, actor, now)])
     await cancel(session, [notification.notification_id for notification in refused], now)
 
 

@@ -138,6 +138,22 @@ parked_event = (
     )
 )
 
+# A look-up that found nothing, and how often it was repeated since: told in one entry when the window has ended.
+reading = Table(
+    "reading",
+    metadata,
+    Column("actor", Text, nullable=False),
+    Column("actor_role", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("criterion", Text, nullable=False),  # [[name, value], …] as JSON: codes, never a person
+    Column("count", Integer, nullable=False),
+    _moment("opened_at"),
+    _moment("first_at", optional=True),
+    _moment("last_at", optional=True),
+    PrimaryKeyConstraint("actor", "actor_role", "unit", "criterion"),
+    Index(None, "opened_at"),
+)
+
 outbox_tables(metadata)
 inbox_tables(metadata)
 alarm_tables(metadata)
@@ -148,6 +164,7 @@ GRANTS = {
     "doorbell": "SELECT, INSERT, UPDATE, DELETE",
     "ingested": "SELECT, INSERT, DELETE",
     "parked_event": "SELECT, INSERT, UPDATE, DELETE",
+    "reading": "SELECT, INSERT, UPDATE, DELETE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
     **ALARM_GRANTS,

@@ -23,4 +23,5 @@ RETENTION: Final[Retention] = {
         ),
         Purged("arrived_at", "retention_any_days", "Raised so long ago, whatever became of it (R19)."),
     ),
+    "reading": Kept("Goes when it is told, a minute after the first look-up."),
 }

@@ -15,13 +15,12 @@ from libs.common import api_alarms, process
 from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import opened
-from libs.common.bus_retention import keep_bus_purged
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
 from libs.common.relay import Relay
-from libs.common.retention import keep_purging
+from libs.common.retention import keep_bus_purged, keep_purging
 from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from libs.common import alarms, bus_retention, retention
+from libs.common import alarms, retention
 from libs.common.alarms import AlarmCode
 from libs.common.bus import Bus, OutgoingRecord, Topic
 from libs.common.database import Database, driver
@@ -137,6 +137,10 @@ PLANS = {
             " SELECT gen_random_uuid(), gen_random_uuid(), 'settled', now() - n * interval '1 second' FROM {1} n"
         ),
     ),
+    "parked_event": (
+        "advis",
+        "INSERT INTO parked_event SELECT 's', n::text, 'r', now() - n * interval '30 seconds' FROM {1} n",
+    ),
     "ingested": ("advis", "INSERT INTO ingested SELECT 's', n::text, '', now() - n * interval '30 seconds' FROM {1} n"),
     "notification": (
         "advis",
@@ -192,7 +196,7 @@ async def test_a_batch_is_found_by_an_index(postgres: Postgres, filled: dict[str
 async def test_the_embedded_bus_forgets_from_the_beginning_of_each_partition(
     embedded_bus: Bus, bus_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(bus_retention, "BATCH_ROWS", 10)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 10)
     topics = ("consent.events", "consent.events.dead-letter")
     await embedded_bus.ensure_topics([Topic(name, 1) for name in topics])
     for topic in topics:
@@ -203,7 +207,7 @@ async def test_the_embedded_bus_forgets_from_the_beginning_of_each_partition(
             "UPDATE bus_record SET at = now() - interval '16 days' WHERE \"offset\" < 23; "
             + BATCHES_OF_TEN.format("bus_record")
         )
-    assert await bus_retention.forget(database, 15) == dict.fromkeys(topics, 23)
+    assert await retention.forget_on_bus(database, 15) == dict.fromkeys(topics, 23)
     async with database.read() as session:
         left = await driver(session).fetch('SELECT topic, "offset" FROM bus_record ORDER BY 1, 2')
     assert [tuple(row) for row in left] == [(topic, offset) for topic in topics for offset in (23, 24)]
