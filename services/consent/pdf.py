@@ -26,7 +26,10 @@ _STANDARDS: "list[PDFStandard]" = ["a-3a", "ua-1"]
 
 
 class Renderer:
-    """Renders at most RENDERERS_MAX documents at once; the others wait for their turn."""
+    """Renders at most RENDERERS_MAX documents at once; the others wait for their turn.
+
+    A turn ends with the thread that lays out, not with the caller: a request that is cancelled frees none.
+    """
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(RENDERERS_MAX)
@@ -37,10 +40,14 @@ class Renderer:
             await asyncio.wait_for(self._turn.acquire(), WAIT_SECONDS)
         except TimeoutError:
             raise UnavailableError(retry_after_s=5) from None
-        try:
-            return await asyncio.to_thread(rendered, document)
-        finally:
-            self._turn.release()
+        layout = asyncio.ensure_future(asyncio.to_thread(rendered, document))
+        layout.add_done_callback(self._ended)
+        return await asyncio.shield(layout)
+
+    def _ended(self, layout: "asyncio.Future[bytes]") -> None:
+        self._turn.release()
+        if not layout.cancelled():
+            layout.exception()  # seen: the caller may be gone
 
 
 def rendered(document: Document) -> bytes:

@@ -1,6 +1,8 @@
 """A receipt that a person can keep: tagged, with a title and a language, in plain words, with the proof inside it."""
 
+import asyncio
 import io
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -22,6 +24,7 @@ from services.consent.receipts import fingerprint
 from tests.consent.door import Citizen, Door
 from tests.consent.examples import NOW, a_signer
 from tests.consent.receipt_examples import KINDS, WORDS, receipt_of
+from tests.waiting import until
 
 
 def document_of(kind: str, language: Language) -> Document:
@@ -259,3 +262,36 @@ def test_the_receipts_of_one_kind_differ_only_where_they_must():
     """A reader who compares two pages finds the same headings in the same order."""
     headings = [[section.heading for section in document_of(kind, "da").sections] for kind in KINDS]
     assert all(one == other for one, other in pairwise(headings))
+
+
+async def test_a_request_that_is_cancelled_does_not_let_one_more_be_laid_out(monkeypatch: pytest.MonkeyPatch):
+    may_end, at_work = threading.Event(), []
+
+    def slow(document: object) -> bytes:
+        at_work.append(document)
+        may_end.wait(30)
+        return b""
+
+    monkeypatch.setattr(pdf, "rendered", slow)
+    monkeypatch.setattr(pdf, "WAIT_SECONDS", 0.2)
+    renderer, document = pdf.Renderer(), document_of(next(iter(KINDS)), "da")
+    callers = [asyncio.ensure_future(renderer.pdf(document)) for _ in range(pdf.RENDERERS_MAX)]
+
+    async def all_begun() -> bool:
+        return len(at_work) == pdf.RENDERERS_MAX
+
+    await until(all_begun)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    try:
+        with pytest.raises(UnavailableError):
+            await renderer.pdf(document)
+        assert len(at_work) == pdf.RENDERERS_MAX
+    finally:
+        may_end.set()
+
+    async def free() -> bool:
+        return await renderer.pdf(document) == b""
+
+    await until(free)
