@@ -33,7 +33,9 @@ from services.consent.schemas_export import LISTS, Export
 router = Router(prefix="/v1/citizens/{borger_id}/export", tags=["citizens"])
 FORMS: dict[Literal["json", "pdf"], str] = {"json": "application/json", "pdf": pdf.MEDIA_TYPE}
 ExportForm = Annotated[Literal["json", "pdf"] | None, Query(alias="format", description="wins over `Accept`")]
-_ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {pdf.MEDIA_TYPE: {}}}}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {pdf.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.get("", response_model=Export, responses=_ANSWERS)

@@ -27,8 +27,9 @@ FORMS: dict[Literal["json", "jws", "pdf"], str] = {
     "jws": receipt_words.MEDIA_TYPE,
     "pdf": pdf.MEDIA_TYPE,
 }
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {media_type: {} for form, media_type in FORMS.items() if form != "json"}}
+    200: {"content": {media_type: _FILE for form, media_type in FORMS.items() if form != "json"}}
 }
 
 

@@ -90,7 +90,7 @@ class _View:
             law=self._law(consent.legal_basis),
             valid_from=consent.valid_from,
             valid_until=consent.ends_at,
-            ends_by=shown.Named(code=rule, label=self._words(ENDS[rule])),
+            ends_by=shown.Labelled(code=rule, label=self._words(ENDS[rule])),
             declarations=tuple(self._declaration(item) for item in consent.declarations),
             uses=self._uses(self.found.uses.get(consent.consent_id, Uses())),
             links=(self._link("self", "GET", path), self._link("withdraw", "POST", f"{path}:withdraw")),
@@ -138,8 +138,8 @@ class _View:
     def _uses(self, uses: Uses) -> shown.OverviewUses:
         last = tuple(
             shown.OverviewUse(
-                event_type=shown.Named(code=item.event_type, label=self.labels.event_type(item.event_type)),
-                kind=shown.Named(code=item.kind, label=self._words(KINDS_OF_USE[item.kind])),
+                event_type=shown.Labelled(code=item.event_type, label=self.labels.event_type(item.event_type)),
+                kind=shown.Labelled(code=item.kind, label=self._words(KINDS_OF_USE[item.kind])),
                 at=item.at,
             )
             for item in uses.last
@@ -206,7 +206,7 @@ class _View:
                     holder=self._unit(item.holder_unit),
                     recipient=self._unit(item.recipient_unit),
                     purpose=self._purpose(item.purpose),
-                    category=shown.Named(code=item.category, label=self.labels.category(item.category)),
+                    category=shown.Labelled(code=item.category, label=self.labels.category(item.category)),
                     law=self._law(item.legal_basis),
                     valid_from=item.valid_from,
                     valid_until=item.valid_until,
@@ -218,7 +218,7 @@ class _View:
             label = NOTICES.get(notice.kind)
             yield shown.OverviewNotice(
                 notice_id=notice.notice_id,
-                kind=shown.Named(code=notice.kind, label=notice.kind if label is None else self._words(label)),
+                kind=shown.Labelled(code=notice.kind, label=notice.kind if label is None else self._words(label)),
                 object_id=notice.object_id,
                 at=notice.at,
             )
@@ -254,11 +254,11 @@ class _View:
             code=code,
             label=self.labels.unit(code),
             contact=None if entry is None else entry.contact,
-            counts_as=None if counts == code else shown.Named(code=counts, label=self.labels.unit(counts)),
+            counts_as=None if counts == code else shown.Labelled(code=counts, label=self.labels.unit(counts)),
         )
 
-    def _purpose(self, code: str) -> shown.Named:
-        return shown.Named(code=code, label=self.labels.purpose(code))
+    def _purpose(self, code: str) -> shown.Labelled:
+        return shown.Labelled(code=code, label=self.labels.purpose(code))
 
     def _category(self, code: str, answer: Decision) -> shown.OverviewCategory:
         labels = self.labels

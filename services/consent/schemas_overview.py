@@ -8,7 +8,7 @@ from services.consent.schemas import Answer, DeclarationView, Status
 from services.consent.schemas_authority import AuthorityView
 
 
-class Named(Answer):
+class Labelled(Answer):
     """A code and the words for it, in the language of the answer."""
 
     code: str
@@ -23,21 +23,21 @@ class Link(Answer):
     href: str
 
 
-class OverviewUnit(Named):
+class OverviewUnit(Labelled):
     """A unit. `counts_as`: the one that a closed unit's consents count for by a recorded decision (R36)."""
 
     contact: str | None
-    counts_as: Named | None
+    counts_as: Labelled | None
 
 
-class OverviewCategory(Named):
+class OverviewCategory(Labelled):
     """A kind of information. `special`: sensitive (R4). `may_be_told`: whether it may be told at this moment."""
 
     special: bool
     may_be_told: bool
 
 
-class OverviewLaw(Named):
+class OverviewLaw(Labelled):
     """The law that the consent rests on, and what a no means under it (R6)."""
 
     provision: str
@@ -55,8 +55,8 @@ class OverviewDeclaration(DeclarationView):
 class OverviewUse(Answer):
     """One use."""
 
-    event_type: Named
-    kind: Named
+    event_type: Labelled
+    kind: Labelled
     at: Moment
 
 
@@ -77,12 +77,12 @@ class OverviewConsent(Answer):
     not_now: str | None
     recipient: OverviewUnit
     holder: OverviewUnit
-    purpose: Named
+    purpose: Labelled
     categories: tuple[OverviewCategory, ...]
     law: OverviewLaw
     valid_from: Moment | None
     valid_until: Moment
-    ends_by: Named
+    ends_by: Labelled
     declarations: tuple[OverviewDeclaration, ...]
     uses: OverviewUses
     links: tuple[Link, ...]
@@ -93,7 +93,7 @@ class OverviewRequest(Answer):
 
     request_id: UUID
     asked_by: OverviewUnit
-    purpose: Named
+    purpose: Labelled
     requested_at: Moment
     answer_by: Moment
     links: tuple[Link, ...]
@@ -104,7 +104,7 @@ class OverviewRefusal(Answer):
 
     refusal_id: UUID
     sentence: str
-    purpose: Named | None
+    purpose: Labelled | None
     recipient: OverviewUnit | None
     recorded_at: Moment
     links: tuple[Link, ...]
@@ -130,8 +130,8 @@ class OverviewOtherBasis(Answer):
     emergency: bool
     holder: OverviewUnit
     recipient: OverviewUnit
-    purpose: Named
-    category: Named
+    purpose: Labelled
+    category: Labelled
     law: OverviewLaw
     valid_from: Moment
     valid_until: Moment
@@ -141,7 +141,7 @@ class OverviewNotice(Answer):
     """Something to be told that has not been seen."""
 
     notice_id: UUID
-    kind: Named
+    kind: Labelled
     object_id: UUID
     at: Moment
 
