@@ -56,10 +56,8 @@ class AlarmCode(StrEnum):
     PERMIT_PAST_LEASE = "permit_past_lease"
     HOLDER_ORDERED = "holder_ordered"
     SOURCE_REFUSED = "source_refused"
-    UNUSABLE_KEY = "unusable_key"
     UNREADABLE_ROW = "unreadable_row"
-    DATABASE_RESTORED = "database_restored"
-    ENTRIES_DROPPED = "entries_dropped"
+    CHECKPOINT_REFUSED = "checkpoint_refused"
     ALARMS_DROPPED = "alarms_dropped"
 
 

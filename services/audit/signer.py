@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.database import Database, ReadSession, clock
 from libs.common.log import get_logger
 from libs.common.sweep import keep_sweeping
@@ -49,6 +50,7 @@ class Signer:
             await self.sign_once()
         except AuditError as error:
             get_logger().error("checkpoint_refused", reason=str(error))
+            raise_alarm_later(AlarmCode.CHECKPOINT_REFUSED, about=str(error))
             raise
 
     async def sign_once(self) -> Signed | None:

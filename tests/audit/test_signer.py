@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from libs.common import alarms
+from libs.common.alarms import AlarmCode
 from libs.common.database import Database
 from services.audit.consumer import EntryHandler
 from services.audit.domain.checkpoint import Checkpoint
@@ -98,8 +100,10 @@ async def test_a_database_restored_from_a_backup_is_not_signed(
     await signer.sign_once()
     damage(*RESTORED)
     await require_whole(database)  # the backup is whole in itself
+    alarms._PENDING.take()
     with pytest.raises(AuditError, match="tree_went_backwards"):
-        await signer.sign_once()
+        await signer._round()
+    assert alarms._PENDING.take() == {(AlarmCode.CHECKPOINT_REFUSED, "tree_went_backwards"): 1}
 
 
 async def test_a_restored_log_that_went_on_another_way_is_not_signed_when_it_has_grown_past_the_old_one(

@@ -202,6 +202,7 @@ class Evidence:
     searched: Mapping[str, int] = field(default_factory=dict)  # where → bytes looked through
     poisoned: int = 0
     parked: int = 0
+    growth: Sequence[Mapping[str, int | str]] = ()  # each table's rows and bytes at the beginning and the end
     faults: Sequence[FaultLine] = ()
     prompt: frozenset[str] = frozenset()  # recipient units whose readers and receivers take what they get at once
     grants: Sequence[tuple[int, int]] = ()  # asked and answered (ns): acts of the same making that wait for nobody

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.faults.evidence import Evidence, FaultLine
 from tests.faults.run import Outcome
 
 WIDTH, LEFT, ROW = 1400, 190, 15
+GROWTH_SHOWN = 8  # tables on the console; the report has all
 
 
 def print_verdicts(console: Console, verdicts: Sequence[Verdict], outcome: Outcome, seed: int) -> None:
@@ -28,9 +29,16 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], outcome: Outco
             console.print(f"      nothing of: {', '.join(verdict.undecided)}", markup=False)
     if outcome.problem:
         console.print(f"[red]{outcome.problem}[/]", highlight=False)
+    for line in outcome.evidence.growth[:GROWTH_SHOWN]:
+        console.print(_grown(line), highlight=False, markup=False)
     faults = outcome.evidence.faults
     reached = sum("not reached" not in fault.detail for fault in faults)
     console.print(f"{len(faults)} faults, {reached} took effect, seed {seed}", highlight=False)
+
+
+def _grown(line: Mapping[str, int | str]) -> str:
+    rows, kilobytes = f"{line['rows_before']} -> {line['rows_after']}", int(line["bytes_after"]) // 1024
+    return f"grew: {line['table']}: {rows} rows, {int(line['bytes_before']) // 1024} -> {kilobytes} kB"
 
 
 def write(folder: Path, verdicts: Sequence[Verdict], outcome: Outcome, seed: int) -> tuple[Path, Path]:
@@ -41,6 +49,7 @@ def write(folder: Path, verdicts: Sequence[Verdict], outcome: Outcome, seed: int
         "held": all(verdict.held for verdict in verdicts) and not outcome.problem,
         "problem": outcome.problem,
         "verdicts": [asdict(verdict) | {"held": verdict.held} for verdict in verdicts],
+        "growth": list(outcome.evidence.growth),
         "faults": [asdict(fault) for fault in outcome.evidence.faults],
     }
     report, page = folder / "report.json", folder / "timeline.html"

@@ -19,6 +19,7 @@ from tests.faults.cast import GaveUpError
 from tests.faults.checker import QUIET_S
 from tests.faults.evidence import Evidence
 from tests.faults.faults import Fault, Scene
+from tests.faults.growth import growth, sizes
 from tests.faults.habits import everybody
 from tests.faults.history import History
 from tests.faults.nemesis import Nemesis
@@ -65,6 +66,7 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
     history = History(world.records / "history.jsonl")
     company = Company(http, world.system, history, random.Random(plan.seed))
     await company.bring_on()
+    begun = await sizes(world)
     scene = Scene(world, tuple({company.borger[key.citizen] for key in CONTENDED}))
     nemesis = Nemesis(scene, random.Random(plan.seed), plan.kinds)
     acting = asyncio.create_task(everybody(company))
@@ -91,7 +93,9 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
         await asyncio.gather(acting, return_exceptions=True)
         telling.cancel()
         await faults.heal(scene)
-    return await _gathered(world, http, company, (scene, nemesis, ended, problem))
+    outcome = await _gathered(world, http, company, (scene, nemesis, ended, problem))
+    outcome.evidence.growth = growth(begun, await sizes(world))
+    return outcome
 
 
 async def _while_all_act(acting: "asyncio.Task[None]", work: object) -> None:
