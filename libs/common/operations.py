@@ -11,14 +11,15 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from fastapi import FastAPI
 from sqlalchemy import QueuePool
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import alarms, health, metrics
@@ -174,22 +175,19 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def listener(service: str, checks: Mapping[str, health.Check]) -> FastAPI:
-    """The operator's application: no token, and nothing about anybody."""
+def listener(service: str, checks: Mapping[str, health.Check]) -> Starlette:
+    """The operator's application: no token, no limit on who asks, and nothing about anybody."""
 
-    @asynccontextmanager
-    async def nothing(_app: FastAPI) -> Any:
-        yield
+    async def live(_request: Request) -> Response:
+        return await health.live()
 
-    app = FastAPI(lifespan=nothing, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.service = service
-    app.state.checks, app.state.components = dict(checks), {}
-    app.include_router(health.router)
-
-    @app.get("/metrics")
     async def figures(_request: Request) -> Response:
         return Response(metrics.exposition(), media_type=metrics.MEDIA_TYPE)
 
+    addresses = {"/health/live": live, "/health/ready": health.ready, "/metrics": figures}
+    app = Starlette(routes=[Route(path, answer) for path, answer in addresses.items()])
+    app.state.service = service
+    app.state.checks, app.state.components = dict(checks), {}
     return app
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from libs.common import alarms, metrics
 from libs.common.alarms import AlarmCode
@@ -39,7 +40,7 @@ async def nothing(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def http(app: FastAPI) -> httpx2.AsyncClient:
+def http(app: FastAPI | Starlette) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test")
 
 
@@ -51,7 +52,7 @@ def labels() -> set[str]:
 async def test_an_answer_is_counted_by_its_route_and_never_by_what_stood_in_its_place():
     app = create_app(title="Door", version="1", service="door", lifespan=nothing, routers=[router])
     async with http(app) as client:
-        for path in (f"/v1/things/{ID}", f"/v1/refused/{CANARY}", f"/v1/nowhere/{CANARY}", f"/{CANARY}?a={ID}"):
+        for path in (f"/v1/things/{ID}", f"/v1/refused/{ID}", f"/v1/nowhere/{CANARY}", f"/{CANARY}?a={ID}"):
             await client.get(path)
         await client.request("SPY" + CANARY, f"/v1/things/{CANARY}")
     text = metrics.exposition().decode()
