@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from libs.common import cloudevents
 from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.cloudevents import CloudEvent, from_delivery, is_ahead
-from libs.common.identifiers import EVENT_ID_FORM, SOURCE_FORM
+from libs.common.identifiers import EVENT_ID_FORM, SOURCE_FORM, is_event_id
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS, CaseEventData
 from libs.common.problems import FieldError, InvalidError, from_validation
 from libs.common.sources import Binding, Violation, by_source, violation
@@ -29,10 +29,13 @@ DATA_SCHEMA: Final = "urn:samtykkebro:schema:case-event-v1"
 SOURCE_SYSTEM: Final = "sourcesystem"
 """The attribute by which the door says, on `case.events.http`, whose event it took. Read on no other topic."""
 
+CORRECTS: Final = "corrects"
+"""The attribute that names, by its id, the earlier event of the same source which this one corrects (R18)."""
+
 _KNOWN_ATTRIBUTES: Final = frozenset(
     {
         *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"),
-        *("correlationid", "partitionkey", "data"),
+        *("correlationid", "partitionkey", "data", CORRECTS),
     }
 )
 _KNOWN_FIELDS: Final = frozenset(CaseEventData.model_fields)
@@ -42,6 +45,7 @@ _FORMS: Final = {
     "time": f"must be an RFC 3339 date-time with an offset, from {EVENT_EARLIEST.year} on",
 }
 _CUSTODY: Final = "cpr.foraeldremyndighed_aendret"
+_BIRTHDAYS: Final = "cpr.fylder_"
 _CASE_STEPS: Final = frozenset({"aabnet", "lukket", "sagsbehandlerskift"})
 
 Key = tuple[str, str]
@@ -69,6 +73,12 @@ class CaseEvent:
         """What names the event among all sources' (CloudEvents 1.0 §3.1, and the source system before it)."""
         return key_of(self.system, self.event.source, self.event.id)
 
+    @property
+    def corrects(self) -> Key | None:
+        """What names the event that this one corrects: one of the same source, since the key holds the source."""
+        earlier = self.event.extensions.get(CORRECTS)
+        return None if earlier is None else key_of(self.system, self.event.source, earlier)
+
 
 def key_of(system: str, source: str, event_id: str) -> Key:
     """The inbox key of an event. A code holds no `|`, so two sources' keys never meet."""
@@ -83,14 +93,25 @@ def step_of(kind: str) -> str | None:
 
 def missing_field(kind: str, data: CaseEventData) -> str | None:
     """The field of `data` without which this type of event can have no effect; None when it is there."""
-    if kind == _CUSTODY and data.custody_holders is None:
+    if kind == _CUSTODY and data.custody_holders is None and not data.annulled:
         return "custody_holders"
     step = step_of(kind)
     if step is None:
         return None
     if data.case_reference is None:
         return "case_reference"
-    return "caseworker" if data.caseworker is None and step != "lukket" else None
+    return "caseworker" if data.caseworker is None and step != "lukket" and not data.annulled else None
+
+
+def wrong_correction(event: CloudEvent, data: CaseEventData) -> str | None:
+    """Why this correction could have no effect, as a code; None for one that can, and for what is no correction."""
+    if CORRECTS not in event.extensions:
+        return "corrects_nothing" if data.annulled is not None else None
+    if not is_event_id(event.extensions[CORRECTS]):
+        return "corrects_nothing"
+    handed_over = step_of(event.type) == "sagsbehandlerskift"
+    birthday = event.type.startswith(_BIRTHDAYS)  # follows from the birth date, whatever the message says
+    return "not_correctable" if birthday or (handed_over and data.annulled) else None
 
 
 def judge(binding: Binding, event: CloudEvent, data: CaseEventData, vocabulary: Vocabulary) -> Violation | None:
@@ -151,6 +172,8 @@ def from_bus(
         raise PoisonRecordError("ahead_of_time")
     if missing := missing_field(event.type, data):
         raise PoisonRecordError(f"no_{missing}")
+    if wrong_one := wrong_correction(event, data):
+        raise PoisonRecordError(wrong_one)
     try:
         return CaseEvent(event, data, UUID(event.subject or ""), binding.code)
     except ValueError as error:
@@ -171,7 +194,7 @@ def from_document(document: Any, prefix: str, *, now: datetime) -> CaseEvent:
         name = str(error)
         known = name if name in _KNOWN_ATTRIBUTES else "attribute"
         raise InvalidError(prefix + known, _FORMS.get(name, "is not valid")) from None
-    if event.extensions:
+    if set(event.extensions) - {CORRECTS}:
         raise InvalidError(f"{prefix}attribute", "is not known", known=sorted(_KNOWN_ATTRIBUTES))
     if is_ahead(event, now):
         raise InvalidError(f"{prefix}time", "must not lie in the future")
@@ -193,6 +216,8 @@ def require_known(taken: CaseEvent, prefix: str, vocabulary: Vocabulary) -> None
         raise InvalidError(f"{prefix}type", "is not a known event type", known=sorted(vocabulary.event_types))
     if missing := missing_field(kind, taken.data):
         raise InvalidError(f"{prefix}data.{missing}", "is required for this event type")
+    if wrong := wrong_correction(taken.event, taken.data):
+        raise InvalidError(f"{prefix}{CORRECTS}", f"could have no effect ({wrong}; docs/sources.md)")
 
 
 def _subject(subject: str | None, prefix: str) -> UUID:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from libs.common.identifiers import (
     IDENTITY_MAX,
@@ -53,6 +53,9 @@ class CaseEventData(Message):
         default=None,
         max_length=CUSTODY_HOLDERS_MAX,
         description="cpr.foraeldremyndighed_aendret only: every custody holder from now on",
+    )
+    annulled: StrictBool | None = Field(
+        default=None, description="with the attribute `corrects` only: what the corrected event says did not happen"
     )
 
 

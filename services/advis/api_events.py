@@ -2,7 +2,7 @@
 
 1. A request is accepted whole or not at all. 2. Repeating it changes nothing and answers the same; the same id with
 other content is a conflict, judged among the source's own events alone. 3. What is not the source's to say is refused
-with one constant answer, whatever was wrong, put on the record, and an alarm (ADR 0014).
+with one constant answer, whatever was wrong, put on the record, and an alarm (ADR 0016).
 """
 
 from dataclasses import replace

@@ -178,6 +178,8 @@ def _item(shown: Shown, reference: Reference, language: Language, state: State |
         category_label=None if n.category is None else reference.label("categories", n.category, language),
         occurred_at=n.occurred_at,
         arrived_at=n.arrived_at,
+        corrects=n.corrects,
+        annulled=n.annulled,
         holder_unit=n.holder_unit,
         holder_unit_label=reference.label("units", n.holder_unit, language),
         holder_contact=None if unit is None else unit.contact,

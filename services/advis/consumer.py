@@ -61,7 +61,8 @@ class CaseEvents:
         self._known = known.items
         vocabulary = vocabulary_of(known, self._reference)
         read = [(one, from_bus(one, known.items, vocabulary, former_until=self._former_until)) for one in deliveries]
-        asked = [(delivery, taken) for delivery, taken in read if self._reference.event_types[taken.event.type].reveals]
+        types = self._reference.event_types
+        asked = [(one, taken) for one, taken in read if types[taken.event.type].reveals and taken.corrects is None]
         try:
             answers = await self._answers([_arrival(delivery, taken) for delivery, taken in asked])
         except ConsentUnavailableError as error:

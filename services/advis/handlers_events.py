@@ -5,17 +5,18 @@ Each function is one transaction, opened and committed by its caller.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
 from libs.common.alarms import AlarmCode, raise_alarm
-from libs.common.case_events import CaseEvent, Key, step_of
+from libs.common.bus import PoisonRecordError
+from libs.common.case_events import CORRECTS, CaseEvent, Key, step_of
 from libs.common.database import WriteSession
 from libs.common.inbox import first_seen_of
 from libs.common.messages import HTTP_EVENTS
 from libs.common.outbox import Message, append
-from services.advis import entries, store_cases, store_doorbells, store_notifications
+from services.advis import entries, handlers_inbox, store_cases, store_doorbells, store_notifications
 from services.advis.domain.cases import Case, CaseChange, Registry, Step
 from services.advis.domain.errors import EventConflictError
 from services.advis.domain.events import EventIngested, EventReceived, EventRefused, NotificationCreated
@@ -60,7 +61,8 @@ async def refuse(session: WriteSession, actor: Actor, refused: EventRefused, now
 
 def _digest(taken: CaseEvent) -> bytes:
     """Over what the event says; the correlation id is ours when the source gave none, so it is left out."""
-    said = (taken.event.type, str(taken.subject), taken.event.time.isoformat(), taken.data.model_dump_json())
+    corrects = taken.event.extensions.get(CORRECTS, "")
+    said = (corrects, taken.event.type, str(taken.subject), taken.event.time.isoformat(), taken.data.model_dump_json())
     return hashlib.sha256("\n".join(said).encode()).digest()
 
 
@@ -90,6 +92,10 @@ async def _take_in_step(session: WriteSession, batch: Sequence[Arrived], referen
     cases, drafts = await _decide(session, fresh, reference, now)
     await store_cases.save_cases(session, cases)
     made = await store_notifications.create(session, drafts, now)
+    for arrived in fresh:
+        replacing = await _replacing(session, arrived.case_event, now)
+        made |= await store_notifications.create(session, replacing, now)
+        drafts.extend(replacing)
     created = [draft for draft in drafts if draft.notification.notification_id in made]
     bells = [draft.notification for draft in created if draft.notification.recipient_unit in reference.endpoints]
     await store_doorbells.hang(session, [(uuid4(), n.notification_id, n.recipient_unit) for n in bells], now)
@@ -116,13 +122,51 @@ async def _decide(
     return registry.changed, drafts
 
 
+async def _replacing(session: WriteSession, taken: CaseEvent, now: datetime) -> list[store_notifications.Draft]:
+    """What takes the place of the notifications of the event that this one corrects, which are cancelled (R18).
+
+    Under the opening of the original, so that only who was told of it is told of the correction, and only while its
+    coverage is unbroken. Raises PoisonRecordError when the corrected event was of another type, unit or person.
+    """
+    if taken.corrects is None:
+        return []
+    originals = await store_notifications.of_event(session, *taken.corrects)
+    same = (taken.event.type, taken.data.unit)
+    if any((one.event_type, one.holder_unit) != same or taken.subject not in one.persons for one in originals):
+        raise PoisonRecordError("corrects_another")
+    await handlers_inbox.cancel(session, [one.notification_id for one in originals], now)
+    return [_replacement(taken, one, now) for one in originals]
+
+
+def _replacement(taken: CaseEvent, original: Notification, now: datetime) -> store_notifications.Draft:
+    notification = replace(
+        original,
+        notification_id=uuid4(),
+        event_id=taken.event.id,
+        occurred_at=taken.event.time,
+        arrived_at=now,
+        state=State.UNREAD,
+        correlation_id=taken.event.correlationid,
+        corrects=original.notification_id,
+        annulled=bool(taken.data.annulled),
+    )
+    return store_notifications.Draft(notification, taken.key[0], decision_id=uuid4())
+
+
 def _change(taken: CaseEvent) -> CaseChange | None:
     """The step in the holder's case that the event is, if it is one."""
     step, data = step_of(taken.event.type), taken.data
     if step is None or data.case_reference is None:
         return None
     return CaseChange(
-        Step(step), data.unit, data.case_reference, taken.subject, caseworker=data.caseworker, at=taken.event.time
+        Step(step),
+        data.unit,
+        data.case_reference,
+        taken.subject,
+        caseworker=data.caseworker,
+        at=taken.event.time,
+        corrects=taken.corrects is not None,
+        annulled=bool(data.annulled),
     )
 
 

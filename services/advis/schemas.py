@@ -63,6 +63,8 @@ class InboxItem(_Shape):
     category_label: str | None
     occurred_at: Moment
     arrived_at: Moment
+    corrects: UUID | None = Field(description="the notification whose place this one took: what that said was wrong")
+    annulled: bool = Field(description="true: what the corrected one said did not happen at all")
     holder_unit: str
     holder_unit_label: str
     holder_contact: str | None

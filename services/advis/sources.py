@@ -1,7 +1,7 @@
 """What each source may report, as consent has it: read from consent when asked for, at most `fresh_s` old.
 
 While consent is away the last answer serves for `stale_s`; after that, and before the first answer, nobody may report
-(P9). Nothing is stored: the registry has one owner (ADR 0014).
+(P9). Nothing is stored: the registry has one owner (ADR 0016).
 """
 
 import asyncio

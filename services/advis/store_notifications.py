@@ -18,18 +18,19 @@ from services.advis.tables import case_registry, notification_row
 _INSERT = """
 INSERT INTO notification (notification_id, decision_id, event_source, event_id, event_type, category, occurred_at,
     arrived_at, holder_unit, recipient_unit, purpose, subject, case_reference, reveals, persons, state, changed_at,
-    correlation_id)
-SELECT n, d, s, e, t, c, o, $15, h, r, p, b, k, v::jsonb,
-       ARRAY(SELECT DISTINCT (x ->> 'borger_id')::uuid FROM jsonb_array_elements(v::jsonb) x), $16, $15, y
+    correlation_id, corrects, annulled)
+SELECT n, d, s, e, t, c, o, $17, h, r, p, b, k, v::jsonb,
+       ARRAY(SELECT DISTINCT (x ->> 'borger_id')::uuid FROM jsonb_array_elements(v::jsonb) x), $18, $17, y, z, a
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
-            $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::text[])
-     AS x (n, d, s, e, t, c, o, h, r, p, b, k, v, y)
+            $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::uuid[], $16::boolean[])
+     AS x (n, d, s, e, t, c, o, h, r, p, b, k, v, y, z, a)
 ORDER BY s, e, r, p, b
 ON CONFLICT (event_source, event_id, recipient_unit, purpose, subject) DO NOTHING RETURNING notification_id
 """
 _FIELDS = (
     *("notification_id", "event_id", "event_type", "category", "occurred_at", "arrived_at", "holder_unit"),
     *("recipient_unit", "purpose", "subject", "case_reference", "reveals", "state", "correlation_id"),
+    *("corrects", "annulled"),
 )
 _n, _c = notification_row.c, case_registry.c
 
@@ -58,7 +59,7 @@ def _values(draft: Draft) -> tuple[object, ...]:
     return (
         *(n.notification_id, draft.decision_id, draft.event_source, n.event_id, n.event_type, n.category),
         *(n.occurred_at, n.holder_unit, n.recipient_unit, n.purpose, n.subject, n.case_reference),
-        *(reveals, n.correlation_id),
+        *(reveals, n.correlation_id, n.corrects, n.annulled),
     )
 
 
@@ -122,6 +123,15 @@ async def lock(session: WriteSession, notification_ids: Collection[UUID]) -> lis
     """These notifications, locked in the order of their ids, so that two cancellations never wait for each other."""
     query = select(*(_n[name] for name in _FIELDS)).where(_n.notification_id.in_(notification_ids))
     rows = await session.execute(query.order_by(_n.notification_id).with_for_update())
+    return [notification_from(row) for row in rows]
+
+
+async def of_event(session: WriteSession, source: str, event_id: str) -> list[Notification]:
+    """What an event has become and is not cancelled, locked, in the order of their ids."""
+    query = select(*(_n[name] for name in _FIELDS)).where(_n.event_source == source, _n.event_id == event_id)
+    rows = await session.execute(
+        query.where(_n.state != State.CANCELLED).order_by(_n.notification_id).with_for_update()
+    )
     return [notification_from(row) for row in rows]
 
 

@@ -5,6 +5,7 @@ Subscriptions and endpoints are reference data read from files, not tables: noth
 """
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -89,6 +90,8 @@ notification_row = Table(
     Column("state", Text, nullable=False),
     _moment("changed_at"),
     Column("correlation_id", Text),
+    Column("corrects", Uuid),  # the notification whose place this one took, cancelled with it (R18)
+    Column("annulled", Boolean, nullable=False, server_default=text("false")),
     # P3: one advis per event, recipient, purpose and subject. An event is known by its source and id together.
     UniqueConstraint("event_source", "event_id", "recipient_unit", "purpose", "subject"),
     _one_of("state", notification.State),

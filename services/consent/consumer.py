@@ -14,7 +14,7 @@ from libs.common.case_events import CaseEvent, from_bus
 from libs.common.cloudevents import from_delivery
 from libs.common.database import WriteSession, clock
 from libs.common.inbox import first_seen
-from services.consent import store_catalogue
+from services.consent import handlers_corrections, store_catalogue
 from services.consent.handlers_lifecycle import HANDLERS, Fact
 from services.consent.receipts import Signer
 from services.consent.source_bindings import bindings_of, vocabulary_of
@@ -46,7 +46,16 @@ class LifecycleHandler:
         for delivery in prepared:
             heard = from_bus(delivery, bindings, vocabulary, former_until=self._former_until)
             if await first_seen(session, *heard.key):
-                await HANDLERS[heard.event.type](session, self._signer, _fact(heard))
+                await self._apply(session, heard)
+
+    async def _apply(self, session: WriteSession, heard: CaseEvent) -> None:
+        if heard.corrects is None:
+            await handlers_corrections.hear(session, self._signer, heard.key, _fact(heard))
+            return
+        annulled = bool(heard.data.annulled)
+        await handlers_corrections.correct(
+            session, self._signer, heard.key, _fact(heard), corrects=heard.corrects, annulled=annulled
+        )
 
 
 def _fact(heard: CaseEvent) -> Fact:

@@ -97,6 +97,17 @@ async def _change(
     await append(session, [*told, *authority_records.of_ends(change.ended, actor, changed.at)])
 
 
+async def change_of_life(
+    session: WriteSession, signer: Signer, fact: Fact, redraw: Callable[[datetime], Awaitable[None]]
+) -> None:
+    """Draw a person's state anew under all their scopes' locks; what may not go on by it is closed as by any fact."""
+
+    async def act(_: _Change, now: datetime) -> None:
+        await redraw(now)
+
+    await _change(session, signer, fact, act)
+
+
 async def _counting_as(session: WriteSession, unit: str, now: datetime) -> set[str]:
     """The unit, and those whose consents count for it by a recorded decision (R36)."""
     return counting_as(unit, await store_catalogue.current(session), now)

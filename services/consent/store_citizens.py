@@ -99,9 +99,19 @@ async def children_of(session: Session, holder: UUID, now: datetime) -> dict[UUI
 
 async def set_custody(session: WriteSession, child: UUID, holders: Collection[UUID], at: datetime) -> None:
     """From `at` on exactly these hold custody, until the next fact that is known, told before or after this one."""
+    await tell_custody(session, child, holders, at)
+    await draw_custody(session, child)
+
+
+async def tell_custody(session: WriteSession, child: UUID, holders: Collection[UUID], at: datetime) -> None:
+    """Keep what was told of the custody from `at` on; `draw_custody` makes the time line of it."""
     told = insert(custody_fact).values(child=child, at=at, holders=sorted(holders))
     corrected = {"holders": told.excluded.holders}
     await session.execute(told.on_conflict_do_update(index_elements=["child", "at"], set_=corrected))
+
+
+async def draw_custody(session: WriteSession, child: UUID) -> None:
+    """Make the child's custody links what follows from everything that was told."""
     rows = await session.execute(select(custody_fact.c.at, custody_fact.c.holders).where(custody_fact.c.child == child))
     follows = timeline(CustodyFact(row.at, frozenset(row.holders)) for row in rows)
     await session.execute(delete(custody).where(custody.c.child == child))

@@ -32,6 +32,7 @@ RETENTION: Final[Retention] = {
     "fence_order": Kept("One row for each holder that was ordered fenced: evidence of why an answer waited."),
     "holder": Kept("One row for each start of a disclosing process: a dead one must never acquire again."),
     "idempotency": (Purged("created_at", "idempotency_hours", "Keys that nobody repeats any more."),),
+    "life_fact": Kept("What was reported of a person, so that it can be corrected however late (R18)."),
     "notice": Kept(_CASE),
     "other_basis": Kept(_CASE),
     "permit": (

@@ -59,8 +59,9 @@ def event(kind: str, borger_id: UUID, unit: str, **more: Any) -> CloudEvent:
     """A case event; `id`, `source`, `time` and `correlationid` may be given, the rest is its data."""
     attributes = {name: more.pop(name) for name in ("id", "source", "time", "correlationid") if name in more}
     defaults = {"id": str(uuid4()), "source": "urn:test:domus", "time": datetime.now(UTC) - timedelta(minutes=1)}
+    extensions = {"corrects": more.pop("corrects")} if "corrects" in more else {}
     data = json.dumps({"unit": unit, **more}).encode()
-    return CloudEvent(**defaults | attributes, type=kind, data=data, subject=str(borger_id))
+    return CloudEvent(**defaults | attributes, type=kind, data=data, subject=str(borger_id), extensions=extensions)
 
 
 def case_opened(borger_id: UUID, reference: str = "BIF-26-1001", **more: Any) -> CloudEvent:

@@ -137,6 +137,7 @@ def delivery(kind: str, subject: str, data: dict, system: str = "domus", **said:
         time=datetime.now(UTC),
         data=json.dumps(data).encode(),
         subject=subject,
+        extensions={"corrects": said["corrects"]} if "corrects" in said else {},
     )
     topic = said.get("topic", topic_of(system))
     return Delivery(topic, 0, 0, subject, to_headers(event), event.data, datetime.now(UTC))

@@ -33,6 +33,8 @@ class CaseChange:
     borger_id: UUID
     caseworker: str | None
     at: datetime
+    corrects: bool = False
+    annulled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,25 @@ def apply(change: CaseChange, case: Case | None) -> Case:
         )
     if case.borger_id != change.borger_id:
         raise CaseOwnerError(change.case_reference)
+    if change.corrects:
+        return _corrected(change, case)
     if change.at < case.as_of:
         return case
     changed = replace(case, as_of=change.at, caseworker=change.caseworker or case.caseworker)
     if change.step is Step.OPENED:
         return replace(changed, closed_at=None, opened_at=change.at if case.closed_at else case.opened_at)
     return replace(changed, closed_at=change.at) if change.step is Step.CLOSED else changed
+
+
+def _corrected(change: CaseChange, case: Case) -> Case:
+    """The case once its last step of this kind is what the correction says, however late that comes (R18)."""
+    known = replace(case, as_of=max(case.as_of, change.at))
+    if change.step is Step.CLOSED:
+        return replace(known, closed_at=None if change.annulled else change.at)
+    if change.step is Step.OPENED and change.annulled:
+        return replace(known, closed_at=case.opened_at)
+    handed = replace(known, caseworker=change.caseworker or case.caseworker)
+    return replace(handed, opened_at=change.at) if change.step is Step.OPENED else handed
 
 
 class Registry:
@@ -99,6 +114,8 @@ class Registry:
     def apply(self, change: CaseChange) -> None:
         """Take one change. Raises CaseOwnerError, and is as it was then."""
         key = (change.unit, change.case_reference)
+        if change.annulled and key not in self._cases:
+            return
         self._cases[key] = self._changed[key] = apply(change, self._cases.get(key))
         self._keys[change.borger_id].add(key)
 

@@ -76,6 +76,8 @@ class Notification:
     reveals: tuple[Revealed, ...]
     state: State
     correlation_id: str | None
+    corrects: UUID | None = None  # the notification whose place this one took
+    annulled: bool = False  # what that one said did not happen
 
     @property
     def persons(self) -> tuple[UUID, ...]:

@@ -61,6 +61,10 @@ KINDS_OF_USE: Mapping[str, Bilingual] = {
     "mail": Bilingual("Mail om, at der er nyt", "Mail that there is news"),
 }
 NOTICES: Mapping[str, Bilingual] = {
+    "fact_corrected": Bilingual(
+        "Noget forkert, vi havde hørt om dig, er rettet",
+        "Something wrong that we heard of you is corrected",
+    ),
     "expiring_soon": Bilingual("Et samtykke udløber snart", "A consent expires soon"),
     "attested": Bilingual(
         "En medarbejder har skrevet ned, hvad du sagde", "An employee has written down what you said"

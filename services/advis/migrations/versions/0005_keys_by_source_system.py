@@ -1,4 +1,4 @@
-"""Name events by their source system too: `<system>|<CloudEvents source>` (ADR 0014).
+"""Name events by their source system too: `<system>|<CloudEvents source>` (ADR 0016).
 
 The rows of sources that `sources.yaml` names are brought along, so that nothing that was heard is heard again. A row of
 any other source stays as it is: no such source can be heard any more.
