@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from libs.common import values
 from libs.common.database import (
     IDLE_IN_TRANSACTION_MS,
     CommitUncertainError,
@@ -292,3 +293,17 @@ async def test_every_session_sets_its_timeouts(database: Database):
 def test_a_session_that_cannot_be_used_any_more_is_an_absent_database(error: Exception) -> None:
     """A caller hears 503 and repeats the same ids; never a 500 that would make them give up (P9)."""
     assert is_away(error)
+
+
+async def test_every_moment_and_day_that_a_door_accepts_reads_back_equal(database: Database):
+    """The window lies inside what the driver and the server can both say: nothing in it comes back as another."""
+    span = values.MOMENT_LATEST - values.MOMENT_EARLIEST
+    moments = [values.MOMENT_EARLIEST, values.MOMENT_LATEST]
+    moments += [values.MOMENT_EARLIEST + span * part // 997 for part in range(997)]
+    days = [moment.date() for moment in moments]
+    query = "SELECT m, d, isfinite(m) AND isfinite(d) FROM unnest($1::timestamptz[], $2::date[]) AS x (m, d)"
+    async with database.read() as session:
+        found = await driver(session).fetch(query, moments, days)
+    assert [tuple(row) for row in found] == [(moment, day, True) for moment, day in zip(moments, days, strict=True)]
+    written = [values.parse_moment(values.format_moment(row[0])) for row in found]
+    assert written == moments

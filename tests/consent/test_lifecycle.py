@@ -259,3 +259,12 @@ async def test_a_notice_goes_out_once_for_what_is_about_to_end_and_for_nothing_e
     told = [data["consent_id"] for kind, data in await door.told("consent.events") if kind == "samtykke.snart_udloeber"]
     assert told == [ending]
     assert await statuses(door) == [("active", None)] * 2
+
+
+async def test_a_fact_that_claims_a_time_to_come_is_parked(door: Door):
+    """A death or a closed case of next year would end nothing now and everything then, with nobody asking."""
+    peter = await granted(door)
+    record = delivery("sof.sag.lukket", str(peter.borger_id), CASE)
+    with pytest.raises(PoisonRecordError, match="ahead_of_time"):
+        await consumed(door, replace(record, timestamp=record.timestamp - timedelta(days=400)))
+    assert await statuses(door) == [("active", None)]
