@@ -73,13 +73,16 @@ def become_child() -> None:
         sys.exit(os.EX_SOFTWARE)
 
 
-def main(roles: Mapping[str, Role]) -> None:
-    """Run `roles` together on one uvloop until SIGTERM, SIGINT or the first failure, which is raised."""
+def main(roles: Mapping[str, Role], close: Role | None = None) -> None:
+    """Run `roles` together on one uvloop until SIGTERM, SIGINT or the first failure, which is raised; then `close`.
+
+    `close` ends what the roles share, when none of them runs any more.
+    """
     become_child()
-    uvloop.run(run_roles(roles))
+    uvloop.run(run_roles(roles, close))
 
 
-async def run_roles(roles: Mapping[str, Role]) -> None:
+async def run_roles(roles: Mapping[str, Role], close: Role | None = None) -> None:
     """As `main`, inside a running loop. A one-shot role that returns does not end the others."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -102,6 +105,8 @@ async def run_roles(roles: Mapping[str, Role]) -> None:
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+        if close is not None:
+            await close()
 
 
 async def _named(role: Role) -> None:

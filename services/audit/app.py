@@ -54,6 +54,11 @@ class Parts:
     database: Database
     bell: Bell
 
+    async def close(self) -> None:
+        """Close what the roles share, after the last of them."""
+        await self.bell.close()
+        await self.database.close()
+
 
 def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""

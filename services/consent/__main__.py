@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
     from services.consent.settings import Settings  # noqa: PLC0415 - as above
 
     settings = process.configured(Settings, "consent", arguments[0])
-    process.main(roles(parts_of(settings), arguments[0]))
+    parts = parts_of(settings)
+    process.main(roles(parts, arguments[0]), parts.close)
     return 0
 
 

@@ -104,6 +104,11 @@ class Parts:
     database: Database
     bell: Bell
 
+    async def close(self) -> None:
+        """Close what the roles share, after the last of them."""
+        await self.bell.close()
+        await self.database.close()
+
 
 def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""
@@ -160,8 +165,6 @@ def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         app.state.refused = record_refusal
         yield
         await verifier.close()
-        await parts.bell.close()
-        await parts.database.close()
 
     return lifespan
 

@@ -84,6 +84,28 @@ async def test_the_first_role_that_fails_ends_the_others():
     assert ended.is_set()
 
 
+async def test_what_the_roles_share_is_closed_once_and_after_the_last_of_them():
+    told: list[str] = []
+
+    async def door() -> None:  # ends at once, as a door does that was told to stop before the loops
+        told.append("door")
+
+    async def loop() -> None:
+        try:
+            while "door" not in told:
+                await asyncio.sleep(0)
+            raise LookupError("a role failed")
+        finally:
+            told.append("loop")
+
+    async def close() -> None:
+        told.append("closed")
+
+    with pytest.raises(LookupError):
+        await run_roles({"door": door, "loop": loop}, close)
+    assert told == ["door", "loop", "closed"]
+
+
 async def test_a_role_that_is_done_ends_no_other():
     done = asyncio.Event()
 

@@ -154,4 +154,5 @@ async def opened(database_url: str, secrets: Path, **settings: Any) -> AsyncIter
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="https://consent.test") as client:
             yield Door(app, client, database_url.replace("+asyncpg", ""))
+    await parts.close()
     _UNUSED.append(app)
