@@ -154,10 +154,13 @@ def kafka(directory: Path) -> Iterator[str]:
     server.stop()
 
 
-def own_kafka(directory: Path) -> KafkaServer:
-    """A broker that the test may kill. Skips where none can be had; REQUIRE_KAFKA=1 makes that a failure."""
+def own_kafka(directory: Path, admin_password: str | None = None) -> KafkaServer:
+    """A broker that the test may kill, with rights where there is an administrator.
+
+    Skips where none can be had; REQUIRE_KAFKA=1 makes that a failure.
+    """
     try:
-        return KafkaServer.start(directory)
+        return KafkaServer.start(directory, admin_password)
     except (LocalPartError, OSError) as error:
         reason = f"NO KAFKA, so nothing about it was tested: {type(error).__name__}: {error}"
         if os.environ.get("REQUIRE_KAFKA") == "1":

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import typer
 
-from libs.cli import commands, secrets, supervise, topics
+from libs.cli import commands, kafka, secrets, supervise, topics
+from libs.cli.bus_grants import ROLE_PREFIX
 from libs.cli.databases import BUS, SERVICES
 from libs.cli.demo.command import demo
 from libs.cli.profiles import REFERENCE, Ports
@@ -19,6 +20,7 @@ from libs.cli.servers import BUS_URL
 from libs.cli.state import state_dir
 from libs.common.bus import BusUnavailableError
 from libs.common.settings import UnknownSettingError, declared, require_known
+from libs.common.sources import SourcesError
 
 app = typer.Typer(
     name="samtykkebro",
@@ -31,7 +33,11 @@ audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.command("demo")(demo)
 
 FIRST_PORT = 8100
-PASSWORDS = (BUS, *(f"{service}{suffix}" for service in SERVICES for suffix in ("", "_owner")))
+PASSWORDS = (
+    BUS,
+    *(f"{ROLE_PREFIX}{service}" for service in SERVICES),
+    *(f"{service}{suffix}" for service in SERVICES for suffix in ("", "_owner")),
+)
 Issuer = Annotated[str, typer.Option("--issuer", envvar="SAMTYKKEBRO_ISSUER_URL", help="who issues our token")]
 Consent = Annotated[str, typer.Option("--consent", envvar="SAMTYKKEBRO_CONSENT_URL", help="the consent service")]
 SecretFile = Annotated[
@@ -182,19 +188,29 @@ def make_secrets(
         secrets.rotate_cursor_keys(folder)
     for role in (*PASSWORDS, "postgres"):
         kept.password(role)
+    for grant in topics.declared_grants(embedded=False):
+        kept.bus(grant.principal)
+    kept.once("bus_jaas", kafka.jaas(kept.bus(kafka.ADMIN)))
     if containers:
         kept.readable_by_containers()
 
 
 @app.command("topics")
-def make_topics() -> None:
-    """Create the bus's topics that are missing, on the bus that SAMTYKKEBRO_BUS_URL names."""
+def make_topics(
+    passwords: Annotated[
+        Path | None,
+        typer.Option(help="a folder with bus_<principal> files, to set on Kafka with everybody's rights"),
+    ] = None,
+) -> None:
+    """Create the bus's topics that are missing, as the owner of the bus that SAMTYKKEBRO_BUS_URL names."""
     try:
-        for name in asyncio.run(topics.ensure_topics(secrets.with_passwords(os.environ)[BUS_URL])):
+        found = None if passwords is None else topics.passwords_in(passwords)
+        bus_url = secrets.with_passwords(os.environ)[BUS_URL]
+        for name in asyncio.run(topics.ensure_topics(bus_url, passwords=found)):
             commands.out.print(name)
     except KeyError as error:
         raise commands.failed(f"{error} is not set") from error
-    except (BusUnavailableError, ValueError, OSError) as error:
+    except (BusUnavailableError, SourcesError, ValueError, OSError) as error:
         raise commands.failed(str(error)) from error
 
 

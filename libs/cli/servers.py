@@ -2,7 +2,8 @@
 
 Rules:
 - `SAMTYKKEBRO_ADMIN_DATABASE_URL` names a PostgreSQL in which roles and databases may be made, `SAMTYKKEBRO_BUS_URL`
-  a bus. Both count in the distributed profile only: the embedded one is complete in its folder.
+  a bus, by its owner's address where it knows users. Both count in the distributed profile only: the embedded one is
+  complete in its folder.
 - Our own stop last, the bus before the database.
 """
 
@@ -11,15 +12,16 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from libs.cli.databases import DatabaseUrls, ensure_databases
-from libs.cli.kafka import KafkaServer
+from libs.cli.databases import DatabaseUrls, bus_urls, ensure_databases
+from libs.cli.kafka import ADMIN, KafkaServer, as_principal
 from libs.cli.postgres import PostgresServer
 from libs.cli.profiles import Profile
 from libs.cli.progress import Progress
 from libs.cli.secrets import Secrets
 from libs.cli.server_keeper import LocalServer
-from libs.cli.topics import ensure_topics
+from libs.cli.topics import declared_grants, ensure_topics
 
 ADMIN_DATABASE_URL = "SAMTYKKEBRO_ADMIN_DATABASE_URL"
 BUS_URL = "SAMTYKKEBRO_BUS_URL"
@@ -27,13 +29,15 @@ BUS_URL = "SAMTYKKEBRO_BUS_URL"
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """How to reach them. `own` are those of ours, to be kept running.
+    """How to reach them. `bus_url` is the bus's owner's address, `bus_urls` each process's own, by its name.
 
+    `own` are the servers of ours, to be kept running.
     `own_database`: the databases lie in the state folder and nowhere else.
     """
 
     databases: Mapping[str, DatabaseUrls] = field(repr=False)
     bus_url: str = field(repr=False)
+    bus_urls: Mapping[str, str] = field(repr=False)
     own: tuple[LocalServer, ...]
 
     @property
@@ -57,13 +61,25 @@ async def start_servers(
             own.append(postgres)
             named = postgres.admin_url
         databases = await ensure_databases(named, secrets)
-    bus_url = databases["bus"].runtime
-    if profile == "distributed":
-        with progress.step("Kafka"):
-            bus_url = os.environ.get(BUS_URL, "")
-            if not bus_url:
-                kafka = stack.enter_context(KafkaServer.start(state_dir / "kafka"))
-                own.append(kafka)
-                bus_url = f"kafka://{kafka.bootstrap_servers}"
-    await ensure_topics(bus_url)
-    return Servers(databases, bus_url, tuple(own))
+    if profile == "embedded":
+        bus_url = databases["bus"].owner
+        await ensure_topics(bus_url)
+        return Servers(databases, bus_url, bus_urls(named, secrets), tuple(own))
+    with progress.step("Kafka"):
+        bus_url = os.environ.get(BUS_URL, "")
+        if not bus_url:
+            kafka = stack.enter_context(KafkaServer.start(state_dir / "kafka", secrets.bus(ADMIN)))
+            own.append(kafka)
+            bus_url = kafka.admin_url
+        urls = await _principals(bus_url, secrets)
+    return Servers(databases, bus_url, urls, tuple(own))
+
+
+async def _principals(bus_url: str, secrets: Secrets) -> dict[str, str]:
+    """Makes topics, principals and rights; returns each principal's address. A bus without users has no principals."""
+    if urlsplit(bus_url).username is None:
+        await ensure_topics(bus_url)
+        return {}
+    passwords = {grant.principal: secrets.bus(grant.principal) for grant in declared_grants(embedded=False)}
+    await ensure_topics(bus_url, passwords=passwords)
+    return {name: as_principal(bus_url, name, password) for name, password in passwords.items()}

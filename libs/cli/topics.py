@@ -1,22 +1,49 @@
-"""Creates the bus's topics as `deploy/kafka/topics.yaml` declares them, on Kafka or on the embedded bus."""
+"""Makes the bus ready, as its owner: the declared topics, and who may write and read them.
 
+`deploy/kafka/topics.yaml` declares the topics, `deploy/reference/sources.yaml` the sources. Repeating it adds what is
+missing; a password is set anew from its file.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 
-from libs.common.bus import connect, load_topics
+from libs.cli.bus_grants import embedded_grants, kafka_grants
+from libs.cli.kafka_rights import set_passwords, set_rights
+from libs.common.bus import Grant, load_topics, opened
+from libs.common.bus_postgres import PostgresBus
+from libs.common.sources import load_sources
 
 TOPICS = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yaml"
+REFERENCE = Path(__file__).parents[2] / "deploy" / "reference"
 
 
-async def ensure_topics(bus_url: str, path: Path = TOPICS) -> tuple[str, ...]:
-    """Creates the topics that are missing and returns every declared name; those that exist are left as they are.
+def declared_grants(*, embedded: bool, path: Path = TOPICS) -> tuple[Grant, ...]:
+    """Every grant of an installation. Raises ValueError, KeyError or SourcesError for a malformed file."""
+    names = [topic.name for topic in load_topics(path)]
+    return embedded_grants(names) if embedded else kafka_grants(names, load_sources(REFERENCE))
 
+
+def passwords_in(folder: Path) -> dict[str, str]:
+    """The password of each principal that has a file `bus_<principal>` in the folder. Raises OSError."""
+    files = {grant.principal: folder / f"bus_{grant.principal}" for grant in declared_grants(embedded=False)}
+    return {name: file.read_text(encoding="utf-8").strip() for name, file in files.items() if file.exists()}
+
+
+async def ensure_topics(
+    bus_url: str, path: Path = TOPICS, *, passwords: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Makes what is missing as the owner whom `bus_url` names; returns every declared topic.
+
+    `passwords` by principal, on Kafka: None leaves principals and rights alone, for a cluster that knows none.
     Raises `BusUnavailableError` when the bus cannot be reached, ValueError or KeyError for a malformed file.
     """
     topics = load_topics(path)
-    bus = connect(bus_url, client_id="topics")
-    try:
-        await bus.start()
+    async with opened(bus_url, client_id="topics") as bus:
         await bus.ensure_topics(topics)
-    finally:
-        await bus.stop()
+        if isinstance(bus, PostgresBus):
+            await bus.allow(declared_grants(embedded=True, path=path))
+        elif passwords is not None:
+            if passwords:
+                await set_passwords(bus_url, passwords)
+            await set_rights(bus_url, declared_grants(embedded=False, path=path))
     return tuple(topic.name for topic in topics)

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 
 from libs.cli import people, secrets
 from libs.cli.holders import HolderCalls
+from libs.cli.kafka import anonymous
 from libs.cli.local_parts import RunUser
 from libs.cli.migrate import migrate
 from libs.cli.profiles import Plan, Ports, Profile, SettingNotUsedError, migrations, operators_settings, programs
@@ -71,7 +72,8 @@ async def running_system(
             profile,
             ports,
             servers.databases,
-            servers.bus_url,
+            servers.bus_urls,
+            anonymous(servers.bus_url),
             secrets=kept,
             issuer_config=state_dir / "issuer.json",
             state_dir=state_dir,
@@ -86,7 +88,7 @@ async def running_system(
         log = _log_to(stack.enter_context((plan.log_dir / "supervisor.log").open("a", encoding="utf-8")))
         kept_servers = await stack.enter_async_context(keeping(servers.own, log))
         supervisor = await stack.enter_async_context(_supervising(plan, log))
-        system = _system(plan, supervisor, numbers, kept_servers)
+        system = _system(plan, supervisor, numbers, bus_url=servers.bus_url, servers=kept_servers)
         supervisor.keep(programs(plan))
         await system.ready(on_ready=progress.done)
         yield system
@@ -162,7 +164,7 @@ def _identities(plan: Plan) -> Mapping[str, str]:
 
 
 def _system(
-    plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str], servers: tuple[ServerKeeper, ...]
+    plan: Plan, supervisor: Supervisor, numbers: Mapping[str, str], *, bus_url: str, servers: tuple[ServerKeeper, ...]
 ) -> System:
     clients = {
         client.client_id: Credentials(client.client_id, plan.secrets.client(client.client_id).read_text().strip())
@@ -173,7 +175,7 @@ def _system(
         plan.state_dir,
         {door: plan.ports.url(door) for door in _DOORS},
         plan.databases,
-        bus_url=plan.bus_url,
+        bus_url=bus_url,
         clients=clients,
         cpr_numbers=numbers,
         supervisor=supervisor,

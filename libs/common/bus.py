@@ -76,6 +76,16 @@ class Topic:
     config: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one principal may do on the bus, and nothing else. `groups`: the consumer groups that it may join."""
+
+    principal: str
+    writes: frozenset[str]
+    reads: frozenset[str]
+    groups: frozenset[str] = frozenset()
+
+
 class BusConsumer(Protocol):
     """One member of a consumer group. Not for concurrent use."""
 
@@ -120,7 +130,7 @@ class Bus(Protocol):
         ...
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
-        """Create the topics that are missing; leave the others as they are."""
+        """For the bus's owner: create the topics that are missing; leave the others as they are."""
         ...
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
@@ -150,10 +160,10 @@ def readable_from(place: Place, position: int, *, first: int, end: int) -> int:
 def connect(bus_url: str, *, client_id: str) -> Bus:
     """The implementation for `bus_url`, not yet started. Raises `ValueError` for an unknown scheme."""
     scheme = urlsplit(bus_url).scheme
-    if scheme == "kafka":
+    if scheme in {"kafka", "kafka+tls"}:
         from libs.common.bus_kafka import KafkaBus  # noqa: PLC0415 - only the chosen bus is loaded
 
-        return KafkaBus(bus_url.removeprefix("kafka://").rstrip("/"), client_id=client_id)
+        return KafkaBus(bus_url, client_id=client_id)
     if scheme.startswith("postgresql"):
         from libs.common.bus_postgres import PostgresBus  # noqa: PLC0415 - only the chosen bus is loaded
 

@@ -8,14 +8,16 @@ lag monitoring only. The compiled record parser must be present: the pure one is
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.helpers import create_ssl_context
 
 from libs.common.bus import (
     FETCH_MAX_RECORDS,
@@ -32,6 +34,7 @@ from libs.common.log import get_logger
 from libs.common.metrics import CONSUMER_LAG_RECORDS
 from libs.common.values import from_epoch_ms
 
+MECHANISM: Final = "SCRAM-SHA-512"
 REQUEST_TIMEOUT_MS = 5_000
 SEND_DEADLINE_S = 10.0
 DISCARD_DEADLINE_S = 15.0
@@ -42,12 +45,52 @@ BATCH_BYTES_MAX = 128 * 1024
 _FAILURES = (KafkaError, OSError, TimeoutError)
 
 
-class KafkaBus:
-    """The distributed implementation of `Bus`. `bootstrap_servers` is `host:port[,host:port]`."""
+def client_options(bus_url: str) -> dict[str, Any]:
+    """How aiokafka reaches a bus: `kafka[+tls]://[user:password@]host:port[,host:port][?mechanism=PLAIN&ca_file=FILE]`.
 
-    def __init__(self, bootstrap_servers: str, *, client_id: str) -> None:
-        self._servers = bootstrap_servers
-        self._client_id = client_id
+    A user signs in by SCRAM unless the address names another mechanism. `ca_file`: whose certificates count, else the
+    system's. Raises ValueError for a parameter that is not one of these, OSError or ssl.SSLError for a bad file.
+    """
+    parts = urlsplit(bus_url)
+    credentials, _, servers = parts.netloc.rpartition("@")
+    asked = dict(parse_qsl(parts.query, strict_parsing=True) if parts.query else ())
+    if unknown := asked.keys() - {"mechanism", "ca_file"}:
+        raise ValueError(f"the bus's address has no parameter {min(unknown)}")
+    tls = parts.scheme == "kafka+tls"
+    options: dict[str, Any] = {
+        "bootstrap_servers": servers,
+        "security_protocol": ("SASL_" if credentials else "") + ("SSL" if tls else "PLAINTEXT"),
+    }
+    if tls:
+        options["ssl_context"] = create_ssl_context(cafile=asked.get("ca_file"))
+    if credentials:
+        user, _, password = credentials.partition(":")
+        options |= {
+            "sasl_mechanism": asked.get("mechanism", MECHANISM),
+            "sasl_plain_username": unquote(user),
+            "sasl_plain_password": unquote(password),
+        }
+    return options
+
+
+@asynccontextmanager
+async def administering(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An administrator's client. Raises `BusUnavailableError` for whatever fails in the block."""
+    admin = AIOKafkaAdminClient(**options)
+    try:
+        await admin.start()
+        yield admin
+    except _FAILURES as error:
+        raise BusUnavailableError from error
+    finally:
+        await admin.close()
+
+
+class KafkaBus:
+    """The distributed implementation of `Bus`. For the address see `client_options`."""
+
+    def __init__(self, bus_url: str, *, client_id: str) -> None:
+        self._options = client_options(bus_url) | {"client_id": client_id}
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
         self._discarded: set[asyncio.Task[None]] = set()
@@ -69,16 +112,10 @@ class KafkaBus:
             NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config or {}))
             for topic in topics
         ]
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, client_id=self._client_id)
-        try:
-            await admin.start()
+        async with administering(self._options) as admin:
             for name, code, *_ in (await admin.create_topics(wanted)).topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise BusUnavailableError(f"topic {name}: {for_code(code).__name__}")
-        except _FAILURES as error:
-            raise BusUnavailableError from error
-        finally:
-            await admin.close()
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """Returns when all in-sync replicas have every record. Raises `BusUnavailableError`."""
@@ -105,8 +142,7 @@ class KafkaBus:
     def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> "KafkaBusConsumer":
         """A new member of `group`."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
-            client_id=self._client_id,
+            **self._options,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # only where our own position has fallen off the log
@@ -119,8 +155,7 @@ class KafkaBus:
         async with self._opening:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._servers,
-                    client_id=self._client_id,
+                    **self._options,
                     acks="all",
                     enable_idempotence=True,
                     linger_ms=0,  # the relay batches; lingering is paid by whoever waits for one record

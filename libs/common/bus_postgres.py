@@ -2,6 +2,9 @@
 
 Rules (system.md §6): an append locks the (topic, partition) row before it draws the offset and holds it to the
 commit, so that no offset becomes visible before a smaller one; a reader that skips what commits late has been seen.
+The database's owner makes the tables and says who may write and read which topic. Everybody else appends through one
+function that looks the session's user up, and sees the topics that it may read; nobody else changes or deletes a
+record, or moves an offset.
 Partitions are shared among a group's members by session locks. NOTIFY only wakes; what it missed is found by polling.
 """
 
@@ -20,6 +23,7 @@ from libs.common.bus import (
     FETCH_TIMEOUT_S,
     BusUnavailableError,
     Delivery,
+    Grant,
     Headers,
     OutgoingRecord,
     Place,
@@ -44,9 +48,50 @@ CREATE TABLE IF NOT EXISTS bus_partition (
 CREATE TABLE IF NOT EXISTS bus_record (
   topic text, partition integer, "offset" bigint, key text NOT NULL, headers bytea NOT NULL, value bytea NOT NULL,
   at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (topic, partition, "offset"));
-"""
+CREATE TABLE IF NOT EXISTS bus_grant (
+  principal name, topic text, writes boolean NOT NULL, reads boolean NOT NULL, PRIMARY KEY (principal, topic));
+
+CREATE OR REPLACE FUNCTION bus_append(topics text[], partitions integer[], keys text[], headers bytea[], vals bytea[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  written bigint;
+BEGIN
+  IF session_user <> current_user AND EXISTS (
+    SELECT FROM unnest(topics) AS w (topic) WHERE NOT EXISTS (
+      SELECT FROM bus_grant g WHERE g.principal = session_user AND g.topic = w.topic AND g.writes)) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'this topic is not yours to write';
+  END IF;
+  PERFORM FROM bus_partition b WHERE (b.topic, b.partition) IN (SELECT * FROM unnest(topics, partitions))
+    ORDER BY b.topic, b.partition FOR UPDATE;
+  INSERT INTO bus_record (topic, partition, "offset", key, headers, value)
+    SELECT w.topic, w.partition, b.next_offset - 1 + row_number() OVER (PARTITION BY w.topic, w.partition ORDER BY w.n),
+           w.key, w.headers, w.value
+    FROM unnest(topics, partitions, keys, headers, vals) WITH ORDINALITY AS w (topic, partition, key, headers, value, n)
+    JOIN bus_partition b USING (topic, partition);
+  GET DIAGNOSTICS written = ROW_COUNT;
+  IF written <> cardinality(topics) THEN
+    RAISE no_data_found USING MESSAGE = 'there is no such partition';
+  END IF;
+  UPDATE bus_partition b SET next_offset = b.next_offset + c.count
+    FROM (SELECT topic, partition, count(*) FROM unnest(topics, partitions) AS w (topic, partition) GROUP BY 1, 2) AS c
+    WHERE b.topic = c.topic AND b.partition = c.partition;
+END $$;
+REVOKE ALL ON FUNCTION bus_append FROM PUBLIC;
+
+ALTER TABLE bus_record ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS readable ON bus_record;
+CREATE POLICY readable ON bus_record FOR SELECT
+  USING (topic = ANY (ARRAY(SELECT g.topic FROM bus_grant g WHERE g.principal = current_user AND g.reads)));
+"""  # noqa: S608 - constants
     + BUS_FUNCTION
+    + "REVOKE ALL ON FUNCTION bus_forget FROM PUBLIC;"
 )
+_FORGET_GRANTS = "DELETE FROM bus_grant"
+_GRANT = "INSERT INTO bus_grant (principal, topic, writes, reads) VALUES ($1, $2, $3, $4)"
+_ADMIT = """
+GRANT SELECT ON bus_partition, bus_record, bus_grant TO {role};
+GRANT EXECUTE ON FUNCTION bus_append, bus_forget TO {role};
+"""
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
 _EDGES = (
     'SELECT coalesce((SELECT "offset" FROM bus_record r WHERE r.topic = p.topic AND r.partition = p.partition'
@@ -54,18 +99,7 @@ _EDGES = (
     " FROM bus_partition p WHERE topic = $1 AND partition = $2"
 )
 _PARTITIONS = "SELECT topic, partition, next_offset FROM bus_partition ORDER BY topic, partition"
-_LOCK = (
-    "SELECT topic, partition, next_offset FROM bus_partition JOIN unnest($1::text[], $2::int[])"
-    " AS w (topic, partition) USING (topic, partition) ORDER BY topic, partition FOR UPDATE OF bus_partition"
-)
-_APPEND = (
-    'INSERT INTO bus_record (topic, partition, "offset", key, headers, value)'
-    " SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])"
-)
-_MOVE = (
-    "UPDATE bus_partition b SET next_offset = m.next_offset FROM unnest($1::text[], $2::int[], $3::bigint[])"
-    " AS m (topic, partition, next_offset) WHERE b.topic = m.topic AND b.partition = m.partition"
-)
+_APPEND = "SELECT bus_append($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[])"
 _READ = (
     'SELECT r.* FROM unnest($1::text[], $2::int[], $3::bigint[]) WITH ORDINALITY AS w (topic, partition, "from", n)'
     ' CROSS JOIN LATERAL (SELECT topic, partition, "offset", key, headers, value, at FROM bus_record b'
@@ -75,7 +109,7 @@ _READ = (
 
 
 class PostgresBus:
-    """The embedded implementation of `Bus`. `url` is the bus's own database, owned by its role."""
+    """The embedded implementation of `Bus`. `url` is the bus's own database, in its owner's or a service's name."""
 
     def __init__(self, url: str, *, client_id: str) -> None:
         self._database = Database(url, application_name=f"{client_id} bus", pool_size=4)
@@ -83,12 +117,7 @@ class PostgresBus:
         self._partitions: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Make the tables when they are missing. Raises `BusUnavailableError`."""
-        try:
-            async with self._database.write() as session:
-                await driver(session).execute(_SCHEMA)
-        except _FAILURES as error:
-            raise BusUnavailableError from error
+        """Nothing: it connects on first use, and the owner has made the tables."""
 
     async def stop(self) -> None:
         """Let go of every connection."""
@@ -96,11 +125,29 @@ class PostgresBus:
         await self._database.close()
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
-        """Create the topics that are missing; partitions are only ever added."""
-        async with self._database.write() as session:
-            for topic in topics:
-                await driver(session).execute(_ENSURE, topic.name, topic.partitions)
+        """Make the tables and the topics that are missing; partitions are only ever added. The owner's alone."""
+        try:
+            async with self._database.write() as session:
+                await driver(session).execute(_SCHEMA)
+                for topic in topics:
+                    await driver(session).execute(_ENSURE, topic.name, topic.partitions)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
         self._partitions.clear()
+
+    async def allow(self, grants: Iterable[Grant]) -> None:
+        """Let these roles of the server do what their grants say; what was allowed before is forgotten."""
+        try:
+            async with self._database.write() as session:
+                await driver(session).execute(_FORGET_GRANTS)
+                for grant in grants:
+                    quoted = grant.principal.replace('"', '""')
+                    await driver(session).execute(_ADMIT.format(role=f'"{quoted}"'))
+                    for topic in sorted(grant.writes | grant.reads):
+                        facts = (grant.principal, topic, topic in grant.writes, topic in grant.reads)
+                        await driver(session).execute(_GRANT, *facts)
+        except _FAILURES as error:
+            raise BusUnavailableError from error
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """Returns when every record is committed. Raises `BusUnavailableError`, also for an unknown topic."""
@@ -118,21 +165,11 @@ class PostgresBus:
         return PostgresBusConsumer(self._database, group, topics, start)
 
     async def _append(self, session: WriteSession, records: Sequence[OutgoingRecord]) -> None:
-        by_place: dict[Place, list[OutgoingRecord]] = defaultdict(list)
+        rows = []
         for record in records:
-            count = await self._count(session, record.topic)
-            by_place[record.topic, zlib.crc32(record.key.encode()) % count].append(record)
-        topics, partitions = zip(*by_place, strict=True)
-        locked = await driver(session).fetch(_LOCK, topics, partitions)
-        next_offset = {(row["topic"], row["partition"]): row["next_offset"] for row in locked}
-        rows = [
-            (*place, next_offset[place] + nth, record.key, _packed(record.headers), record.value)
-            for place, placed in by_place.items()
-            for nth, record in enumerate(placed)
-        ]
-        moves = [(*place, next_offset[place] + len(placed)) for place, placed in by_place.items()]
+            partition = zlib.crc32(record.key.encode()) % await self._count(session, record.topic)
+            rows.append((record.topic, partition, record.key, _packed(record.headers), record.value))
         await driver(session).execute(_APPEND, *zip(*rows, strict=True))
-        await driver(session).execute(_MOVE, *zip(*moves, strict=True))
 
     async def _count(self, session: WriteSession, topic: str) -> int:
         if topic not in self._partitions:

@@ -101,6 +101,7 @@ BUS_RETENTION: Final[Retention] = {
         ),
     ),
     "bus_partition": Kept("One row a partition: the next offset."),
+    "bus_grant": Kept("One row a role and topic: what the role may do."),
 }
 # A service's role may only insert into the bus, so the bus's owner gives all of them one function that deletes what is
 # over, from the beginning of a partition, and nothing younger than a day.

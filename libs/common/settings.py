@@ -15,7 +15,8 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -24,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from libs.common.admission import Limits
 
 PREFIX = "SAMTYKKEBRO_"
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "env"
 _DECLARATION = re.compile(rf"^(?:# )?({PREFIX}[A-Z0-9_]+)=", re.MULTILINE)
 
@@ -97,7 +99,8 @@ class CommonSettings(_Settings, Limits):
     database_url: str = Field(repr=False)  # the runtime role
     database_pool_size: int = Field(default=10, ge=1, le=100)
     database_reserved_connections: int = Field(default=2, ge=0)  # of each pool, for ways to stop alone
-    bus_url: str = Field(repr=False)  # postgresql+asyncpg://… or kafka://host:port[,host:port]
+    # postgresql+asyncpg://… or kafka[+tls]://[user@]host:port[,host:port][?ca_file=…] (bus_kafka)
+    bus_url: str = Field(repr=False)
 
     # Outbox, inbox keys, both buses and their dead letters keep a record this long; older backups are not restorable.
     replay_horizon_days: int = Field(default=15, ge=1, le=365)
@@ -122,6 +125,16 @@ class CommonSettings(_Settings, Limits):
 
     holder_id: UUID | None = None  # given by the supervisor to a process that discloses (fence.md §1)
     holder_token: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _no_open_wire(self) -> Self:
+        """In production what is on the bus crosses no network in clear."""
+        parts = urlsplit(self.bus_url)
+        if self.profile == "production" and parts.scheme == "kafka":
+            for server in parts.netloc.rpartition("@")[2].split(","):
+                if server.rpartition(":")[0] not in LOOPBACK:
+                    raise ValueError(f"{PREFIX}BUS_URL must be kafka+tls:// outside loopback in the production profile")
+        return self
 
 
 def pool_of(settings: CommonSettings) -> dict[str, int]:

@@ -12,14 +12,16 @@ import pytest
 from sqlalchemy import make_url
 
 from libs.cli import postgres_binaries
-from libs.cli.databases import BUS, SERVICES, DatabaseUrls, ensure_databases, scram_verifier
+from libs.cli.bus_grants import ROLE_PREFIX
+from libs.cli.databases import BUS, SERVICES, DatabaseUrls, bus_urls, ensure_databases, scram_verifier
 from libs.cli.local_parts import RunUser
 from libs.cli.postgres import PostgresServer
 from libs.cli.secrets import Secrets, prepare
 from tests.cli.places import server_folder
 
 INIT_SQL = Path(__file__).parents[2] / "deploy" / "postgres" / "init.sql"
-ROLES = {*SERVICES, *(f"{service}_owner" for service in SERVICES), BUS}
+BUS_ROLES = {f"{ROLE_PREFIX}{service}" for service in SERVICES}
+ROLES = {*SERVICES, *(f"{service}_owner" for service in SERVICES), BUS, *BUS_ROLES}
 SNAPSHOT = """
 SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolinherit,
        rolpassword IS NOT NULL AS has_password
@@ -73,6 +75,18 @@ async def test_every_role_reaches_its_own_database_and_no_other(server: Postgres
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     async with connected(elsewhere(url, other)):
                         pass
+
+
+async def test_a_services_role_on_the_embedded_bus_reaches_that_database_alone(
+    server: PostgresServer, secrets: Secrets
+) -> None:
+    await ensure_databases(server.admin_url, secrets)
+    for service, url in bus_urls(server.admin_url, secrets).items():
+        async with connected(url) as connection:
+            assert await connection.fetchval("SELECT session_user") == f"{ROLE_PREFIX}{service}"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with connected(elsewhere(url, service)):
+                pass
 
 
 async def test_the_owner_may_make_tables_and_the_runtime_role_may_not_even_read_them(

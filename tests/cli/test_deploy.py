@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from libs.cli.profiles import ROLES
 from libs.cli.secrets import prepare, with_passwords
 from libs.cli.topics import TOPICS as TOPICS_FILE
+from libs.cli.topics import declared_grants
 from libs.common.bus import load_topics
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES, TOPICS
 from libs.common.settings import CommonSettings
@@ -190,7 +193,10 @@ def test_the_secret_files_are_the_ones_that_we_make(tmp_path: Path) -> None:
         made.password(role)
     for client in ("advis", "supervisor"):
         made.client(client)
-    files = {secret["file"] for name, secret in COMPOSE["secrets"].items() if not name.startswith("tls_")}
+    for principal in ("admin", "jaas", *(grant.principal for grant in declared_grants(embedded=False))):
+        made.bus(principal)
+    yours = {"tls_certificate", "tls_key", "bus_keystore", "bus_ca"}
+    files = {secret["file"] for name, secret in COMPOSE["secrets"].items() if name not in yours}
     assert {
         f"deploy/secrets/{path.relative_to(made.folder)}" for path in made.folder.rglob("*") if path.is_file()
     } == files
@@ -200,15 +206,19 @@ def test_the_secret_files_are_the_ones_that_we_make(tmp_path: Path) -> None:
 def test_each_database_url_takes_its_password_from_its_own_file(name: str, tmp_path: Path) -> None:
     told = environment(name)
     for variable in [variable for variable in told if variable.endswith("_PASSWORD_FILE")]:
-        role = re.match(r"postgresql\+asyncpg://(\w+)@", told[variable.replace("_PASSWORD_FILE", "_URL")])
+        kind = "bus" if variable.endswith("BUS_PASSWORD_FILE") else "database"
+        role = re.match(
+            r"(?:postgresql\+asyncpg|kafka\+tls)://([\w-]+)@", told[variable.replace("_PASSWORD_FILE", "_URL")]
+        )
         assert role
-        assert told[variable] == f"/run/secrets/database_{role[1]}"
-        assert f"database_{role[1]}" in names(SERVICES[name]["secrets"])
+        assert told[variable] == f"/run/secrets/{kind}_{role[1]}"
+        assert f"{kind}_{role[1]}" in names(SERVICES[name]["secrets"])
         (tmp_path / role[1]).write_text("from-the-file")
         told[variable] = str(tmp_path / role[1])
-    urls = [value for key, value in with_passwords(told).items() if key.endswith("DATABASE_URL")]
+    before = {key: value for key, value in told.items() if "@" in value}
+    urls = [value for key, value in with_passwords(told).items() if key in before]
     assert urls
-    assert all(":from-the-file@postgres/" in url for url in urls)
+    assert all(re.search(":from-the-file@(postgres/|kafka:)", url) for url in urls)
 
 
 def test_a_running_service_never_sees_the_owner_of_its_tables() -> None:
@@ -290,3 +300,40 @@ def test_every_setting_of_a_services_own_stands_in_its_example_with_its_default(
     own = {name: field.default for name, field in settings.model_fields.items()}
     for name in own.keys() - CommonSettings.model_fields.keys():
         assert f"# SAMTYKKEBRO_{name.upper()}={'' if own[name] is None else own[name]}\n" in text, name
+
+
+@pytest.mark.parametrize("service", ["consent", "advis", "audit"])
+def test_a_relay_and_a_consumer_each_sign_in_to_the_bus_over_tls_as_themselves(service: str) -> None:
+    for role in ("relay", "consumer"):
+        name = f"{service}-{role}"
+        told, held = environment(name), names(OURS[name]["secrets"])
+        address = urlsplit(told["SAMTYKKEBRO_BUS_URL"])
+        assert (address.scheme, address.username, address.password) == ("kafka+tls", name, None)
+        assert told["SAMTYKKEBRO_BUS_PASSWORD_FILE"] == f"/run/secrets/bus_{name}"
+        assert {"bus_ca", f"bus_{name}"} <= held
+        assert not {secret for secret in held if secret.startswith("bus_")} - {"bus_ca", f"bus_{name}"}
+    for role in ("api", "worker"):
+        assert not {secret for secret in names(OURS[f"{service}-{role}"]["secrets"]) if secret.startswith("bus_")}
+
+
+def test_the_broker_lets_nobody_in_who_does_not_sign_in_and_topics_knows_every_principal() -> None:
+    broker = SERVICES["kafka"]["environment"]
+    protocols = dict(pair.split(":") for pair in broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    listeners = dict(pair.split("://") for pair in broker["KAFKA_LISTENERS"].split(","))
+    for name, where in listeners.items():
+        assert protocols[name] == ("SASL_PLAINTEXT" if where.startswith("127.0.0.1:") else "SASL_SSL")
+    assert broker["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
+    assert broker["KAFKA_AUTHORIZER_CLASS_NAME"].endswith("StandardAuthorizer")
+    wanted = {f"bus_{grant.principal}" for grant in declared_grants(embedded=False)}
+    assert names(SERVICES["topics"]["secrets"]) == {*wanted, "bus_admin", "bus_ca"}
+
+
+@pytest.mark.parametrize("address", ["kafka://kafka:9092", "kafka://u:p@127.0.0.1:9092,kafka:9092"])
+def test_what_is_on_the_bus_crosses_no_network_in_clear(address: str) -> None:
+    told = {"database_url": "postgresql+asyncpg://x", "issuer_url": "https://x", "bus_url": address}
+    with pytest.raises(ValidationError, match=r"kafka\+tls") as refused:
+        ConsentSettings(**told, profile="production")
+    assert address not in str(refused.value)
+    ConsentSettings(**told, profile="development")
+    for fine in ("kafka+tls://kafka:9092", "kafka://127.0.0.1:9092,localhost:9092"):
+        ConsentSettings(**told | {"bus_url": fine}, profile="production")

@@ -20,6 +20,11 @@ from services.consent.settings import Settings as ConsentSettings
 SETTINGS = {"consent": ConsentSettings, "advis": AdvisSettings, "audit": AuditSettings}
 PROFILES: tuple[Profile, ...] = ("embedded", "distributed")
 
+BUS_USERS = {
+    "embedded": SERVICES,
+    "distributed": tuple(f"{service}-{role}" for service in SERVICES for role in ("relay", "consumer")),
+}
+
 
 def plan(
     tmp_path: Path, profile: Profile = "embedded", *, settings: Mapping[str, str] | None = None, **more: str
@@ -32,6 +37,7 @@ def plan(
         profile,
         Ports(),
         databases,
+        {name: f"kafka://{name}:b@127.0.0.1:9092" for name in BUS_USERS[profile]},
         "kafka://127.0.0.1:9092",
         secrets=secrets.prepare(tmp_path / "secrets"),
         issuer_config=tmp_path / "issuer.json",
@@ -98,6 +104,7 @@ def test_a_process_never_sees_the_secrets_of_another(tmp_path: Path) -> None:
         text = " ".join(program.environment.values())
         for other in set(SERVICES) - {service}:
             assert f"//{other}:" not in text
+            assert f"//{other}-" not in text
             assert f"secrets/{other}" not in text
         assert ":o@" not in text, "the owner's URL belongs to the migrations alone"
 

@@ -15,7 +15,7 @@ from libs.cli import kafka
 from libs.cli.kafka import KafkaServer
 from libs.cli.postgres import PostgresServer
 
-_OWN_ADDRESS = "advertised.listeners=PLAINTEXT://{host}:{port}\n"
+_OWN_ADDRESS = "advertised.listeners={protocol}://{host}:{port}\n"
 # A commit that does not wait for its record to be written is then lost by a crash, not just once in a while.
 _SETTINGS = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 
@@ -28,7 +28,7 @@ class Grounds:
         self.postgres = PostgresServer.start(self._pg_folder, settings=_SETTINGS)
         assert kafka._PROPERTIES.count(_OWN_ADDRESS) == 1
         kafka._PROPERTIES = kafka._PROPERTIES.replace(
-            _OWN_ADDRESS, f"advertised.listeners=PLAINTEXT://{{host}}:{advertised}\n"
+            _OWN_ADDRESS, f"advertised.listeners={{protocol}}://{{host}}:{advertised}\n"
         )
         _, controller = kafka._free_ports()
         kafka._free_ports = lambda: (kafka_port, controller)

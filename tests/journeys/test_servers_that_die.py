@@ -20,6 +20,7 @@ from libs.cli.demo.stage import Stage, eventually
 from libs.cli.issuer.login import SignInError, sign_in
 from libs.cli.server_keeper import ServerKeeper
 from libs.cli.up import System, keep_up
+from tests.waiting import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 AWAY = (UnexpectedAnswerError, httpx2.TransportError, SignInError)
@@ -46,10 +47,12 @@ def kill(keeper: ServerKeeper) -> None:
 
 
 async def restarted(keeper: ServerKeeper, times: int = 1) -> None:
-    async def again() -> bool | None:
-        return keeper.restarts >= times or None
+    """A broker takes a while on a busy machine."""
 
-    await eventually(again, f"{keeper.server.name} to be started again")
+    async def again() -> bool:
+        return keeper.restarts >= times
+
+    await until(again, timeout_s=90)
 
 
 async def granted(stage: Stage) -> JSON:
