@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -45,9 +45,16 @@ async def _nothing(_app: FastAPI) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """A server with the limits above on a free port of this loop."""
-    app = create_app(title="Door", version="1", service="door", lifespan=_nothing, routers=[router], limits=LIMITS)
-    protocol: Any = type("Protocol", (BoundedProtocol,), {"limits": LIMITS})
+    """A server with the limits above."""
+    async with _server(LIMITS) as number:
+        yield number
+
+
+@asynccontextmanager
+async def _server(limits: Limits) -> AsyncIterator[int]:
+    """A server on a free port of this loop."""
+    app = create_app(title="Door", version="1", service="door", lifespan=_nothing, routers=[router], limits=limits)
+    protocol: Any = type("Protocol", (BoundedProtocol,), {"limits": limits})
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, ws="none"))
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
@@ -155,16 +162,33 @@ async def test_a_body_that_nobody_reads_does_not_hold_its_connection(port: int, 
     writer.close()
 
 
-async def test_beyond_the_limit_the_longest_idle_connection_makes_room(port: int) -> None:
+async def test_a_second_head_that_does_not_come_in_time_is_closed_too(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"\r\n")
+    assert b"200 OK" in await reader.readuntil(b"}")
+    writer.write(HEAD)
+    async with asyncio.timeout(5):
+        assert (await reader.read(100)).startswith(b"HTTP/1.1 408")
+    writer.close()
+
+
+async def test_beyond_the_limit_the_longest_idle_connection_makes_room() -> None:
     """Silent connections do not keep anybody out, and one that is being answered is not closed for another."""
-    waiting = asyncio.get_running_loop().create_task(
-        _answer(port, b"POST /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n", b"ab")
-    )
-    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * LIMITS.connections_max)]
-    await _served(port)
-    assert (await waiting).startswith(b"HTTP/1.1 408")
-    for _, writer in silent:
-        writer.close()
+    async with _server(Limits(connections_max=4, head_timeout_s=60, body_timeout_s=60)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        await writer.drain()
+        await _served(port)  # what was sent before it has been read
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+        async with asyncio.timeout(5):
+            for oldest, _ in silent[:5]:
+                with suppress(ConnectionResetError):
+                    assert await oldest.read(1) == b""
+        await _served(port)
+        writer.write(b"cd")
+        assert b'{"bytes":4}' in await reader.readuntil(b"}")
+        for _, other in [*silent, (reader, writer)]:
+            other.close()
 
 
 async def test_a_peer_that_takes_nothing_is_cut() -> None:

@@ -207,3 +207,17 @@ async def test_beyond_the_quota_everything_is_429_but_a_way_to_stop(operation: O
     if limited:
         assert 1 <= int(answers[2].headers["retry-after"]) <= 60
         assert not answers[2].read
+
+
+@pytest.mark.parametrize("operation", GUARDED, ids=named)
+async def test_a_trace_from_outside_ends_at_the_door(operation: Operation) -> None:
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "x=1", "baggage": "who=somebody"}
+    answer = await ask(operation, trace.items())
+    assert not trace.keys() & answer.headers.keys()
+    assert "a" * 32 not in str(answer.headers)
+
+
+@pytest.mark.parametrize(("given", "fits"), [("r" * 200, True), ("any {text}", True), ("r" * 201, False), ("æ", False)])
+async def test_a_callers_own_id_comes_back_when_it_is_short_and_printable(given: str, fits: bool) -> None:
+    answer = await ask(operations()[0], [("X-Request-ID", given)])
+    assert answer.headers.get("x-request-id") == (given if fits else None)
