@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from libs.common import messages, permits
 from openapi import retention
 from openapi.applications import applications
+from openapi.doors import page
 from openapi.states import diagrams
 
 HERE = Path(__file__).parent
@@ -36,6 +37,7 @@ def specifications() -> dict[Path, str]:
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:samtykkebro:schema:{name}"}
         texts[HERE / "schemas" / f"{name}.json"] = _stable(schema | model.model_json_schema())
     texts[HERE.parent / "docs" / "states.md"] = diagrams()
+    texts[HERE.parent / "docs" / "doors.md"] = page()
     texts[HERE.parent / "docs" / "retention.md"] = retention.page()
     return texts
 

@@ -183,16 +183,19 @@ def make_secrets(
     ] = False,
 ) -> None:
     """Make every key and database password that an installation needs, once; leaves what exists alone."""
-    kept = secrets.prepare(folder)
-    if rotate_cursors:
-        secrets.rotate_cursor_keys(folder)
-    for role in (*PASSWORDS, "postgres"):
-        kept.password(role)
-    for grant in topics.declared_grants(embedded=False):
-        kept.bus(grant.principal)
-    kept.once("bus_jaas", kafka.jaas(kept.bus(kafka.ADMIN)))
-    if containers:
-        kept.readable_by_containers()
+    try:
+        kept = secrets.prepare(folder)
+        if rotate_cursors:
+            secrets.rotate_cursor_keys(folder)
+        for role in (*PASSWORDS, "postgres"):
+            kept.password(role)
+        for grant in topics.declared_grants(embedded=False):
+            kept.bus(grant.principal)
+        kept.once("bus_jaas", kafka.jaas(kept.bus(kafka.ADMIN)))
+        if containers:
+            kept.readable_by_containers()
+    except OSError as error:
+        raise commands.failed(f"the secrets cannot be kept: {error}") from error
 
 
 @app.command("topics")

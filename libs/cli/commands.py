@@ -98,7 +98,7 @@ async def show_token(issuer_url: str, username: str, service: str) -> None:
     """Prints the token alone, for a command line to take. Exit 1 when the issuer refuses or is away."""
     try:
         token = await sign_in(issuer_url, PAGES, REDIRECT_URI, username=username, resource=service)
-    except (SignInError, httpx2.TransportError) as error:
+    except (SignInError, httpx2.TransportError, httpx2.InvalidURL) as error:
         raise failed(f"no token for {username} at {issuer_url}: {error}") from error
     out.print(token, soft_wrap=True)
 
@@ -108,7 +108,7 @@ def access(issuer_url: str, client_id: str, secret_file: Path | None, *, url: st
     file = secret_file or state_dir() / "secrets" / "clients" / client_id
     try:
         secret = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise failed(f"the secret of {client_id} cannot be read: {error}") from error
     credentials = ClientCredentials(issuer_url, client_id, secret, audience=audience)
     return ServiceClient(url, credentials=credentials, timeout_s=TIMEOUT_S)

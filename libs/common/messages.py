@@ -29,12 +29,18 @@ DEAD_LETTER_SUFFIX = ".dead-letter"
 TOPICS = (CASE_EVENTS, HTTP_EVENTS, CONSENT_EVENTS, AUDIT_ENTRIES)
 CUSTODY_HOLDERS_MAX = 10  # the law knows two; a source that names more is refused
 PURPOSES_MAX = 50  # of one act
+OBJECTS_MAX = 30  # identifiers that one entry names
 LANES = 16  # audit.entries is numbered per lane; lane = hash(borger_id) mod LANES
 
 # None of these can hold a CPR number (P10): the last two for lack of digits.
 Code = Annotated[str, Field(pattern=UNIT_PATTERN, max_length=UNIT_MAX), RECORDED]
 EmployeeId = Annotated[str, Field(pattern=r"^[a-z]{1,8}[0-9]{1,8}$", description="staff pseudonym, e.g. bif101")]
 CaseReference = Annotated[str, Field(pattern=r"^[A-Z]{2,6}-[0-9]{2}-[0-9]{1,6}$", description="e.g. BIF-26-1001")]
+
+
+# On the record a text is one line that can be stored: an entry with a control character is rejected, not tried again.
+Word = Annotated[str, Field(pattern=r"^[!-~]*$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=300)]
 
 
 class Message(BaseModel):
@@ -87,19 +93,21 @@ class AuditEntry(Message):
     outcome: Literal["success", "refused", "failure"]
     occurred_at: Moment
     subject: UUID | None = None
-    actor: str = Field(
+    actor: Word = Field(
         max_length=IDENTITY_MAX, description="employee id, client id, `citizen` or the service's own name"
     )
-    actor_role: str = Field(max_length=40)
+    actor_role: Word = Field(max_length=40)
     unit: Code | None = None
     purposes: tuple[Code, ...] = Field(default=(), max_length=PURPOSES_MAX)
     legal_basis: Code | None = None
     notice_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    objects: dict[str, str] = Field(
-        default_factory=dict, description="identifiers: consent_id, permit_id, notification_id, event_id, receipt_id, …"
+    objects: dict[Line, Line] = Field(
+        default_factory=dict,
+        max_length=OBJECTS_MAX,
+        description="identifiers: consent_id, permit_id, notification_id, event_id, receipt_id, …",
     )
-    reason: str | None = Field(default=None, max_length=80, description="a code, never free text")
-    correlation_id: str | None = Field(default=None, max_length=64)
+    reason: Line | None = Field(default=None, max_length=80, description="a code, never free text")
+    correlation_id: Word | None = Field(default=None, max_length=64)
     retention_class: Literal["lookup", "consent_evidence", "operations"] = "lookup"
 
 

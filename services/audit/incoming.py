@@ -26,7 +26,6 @@ from services.audit.domain.entry import (
 from services.audit.domain.errors import ProfileError
 
 RECORD_BYTES_MAX = 65_536
-PURPOSES_MAX = 50
 _PRODUCER = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _NUMBER = re.compile(r"[0-9]{1,16}")
 
@@ -82,8 +81,6 @@ def _entry(delivery: Delivery) -> AuditEntry:
         raise _BrokenError("not_an_entry") from None
     if without_personal_numbers(entry) is not entry:
         raise _BrokenError("personal_number")
-    if len(entry.purposes) > PURPOSES_MAX:
-        raise _BrokenError("too_large")
     return entry
 
 

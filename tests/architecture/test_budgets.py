@@ -10,8 +10,8 @@ from tests.architecture.tree import ROOT, parsed, python_files
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 50
 POSITIONAL_MAX = 4
-COMMON_FILES_MAX = 36
-COMMON_LINES_MAX = 6_500
+COMMON_FILES_MAX = 48
+COMMON_LINES_MAX = 9_000
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "manager", "core"}
 
 OURS = python_files("services", "libs", "openapi")

@@ -101,6 +101,11 @@ async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryH
     assert len(await rows(database, "SELECT 1 FROM outbox")) == 1
 
 
+def changed(**fields: object) -> bytes:
+    """An entry as a writer would make it that does not keep to the shape."""
+    return json.dumps(json.loads(an_entry().model_dump_json()) | fields).encode()
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [
@@ -112,7 +117,9 @@ async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryH
         (an_entry(actor="").model_dump_json().encode(), "no_actor"),
         (an_entry(objects={"event_id": f"evt{NUMBER}"}).model_dump_json().encode(), "personal_number"),
         (an_entry(correlation_id=f"ref{NUMBER}").model_dump_json().encode(), "personal_number"),
-        (an_entry(purposes=("A",) * 51).model_dump_json().encode(), "too_large"),
+        (changed(purposes=["A"] * 51), "not_an_entry"),
+        (changed(actor="a\x00b"), "not_an_entry"),
+        (changed(objects={"event_id": "a\nb"}), "not_an_entry"),
     ],
     ids=[
         "bytes",
@@ -124,6 +131,8 @@ async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryH
         "number",
         "number in the correlation",
         "purposes",
+        "control character",
+        "line feed",
     ],
 )
 async def test_what_is_wrong_with_an_entry_is_a_code(
