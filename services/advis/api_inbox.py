@@ -4,7 +4,8 @@
 2. What another unit or caseworker has, what is cancelled and what never was have one answer: the constant 404.
 3. A page is filled with what may be shown, and `next` says only whether more may be shown: a hidden item leaves no gap.
 4. A refused permit cancels the notification in the transaction that records the look-up, before anything is answered.
-5. The answer goes out under its permits (`disclosure.py`); where consent cannot be asked it is 503, and empty.
+5. What is above the reader's level is no candidate: a refused permit would take it away from everybody (R15).
+6. The answer goes out under its permits (`disclosure.py`); where consent cannot be asked it is 503, and empty.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from services.advis import handlers_inbox, store_notifications
 from services.advis.disclosure import Disclosure, DisclosureResponse
 from services.advis.domain.events import InboxRead
 from services.advis.domain.notification import OPEN_ITEMS, Act, Notification, Place, Reader, State
+from services.advis.domain.sensitivity import level_in
 from services.advis.entries import Actor
 from services.advis.fence import ConsentUnavailableError
 from services.advis.permission import Question, Shown
@@ -147,15 +149,20 @@ async def _one(given: str, act: Act, asker: _Asker, means: Resources, *, languag
 
 
 def _asker(principal: Principal, means: Resources) -> _Asker:
-    """A caseworker reads the cases they have in the unit they act in now; a unit's system reads them all (R15, R37)."""
+    """A caseworker reads the cases they have in the unit they act in now; a unit's system reads them all (R15, R37).
+
+    Above the level of the one who asks an item is as if it were not there.
+    """
     unit = principal.unit
     if unit is None or unit not in means.reference.units:
         raise MissingRightError("The token names no unit of the catalogue.")
     if "caseworker" in principal.roles:
         question = Question("inbox", Actor(principal.subject, "caseworker"))
-        return _Asker(reader=Reader(unit, principal.subject), question=question)
+        level = level_in(principal.claims)
+        return _Asker(Reader(unit, principal.subject, means.reference.categories_up_to(level)), question)
     question = Question("api", Actor(principal.client_id, "recipient_system"))
-    return _Asker(reader=Reader(unit, None), question=question)
+    level = means.reference.level_of_system(unit, principal.client_id)
+    return _Asker(Reader(unit, None, means.reference.categories_up_to(level)), question)
 
 
 @contextmanager

@@ -236,7 +236,7 @@ def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
         resources.bell,
         resources.permits,
         Sender({unit: _key(resources.settings, one.secret_file) for unit, one in endpoints.items()}),
-        endpoints,
+        resources.reference,
     )
     return [doorbells.run, purging, telling]
 

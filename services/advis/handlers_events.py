@@ -97,7 +97,7 @@ async def _take_in_step(session: WriteSession, batch: Sequence[Arrived], referen
         made |= await store_notifications.create(session, replacing, now)
         drafts.extend(replacing)
     created = [draft for draft in drafts if draft.notification.notification_id in made]
-    bells = [draft.notification for draft in created if draft.notification.recipient_unit in reference.endpoints]
+    bells = [draft.notification for draft in created if reference.endpoint_for(draft.notification)]
     await store_doorbells.hang(session, [(uuid4(), n.notification_id, n.recipient_unit) for n in bells], now)
     told = [_received(arrived.case_event, now) for arrived in fresh]
     await append(session, [*told, *(message for draft in created for message in _created(draft, now))])

@@ -20,6 +20,8 @@ from libs.common.messages import Code
 from libs.common.settings import nearest
 from libs.common.values import Day, EndDay, strict_yaml
 from services.advis.domain.matching import Subscription
+from services.advis.domain.notification import Notification
+from services.advis.domain.sensitivity import ORDINARY, Sensitivity
 
 Language = Literal["da", "en"]
 
@@ -61,6 +63,12 @@ class Unit(Entry):
     contact: str | None = None
 
 
+class Category(Entry):
+    """A kind of information, and from which level on somebody is told of it."""
+
+    sensitivity: Sensitivity
+
+
 class Reveal(_Form):
     """What an event tells about which role."""
 
@@ -95,12 +103,16 @@ class SubscriptionRule(_OwnForm):
 
 
 class Endpoint(_OwnForm):
-    """Where a unit's doorbell hangs. `secret_file` is a name in the secrets folder; it holds `whsec_…`."""
+    """Where a unit's doorbell hangs. `secret_file` is a name in the secrets folder; it holds `whsec_…`.
+
+    `sensitivity`: the highest level that the unit's system is told of, by ring and by API.
+    """
 
     unit: Code
     url: str = Field(pattern=r"^https?://[^\s@]+$")  # no credentials in an address
     secret_file: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     client_id: Identity | None = None
+    sensitivity: Sensitivity = ORDINARY
 
     @property
     def actor(self) -> str:
@@ -108,7 +120,7 @@ class Endpoint(_OwnForm):
         return self.client_id or self.unit
 
 
-_Kind = TypeVar("_Kind", Entry, Unit, EventType, SubscriptionRule)
+_Kind = TypeVar("_Kind", Entry, Unit, Category, EventType, SubscriptionRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ class Reference:
 
     units: Mapping[str, Unit]
     purposes: Mapping[str, Entry]
-    categories: Mapping[str, Entry]
+    categories: Mapping[str, Category]
     event_types: Mapping[str, EventType]
     subscriptions: frozenset[Subscription]
     endpoints: Mapping[str, Endpoint]
@@ -127,6 +139,27 @@ class Reference:
         entries: Mapping[str, Entry] = getattr(self, kind)
         entry = entries.get(code)
         return code if entry is None else entry.label.da if in_ == "da" else entry.label.en
+
+    def categories_up_to(self, level: Sensitivity) -> frozenset[str] | None:
+        """What somebody of this level is told of; None: everything. An unknown category counts as the highest level."""
+        if level is Sensitivity.RESTRICTED:
+            return None
+        return frozenset(code for code, entry in self.categories.items() if level.includes(entry.sensitivity))
+
+    def level_of_system(self, unit: str, client_id: str) -> Sensitivity:
+        """The level of a unit's system: its endpoint's. A system that is not the endpoint's has ORDINARY at most."""
+        endpoint = self.endpoints.get(unit)
+        if endpoint is None:
+            return ORDINARY
+        its_own = endpoint.client_id in {None, client_id}
+        return endpoint.sensitivity if its_own or ORDINARY.includes(endpoint.sensitivity) else ORDINARY
+
+    def endpoint_for(self, notification: Notification) -> Endpoint | None:
+        """The endpoint of its recipient, if that may be told of it at its level."""
+        endpoint = self.endpoints.get(notification.recipient_unit)
+        if endpoint is None or not notification.is_within(self.categories_up_to(endpoint.sensitivity)):
+            return None
+        return endpoint
 
 
 def load(folder: Path, endpoints_file: Path | None = None, *, tls_only: bool = False) -> Reference:
@@ -144,7 +177,7 @@ def load(folder: Path, endpoints_file: Path | None = None, *, tls_only: bool = F
     return Reference(
         units=units,
         purposes=_newest(folder / "purposes.yaml", Entry),
-        categories=_newest(folder / "categories.yaml", Entry),
+        categories=_newest(folder / "categories.yaml", Category),
         event_types=event_types,
         subscriptions=_expand(rules, units, event_types),
         endpoints=endpoints,

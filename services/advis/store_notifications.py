@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, cast, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 
 from libs.common.database import Session, WriteSession
 from libs.common.sweep import Readable, readable
@@ -99,7 +100,15 @@ def _readable(reader: Reader) -> Select[tuple[object, ...]]:
     if reader.caseworker is not None:
         on.append(_c.caseworker == reader.caseworker)
     chosen: Select[tuple[object, ...]] = select(*(_n[name] for name in _FIELDS))
-    return chosen.join(case_registry, and_(*on)).where(_n.recipient_unit == reader.unit)
+    mine = chosen.join(case_registry, and_(*on)).where(_n.recipient_unit == reader.unit)
+    return mine if reader.categories is None else mine.where(_within(reader.categories))
+
+
+def _within(categories: frozenset[str]) -> ColumnElement[bool]:
+    """`Notification.is_within`, for the query: what is above a reader's level must not take a place on a page (P2)."""
+    revealed = func.jsonb_path_query_array(_n.reveals, cast("$[*].category", JSONPATH), type_=JSONB)
+    named = or_(_n.category.is_(None), _n.category.in_(sorted(categories)))
+    return and_(revealed.contained_by(cast(sorted(categories), JSONB)), named)
 
 
 async def in_scopes(

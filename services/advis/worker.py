@@ -18,11 +18,11 @@ from libs.common.database import Bell, Database, clock
 from libs.common.log import get_logger
 from services.advis import handlers_inbox, store_doorbells
 from services.advis.domain.delivery import Act, Answer, Reach, Verdict, judge
-from services.advis.domain.notification import State
+from services.advis.domain.notification import Notification, State
 from services.advis.entries import Actor
 from services.advis.fence import ConsentUnavailableError
 from services.advis.permission import Granted, Permits, Question, Shown
-from services.advis.reference import Endpoint
+from services.advis.reference import Endpoint, Reference
 from services.advis.sender import Sender
 from services.advis.settings import Settings
 from services.advis.store_doorbells import Claimed
@@ -41,7 +41,7 @@ class Doorbells:
     bell: Bell
     permits: Permits
     sender: Sender
-    endpoints: Mapping[str, Endpoint]
+    reference: Reference
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -93,10 +93,10 @@ class Doorbells:
 
     async def _unit(self, unit: str, bells: Sequence[Claimed]) -> None:
         """One acquire for a unit's doorbells, then every attempt on its own."""
-        endpoint = self.endpoints.get(unit)
-        wanted = [bell for bell in bells if endpoint and bell.notification.state is State.UNREAD]
+        endpoint = self.reference.endpoints.get(unit)
+        wanted = [bell for bell in bells if self._rings(bell.notification)]
         for bell in bells:
-            if bell not in wanted:  # read already, or nobody to ring: silence is right
+            if bell not in wanted:  # read already, or nobody of that level to ring: silence is right
                 await self._save(bell, Verdict(Act.CANCEL), attempts=bell.attempts)
         if endpoint is None or not wanted:
             return
@@ -112,6 +112,9 @@ class Doorbells:
         for outcome in await asyncio.gather(*attempts, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    def _rings(self, notification: Notification) -> bool:
+        return notification.state is State.UNREAD and self.reference.endpoint_for(notification) is not None
 
     async def _attempt(self, endpoint: Endpoint, bells: Mapping[UUID, Claimed], granted: Granted, item: Shown) -> None:
         bell = bells[item.notification.notification_id]

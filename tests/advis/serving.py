@@ -27,7 +27,12 @@ ISSUER = "http://issuer.test"
 KEY = ECKey.generate_key("P-256", {"kid": "test", "alg": "ES256", "use": "sig"})
 
 
-def token(subject: str = "bif101", unit: str | None = "BIF-KANTEN", roles: tuple[str, ...] = ("caseworker",)) -> str:
+def token(
+    subject: str = "bif101",
+    unit: str | None = "BIF-KANTEN",
+    roles: tuple[str, ...] = ("caseworker",),
+    more: tuple[tuple[str, Any], ...] = (),
+) -> str:
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -39,6 +44,7 @@ def token(subject: str = "bif101", unit: str | None = "BIF-KANTEN", roles: tuple
         "exp": now + 300,
         "roles": list(roles),
         "unit": unit,
+        **dict(more),
     }
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "test"}, claims, KEY)
 

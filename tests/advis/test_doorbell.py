@@ -14,6 +14,7 @@ import pytest
 import standardwebhooks
 from aiohttp import web
 
+from services.advis.domain.sensitivity import Sensitivity
 from services.advis.domain.webhook import key_of
 from services.advis.reference import Endpoint
 from services.advis.sender import Sender
@@ -76,7 +77,7 @@ def intake(fence, with_bell, database, consent) -> Intake:
 async def doorbells(settings, database, bell, permits, with_bell, settlements) -> AsyncIterator[Doorbells]:
     settling = asyncio.create_task(settlements.run())
     sender = Sender({RECIPIENT: key_of(SECRET)})
-    yield Doorbells(settings, database, bell, permits, sender, with_bell.endpoints)
+    yield Doorbells(settings, database, bell, permits, sender, with_bell)
     settling.cancel()
     await asyncio.gather(settling, return_exceptions=True)
 
@@ -85,6 +86,13 @@ async def ring(doorbells: Doorbells) -> int:
     started = await doorbells.start_due()
     await doorbells.finish()
     return started
+
+
+def with_endpoint(doorbells: Doorbells, **changed: object) -> Doorbells:
+    """Another worker, started after the endpoint was changed."""
+    endpoint = doorbells.reference.endpoints[RECIPIENT].model_copy(update=changed)
+    reference = dataclasses.replace(doorbells.reference, endpoints={RECIPIENT: endpoint})
+    return dataclasses.replace(doorbells, reference=reference, _under_way=set())
 
 
 async def bells(database) -> list:
@@ -228,14 +236,23 @@ async def test_a_hanging_receiver_is_cut_off_at_the_end_of_the_lease(
 
 async def test_a_receiver_that_is_not_there_was_told_nothing(doorbells, intake, consent, settlements, database):
     await intake.advis()
-    gone = doorbells.endpoints[RECIPIENT].model_copy(update={"url": "http://127.0.0.1:1/bell"})
-    await ring(dataclasses.replace(doorbells, endpoints={RECIPIENT: gone}, _under_way=set()))
+    await ring(with_endpoint(doorbells, url="http://127.0.0.1:1/bell"))
     for _ in range(200):
         if not consent.open_permits:
             break
         await asyncio.sleep(0.01)
     await all_settled(consent, settlements)
     assert consent.outcomes() == ["not_sent"]
+
+
+async def test_a_system_whose_level_was_lowered_is_not_rung_and_its_unit_still_has_the_notification(
+    doorbells, intake, receiver, consent, database
+):
+    await intake.advis()
+    await ring(with_endpoint(doorbells, sensitivity=Sensitivity.CONFIDENTIAL))
+    assert (receiver.heard, consent.permits) == ([], {})
+    assert [row.state for row in await bells(database)] == ["cancelled"]
+    assert await states(database) == ["unread"]
 
 
 async def test_an_expired_lease_sends_nothing(doorbells, intake, receiver, consent, settlements):

@@ -84,13 +84,22 @@ class Notification:
         """Everybody that it reveals something about, each once, in a fixed order."""
         return tuple(sorted({revealed.borger_id for revealed in self.reveals}))
 
+    def is_within(self, categories: frozenset[str] | None) -> bool:
+        """Whether it tells of nothing but these categories; None: of whatever it is (as `Reader.categories`)."""
+        told = {revealed.category for revealed in self.reveals} | ({self.category} if self.category else set())
+        return categories is None or told <= categories
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Whose inbox: a caseworker's own cases in the unit they act in (R15, R37); None: a unit's system, all of them."""
+    """Whose inbox: a caseworker's own cases in the unit they act in (R15, R37); None: a unit's system, all of them.
+
+    `categories`: those that their level of sensitivity lets them be told of; None: every one.
+    """
 
     unit: str
     caseworker: str | None
+    categories: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
