@@ -26,6 +26,7 @@ PATIENCE_S = 90.0
 PURPOSE = "KOORDINERING"
 SOCIAL, WORK = ("SOF-BCV", "SOCIAL_STOETTE"), ("BIF-JOBINDSATS", "BESKAEFTIGELSESFORLOEB")
 EVENTS = {"domus": ("sof.stoette.aendret", "SOF-BCV"), "fasit": ("bif.tilbud.bevilget", "BIF-JOBINDSATS")}
+SOURCE_OF = {"BIF": "fasit", "SOF": "domus"}  # each says what is its own administration's
 READERS = {"bif101": "BIF-JOBINDSATS", "bif201": "BIF-KANTEN", "bif301": "BIF-YDELSE", "sof101": "SOF-BCV"}
 SYSTEMS = {"jobindsats-system": "BIF-JOBINDSATS", "kanten-system": "BIF-KANTEN", "bcv-system": "SOF-BCV"}
 STEADY, NEVER = "mehmet", "peter"
@@ -96,15 +97,17 @@ class Company:
 
     async def _open_cases(self) -> None:
         numbers = count(4001)
-        events = []
         for worker, unit in READERS.items():
+            source = SOURCE_OF[unit.partition("-")[0]]
+            events = []
             for name in CITIZENS:
                 area = unit.partition("-")[0]
                 reference = f"{area}-26-{next(numbers)}"
                 self.cases[name, unit] = reference
                 kind = f"{area.lower()}.sag.aabnet"
-                events.append(self._event(kind, name, unit, case_reference=reference, caseworker=worker))
-        await self.emit("fasit", events)
+                told = {"case_reference": reference, "caseworker": worker}
+                events.append(self._event(source, kind, name, unit, **told))
+            await self.emit(source, events)
 
     async def grant(self, key: Key) -> str:
         """Consent, for certain; gives the consent's id."""
@@ -199,13 +202,13 @@ class Company:
     def events_about_everybody(self, source: str) -> list[dict[str, Any]]:
         """One event of this source about each citizen."""
         kind, unit = EVENTS[source]
-        return [self._event(kind, name, unit) for name in CITIZENS]
+        return [self._event(source, kind, name, unit) for name in CITIZENS]
 
-    def _event(self, kind: str, citizen: str, unit: str, **data: Any) -> dict[str, Any]:
+    def _event(self, source: str, kind: str, citizen: str, unit: str, **data: Any) -> dict[str, Any]:
         return {
             "specversion": "1.0",
             "id": str(uuid4()),
-            "source": "urn:samtykkebro:source:faults",
+            "source": f"urn:samtykkebro:source:{source}",
             "type": kind,
             "subject": self.borger[citizen],
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -76,7 +76,7 @@ async def _on_its_way(world: World) -> str:
 
 @asynccontextmanager
 async def _consumer(world: World) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=world.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**world.kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         yield consumer

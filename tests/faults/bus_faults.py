@@ -31,7 +31,7 @@ async def _storm(scene: "Scene", rng: random.Random) -> str:
         group, topic = rng.choice(sorted(GROUPS.items()))
         member = AIOKafkaConsumer(
             topic,
-            bootstrap_servers=scene.world.kafka,
+            **scene.world.kafka,
             group_id=group,
             enable_auto_commit=False,
             session_timeout_ms=6_000,
@@ -95,7 +95,7 @@ async def _copies(scene: "Scene", rng: random.Random) -> str:
 
 
 async def _some(scene: "Scene", topic: str) -> list[Any]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=scene.world.kafka, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**scene.world.kafka, enable_auto_commit=False)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(places(consumer, topic))
@@ -131,7 +131,7 @@ async def _poison(scene: "Scene", rng: random.Random) -> str:
 async def _publish(
     scene: "Scene", records: list[tuple[str, bytes | None, bytes, list[tuple[str, bytes]], int | None]]
 ) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=scene.world.kafka, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**scene.world.kafka, acks="all", enable_idempotence=True)
     await producer.start()
     try:
         for topic, key, value, headers, partition in records:

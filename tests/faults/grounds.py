@@ -2,10 +2,12 @@
 
 A process of its own because starting a server blocks: while a broker comes back, nobody else may stand still. Commands
 are lines on standard input (`pg-stop`, `pg-start`, `kafka-kill`, `kafka-start`), each answered by a JSON line; the end
-of the input stops both servers. Kafka tells its clients the proxy's port (`ADVERTISED`).
+of the input stops both servers. Kafka tells its clients the proxy's port (`ADVERTISED`) and
+asks everybody to sign in, as an installation's does.
 """
 
 import json
+import secrets
 import signal
 import sys
 from collections.abc import Callable
@@ -32,7 +34,8 @@ class Grounds:
         )
         _, controller = kafka._free_ports()
         kafka._free_ports = lambda: (kafka_port, controller)
-        self.kafka = KafkaServer.start(folder / "kafka")
+        self.kafka = KafkaServer.start(folder / "kafka", secrets.token_urlsafe(24))
+        self.bus_url = self.kafka.admin_url.replace(self.kafka.bootstrap_servers, f"{kafka.HOST}:{advertised}")
 
     def commands(self) -> dict[str, Callable[[], object]]:
         return {
@@ -57,7 +60,8 @@ def main() -> None:
     grounds = Grounds(Path(folder), int(kafka_port), int(advertised))
     commands = grounds.commands()
     try:
-        _say({"admin_url": grounds.postgres.admin_url, "socket": str(grounds.postgres.socket_dir)})
+        told = {"admin_url": grounds.postgres.admin_url, "socket": str(grounds.postgres.socket_dir)}
+        _say(told | {"bus_url": grounds.bus_url})
         for line in sys.stdin:
             commands[line.strip()]()
             _say({})

@@ -26,6 +26,7 @@ from libs.cli.servers import ADMIN_DATABASE_URL, BUS_URL
 from libs.cli.state import write_private
 from libs.cli.system import System
 from libs.cli.up import running_system
+from libs.common.bus_kafka import client_options
 from tests import builds
 from tests.faults import probe
 from tests.faults.instrument import EDITS
@@ -105,9 +106,9 @@ class World:
         return url.render_as_string(hide_password=False)
 
     @property
-    def kafka(self) -> str:
-        """Bootstrap servers, through the proxy like everybody's."""
-        return self.system.bus_url.removeprefix("kafka://")
+    def kafka(self) -> dict[str, Any]:
+        """How the bus's owner reaches it with aiokafka, through the proxy like everybody."""
+        return client_options(self.system.bus_url)
 
 
 @asynccontextmanager
@@ -164,7 +165,7 @@ async def _grounds(folder: Path, wires: Pipe, closing: list[Pipe]) -> tuple[Pipe
     port = (await wires.ask(wire))["port"]
     through = make_url(told["admin_url"]).set(host="127.0.0.1", port=port, query={})
     os.environ[ADMIN_DATABASE_URL] = through.render_as_string(hide_password=False)
-    os.environ[BUS_URL] = f"kafka://127.0.0.1:{front}"
+    os.environ[BUS_URL] = told["bus_url"]
     return grounds, told["admin_url"]
 
 
