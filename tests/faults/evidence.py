@@ -203,6 +203,8 @@ class Evidence:
     poisoned: int = 0
     parked: int = 0
     growth: Sequence[Mapping[str, int | str]] = ()  # each table's rows and bytes at the beginning and the end
+    memory: Sequence[Mapping[str, int | str]] = ()  # each process's resident bytes
+    latencies: Sequence[Mapping[str, int | str]] = ()  # of each kind of call, early and late
     faults: Sequence[FaultLine] = ()
     prompt: frozenset[str] = frozenset()  # recipient units whose readers and receivers take what they get at once
     grants: Sequence[tuple[int, int]] = ()  # asked and answered (ns): acts of the same making that wait for nobody

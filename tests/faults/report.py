@@ -31,6 +31,10 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], outcome: Outco
         console.print(f"[red]{outcome.problem}[/]", highlight=False)
     for line in outcome.evidence.growth[:GROWTH_SHOWN]:
         console.print(_grown(line), highlight=False, markup=False)
+    for line in outcome.evidence.memory:
+        console.print(_held(line), highlight=False, markup=False)
+    for line in outcome.evidence.latencies:
+        console.print(_took(line), highlight=False, markup=False)
     faults = outcome.evidence.faults
     reached = sum("not reached" not in fault.detail for fault in faults)
     console.print(f"{len(faults)} faults, {reached} took effect, seed {seed}", highlight=False)
@@ -39,6 +43,16 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], outcome: Outco
 def _grown(line: Mapping[str, int | str]) -> str:
     rows, kilobytes = f"{line['rows_before']} -> {line['rows_after']}", int(line["bytes_after"]) // 1024
     return f"grew: {line['table']}: {rows} rows, {int(line['bytes_before']) // 1024} -> {kilobytes} kB"
+
+
+def _held(line: Mapping[str, int | str]) -> str:
+    before, after, most = (int(line[name]) // 2**20 for name in ("before", "after", "most"))
+    return f"memory: {line['process']}: {before} -> {after} MB in {line['seconds']} s, at most {most} MB"
+
+
+def _took(line: Mapping[str, int | str]) -> str:
+    where = f"{line['call']}, third {line['third']}: {line['calls']} calls"
+    return f"took: {where}, p50 {line['p50_ms']} ms, p99 {line['p99_ms']} ms"
 
 
 def write(folder: Path, verdicts: Sequence[Verdict], outcome: Outcome, seed: int) -> tuple[Path, Path]:
@@ -50,6 +64,8 @@ def write(folder: Path, verdicts: Sequence[Verdict], outcome: Outcome, seed: int
         "problem": outcome.problem,
         "verdicts": [asdict(verdict) | {"held": verdict.held} for verdict in verdicts],
         "growth": list(outcome.evidence.growth),
+        "memory": list(outcome.evidence.memory),
+        "latencies": list(outcome.evidence.latencies),
         "faults": [asdict(fault) for fault in outcome.evidence.faults],
     }
     report, page = folder / "report.json", folder / "timeline.html"

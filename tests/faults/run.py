@@ -22,6 +22,7 @@ from tests.faults.faults import Fault, Scene
 from tests.faults.growth import growth, sizes
 from tests.faults.habits import everybody
 from tests.faults.history import History
+from tests.faults.load import SAMPLE_S, Memory, grown, latencies, memory
 from tests.faults.nemesis import Nemesis
 from tests.faults.world import World, a_world
 
@@ -71,6 +72,8 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
     nemesis = Nemesis(scene, random.Random(plan.seed), plan.kinds)
     acting = asyncio.create_task(everybody(company))
     telling = asyncio.create_task(_tell(console, company, nemesis, world))
+    samples: list[Memory] = []
+    sampling = asyncio.create_task(_sample(world, samples))
     problem = ""
     try:
         await _while_all_act(acting, asyncio.sleep(plan.calm_s))
@@ -92,9 +95,12 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
         acting.cancel()
         await asyncio.gather(acting, return_exceptions=True)
         telling.cancel()
+        sampling.cancel()
         await faults.heal(scene)
     outcome = await _gathered(world, http, company, (scene, nemesis, ended, problem))
     outcome.evidence.growth = growth(begun, await sizes(world))
+    outcome.evidence.memory = grown([*samples, *memory(world.system)])
+    outcome.evidence.latencies = latencies(history.lines)
     return outcome
 
 
@@ -142,6 +148,12 @@ async def _settled(world: World, company: Company, ended: float) -> tuple[float 
     took_s = time.monotonic() - ended
     late = await until_quiet(world, time.monotonic() + QUIET_S)  # what the last look wrote must reach the log
     return (None if left else took_s), left or late, inboxes
+
+
+async def _sample(world: World, samples: list[Memory]) -> None:
+    while True:
+        samples += memory(world.system)
+        await asyncio.sleep(SAMPLE_S)
 
 
 async def _tell(console: Console, company: Company, nemesis: Nemesis, world: World) -> None:
