@@ -52,6 +52,7 @@ _DECIDED: Final = frozenset(
         *("PROFILE", "INSTANCE", "HOST", "PORT", "METRICS_HOST", "METRICS_PORT", "DATABASE_URL", "BUS_URL"),
         *("ISSUER_URL", "AUDIENCE", "SECRETS_DIR"),
         *("REFERENCE_DIR", "CLIENT_ID", "CLIENT_SECRET_FILE", "CHECKPOINT_FILE", "PARENT_PID"),
+        "PARKING_KEYS_FILE",
         *("HOLDER_ID", "HOLDER_TOKEN", *(f"{service.upper()}_URL" for service in SERVICES)),
     )
 )
@@ -211,6 +212,7 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
         "ISSUER_URL": plan.ports.url("issuer"),
         "AUDIENCE": service,
         "SECRETS_DIR": str(plan.secrets.service(service)),
+        "PARKING_KEYS_FILE": str(plan.secrets.parking_keys),
         "REFERENCE_DIR": str(REFERENCE),
         **{f"{other.upper()}_URL": plan.ports.url(other) for other in SERVICES},
     }

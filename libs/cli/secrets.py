@@ -8,8 +8,11 @@ Rules:
 - No secret is in an environment file, a compose file or a command line. A URL's password comes from the file that
   `<NAME>_PASSWORD_FILE` names.
 
+- Parked records are sealed to the operator's public keys (`parking-keys.json`). The private half lies in `operator/`
+  alone, may be kept elsewhere once made, and is never readable by containers.
+
 Layout: `database_<role>` and `bus_<principal>` (one password each), `consent/`, `advis/`, `audit/` (each service's own
-folder), `clients/<client id>` (client secrets).
+folder), `clients/<client id>` (client secrets), `operator/` (what no service gets).
 """
 
 import json
@@ -18,15 +21,19 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from joserfc.jwk import KeySet, OKPKey
 
 from libs.cli.state import private_dir, write_private
 from libs.common import cursors
+from libs.common.seal import new_keys, public_half
 
 LOG_NAME = "samtykkebro.local/audit"  # the origin line of checkpoints; a real installation has its own name
 PREFIX = "SAMTYKKEBRO_"
+OPERATOR = "operator"
+PARKING_KEYS = "parking-keys.json"
 _KEY_BYTES = 32
 _SERVICES = ("consent", "advis", "audit")
 _PASSWORD_URLS = ("DATABASE", "MIGRATION_DATABASE", "BUS")
@@ -64,8 +71,36 @@ class Secrets:
     def readable_by_containers(self) -> None:
         """Opens the files, not the folder, to every user: a mounted secret keeps the mode of its file."""
         for path in self.folder.rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.parent != self.folder / OPERATOR:
                 path.chmod(0o444)
+
+    @property
+    def parking_keys(self) -> Path:
+        """The public half of the operator's keys (`SAMTYKKEBRO_PARKING_KEYS_FILE`)."""
+        return self.folder / PARKING_KEYS
+
+    @property
+    def operator_keys(self) -> Path:
+        """The private half, with which parked records are opened and sent again."""
+        return self.folder / OPERATOR / PARKING_KEYS
+
+    def rotate_parking_keys(self) -> None:
+        """Seal to new keys from the services' next start on; the older ones stay, for what was sealed to them.
+
+        Raises OSError where the private half is not here.
+        """
+        kept = json.loads(self.operator_keys.read_text())
+        self._write_parking_keys({"keys": [*kept["keys"], *new_keys()["keys"]]})
+
+    def _write_parking_keys(self, document: Mapping[str, Any]) -> None:
+        private_dir(self.operator_keys.parent)
+        _write(self.operator_keys, document)
+        _write(self.parking_keys, public_half(document))
+
+    def make_parking_keys(self) -> None:
+        """Make them once: where the public half exists, the operator may have taken the private one away."""
+        if not self.parking_keys.exists():
+            self._write_parking_keys(new_keys())
 
 
 def prepare(folder: Path, *, log_name: str = LOG_NAME) -> Secrets:
@@ -81,7 +116,9 @@ def prepare(folder: Path, *, log_name: str = LOG_NAME) -> Secrets:
     _once(consent / "receipt-keys.json", _receipt_keys)
     _once(audit / "log-key.json", lambda: {"name": log_name, "seed": _key()})
     _once(audit / "subject-keys.json", lambda: {"kek": _key(), "index": _key()})
-    return Secrets(folder)
+    kept = Secrets(folder)
+    kept.make_parking_keys()
+    return kept
 
 
 def rotate_cursor_keys(folder: Path) -> None:

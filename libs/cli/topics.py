@@ -4,17 +4,31 @@
 missing; a password is set anew from its file.
 """
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from libs.cli.bus_grants import embedded_grants, kafka_grants
 from libs.cli.kafka_rights import set_passwords, set_rights
-from libs.common.bus import Grant, load_topics, opened
+from libs.common.bus import Grant, Topic, load_topics, opened
 from libs.common.bus_postgres import PostgresBus
+from libs.common.settings import PREFIX, CommonSettings
 from libs.common.sources import load_sources
 
 TOPICS = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yaml"
 REFERENCE = Path(__file__).parents[2] / "deploy" / "reference"
+HORIZON = f"{PREFIX}REPLAY_HORIZON_DAYS"
+_DAY_MS = 86_400_000
+
+
+def declared(path: Path = TOPICS) -> tuple[Topic, ...]:
+    """The topics, each kept for the replay horizon. Raises ValueError or KeyError for a malformed file or horizon."""
+    default = CommonSettings.model_fields["replay_horizon_days"].default
+    kept_ms = int(os.environ.get(HORIZON) or default) * _DAY_MS
+    return tuple(
+        replace(topic, config={**(topic.config or {}), "retention.ms": str(kept_ms)}) for topic in load_topics(path)
+    )
 
 
 def declared_grants(*, embedded: bool, path: Path = TOPICS) -> tuple[Grant, ...]:
@@ -37,7 +51,7 @@ async def ensure_topics(
     `passwords` by principal, on Kafka: None leaves principals and rights alone, for a cluster that knows none.
     Raises `BusUnavailableError` when the bus cannot be reached, ValueError or KeyError for a malformed file.
     """
-    topics = load_topics(path)
+    topics = declared(path)
     async with opened(bus_url, client_id="topics") as bus:
         await bus.ensure_topics(topics)
         if isinstance(bus, PostgresBus):

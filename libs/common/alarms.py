@@ -48,6 +48,8 @@ class AlarmCode(StrEnum):
 
     RECORD_PARKED = "record_parked"
     RECORDS_LOST = "records_lost"
+    RECORD_REFUSED = "record_refused"
+    LOOP_BROKEN = "loop_broken"
     PARTITION_STUCK = "partition_stuck"
     BUS_UNREACHABLE = "bus_unreachable"
     OUTBOX_BEHIND = "outbox_behind"

@@ -13,22 +13,37 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import orjson
+
 from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.log import get_logger
 from libs.common.metrics import RECORDS_LOST, label
 from libs.common.settings import nearest
 from libs.common.values import strict_yaml
 
-Headers = tuple[tuple[str, bytes], ...]
+# Names are UTF-8 in which a byte that is none stands as a lone surrogate (PEP 383), so that every name can be had back.
+Headers = tuple[tuple[str, bytes | None], ...]
 Place = tuple[str, int]  # topic, partition
 StartPositions = Callable[[str, int], Awaitable[int]]  # (topic, partition) → the next offset to read
 
 FETCH_MAX_RECORDS = 500
 FETCH_TIMEOUT_S = 1.0
+RECORD_BYTES_MAX = 1_000_000  # key, headers and value of a record that we publish; a topic's own limit may be lower
 
 
 class BusUnavailableError(Exception):
     """The bus did not answer, or not in time. Whether a record was written is unknown; publish it again."""
+
+
+class RecordsRefusedError(Exception):
+    """The bus will never take some of the records as they are: publish the others again, for none counts as published.
+
+    `refused`: place in the sequence → `too_large`, `unknown_topic` or `unsendable`.
+    """
+
+    def __init__(self, refused: Mapping[int, str]) -> None:
+        super().__init__(", ".join(sorted(set(refused.values()))))
+        self.refused = refused
 
 
 class PoisonRecordError(Exception):
@@ -45,17 +60,41 @@ class NotYetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """One record to publish; the partition follows from `key`."""
+    """One record to publish; the partition follows from `key`. `null`: which of key and value is null, not empty."""
 
     topic: str
     key: str
     headers: Headers
     value: bytes
+    null: frozenset[str] = frozenset()
+
+    @property
+    def key_bytes(self) -> bytes | None:
+        """The key as it is on the bus."""
+        return None if "key" in self.null else raw(self.key)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, headers and value."""
+        headers = sum(len(raw(name)) + len(value or b"") for name, value in self.headers)
+        return len(raw(self.key)) + headers + len(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """That an operator sent a parked record again: when it was first parked, and when it first lay on the bus (UTC)."""
+
+    first_parked: datetime
+    timestamp: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One record as read. `offset` grows within a partition, with gaps allowed; `timestamp` is the bus's, UTC."""
+    """One record as read. `offset` grows within a partition, with gaps allowed; `timestamp` is the bus's, UTC.
+
+    `key` and header names hold any bytes, as in `Headers`. `null`: which of key and value was null and stands here as
+    empty. `replay`: set by the consumer where an operator's signature says so.
+    """
 
     topic: str
     partition: int
@@ -64,6 +103,13 @@ class Delivery:
     headers: Headers
     value: bytes
     timestamp: datetime
+    null: frozenset[str] = frozenset()
+    replay: Replay | None = None
+
+    @property
+    def arrived(self) -> datetime:
+        """When the record first lay on the bus."""
+        return self.replay.timestamp if self.replay else self.timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +180,14 @@ class Bus(Protocol):
         ...
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Returns when every record is durable. Raises `BusUnavailableError`: publish all of them again."""
+        """Returns when every record is durable.
+
+        Raises `BusUnavailableError`: publish all of them again; `RecordsRefusedError`: all but those named in it.
+        """
+        ...
+
+    def history(self, topic: str) -> AsyncIterator[Delivery]:
+        """Every record that lies on `topic` now, for an operator to look at. Raises `BusUnavailableError`."""
         ...
 
     def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> BusConsumer:
@@ -180,6 +233,32 @@ async def opened(bus_url: str, *, client_id: str) -> AsyncIterator[Bus]:
         yield bus
     finally:
         await bus.stop()
+
+
+def raw(text: str) -> bytes:
+    """The bytes of a key or a header's name (PEP 383). Raises `UnicodeEncodeError` for what was never read as such."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def readable(octets: bytes) -> str:
+    """Any bytes as text from which `raw` makes the same bytes."""
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def pack_headers(headers: Headers) -> bytes:
+    """JSON in which each byte is one character: exact for any bytes, readable for text."""
+    pairs = [
+        (raw(name).decode("latin-1"), None if value is None else value.decode("latin-1")) for name, value in headers
+    ]
+    return orjson.dumps(pairs)
+
+
+def unpack_headers(packed: bytes) -> Headers:
+    """The reverse of `pack_headers`."""
+    return tuple(
+        (readable(name.encode("latin-1")), None if value is None else value.encode("latin-1"))
+        for name, value in orjson.loads(packed)
+    )
 
 
 def load_topics(path: Path) -> tuple[Topic, ...]:

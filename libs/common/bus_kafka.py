@@ -7,32 +7,35 @@ lag monitoring only. The compiled record parser must be present: the pure one is
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.helpers import create_ssl_context
 
 from libs.common.bus import (
-    FETCH_MAX_RECORDS,
-    FETCH_TIMEOUT_S,
+    RECORD_BYTES_MAX,
     BusUnavailableError,
     Delivery,
     OutgoingRecord,
-    Place,
+    RecordsRefusedError,
     StartPositions,
     Topic,
-    readable_from,
+    raw,
 )
-from libs.common.log import get_logger
-from libs.common.metrics import CONSUMER_LAG_RECORDS
-from libs.common.values import from_epoch_ms
+from libs.common.bus_kafka_consumer import FAILURES, KafkaBusConsumer, delivery_of, read_any_header_name
 
 MECHANISM: Final = "SCRAM-SHA-512"
 REQUEST_TIMEOUT_MS = 5_000
@@ -40,9 +43,8 @@ SEND_DEADLINE_S = 10.0
 DISCARD_DEADLINE_S = 15.0
 SESSION_TIMEOUT_MS = 6_000  # the smallest that a broker accepts by default: how long a dead member keeps its partitions
 HEARTBEAT_MS = 2_000
-LAG_REPORT_S = 1.0
 BATCH_BYTES_MAX = 128 * 1024
-_FAILURES = (KafkaError, OSError, TimeoutError)
+_TOO_LARGE = MessageSizeTooLargeError
 
 
 def client_options(bus_url: str) -> dict[str, Any]:
@@ -80,7 +82,7 @@ async def administering(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdm
     try:
         await admin.start()
         yield admin
-    except _FAILURES as error:
+    except FAILURES as error:
         raise BusUnavailableError from error
     finally:
         await admin.close()
@@ -98,6 +100,7 @@ class KafkaBus:
     async def start(self) -> None:
         """Check the record parser. Raises `ImportError` where it was not compiled; connects on first use."""
         import_module("aiokafka.record._crecords")
+        read_any_header_name()
 
     async def stop(self) -> None:
         """Let go of every connection."""
@@ -118,28 +121,48 @@ class KafkaBus:
                     raise BusUnavailableError(f"topic {name}: {for_code(code).__name__}")
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Returns when all in-sync replicas have every record. Raises `BusUnavailableError`."""
+        """Returns when all in-sync replicas have every record. Raises BusUnavailableError and RecordsRefusedError."""
+        if refused := {nth: why for nth, record in enumerate(records) if (why := _refusal(record))}:
+            raise RecordsRefusedError(refused)
+        outcomes = await self._send(records)
+        large = [nth for nth, outcome in enumerate(outcomes) if isinstance(outcome, _TOO_LARGE)]
+        if len(records) > 1:  # the broker refuses a batch whole: who is too large shows alone
+            large = [nth for nth in large if isinstance((await self._send([records[nth]]))[0], _TOO_LARGE)]
+        if large:
+            raise RecordsRefusedError(dict.fromkeys(large, "too_large"))
+
+    async def _send(self, records: Sequence[OutgoingRecord]) -> Sequence[object]:
+        """What became of each: an error only where it was too large."""
         sends: list[asyncio.Future[Any]] = []
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(SEND_DEADLINE_S):
                 producer = await self._open()
                 for record in records:
-                    headers = list(record.headers)
-                    key = record.key.encode()
-                    sends.append(await producer.send(record.topic, record.value, key=key, headers=headers))
+                    value = None if "value" in record.null else record.value
+                    content = {"key": record.key_bytes, "headers": list(record.headers)}
+                    sends.append(await producer.send(record.topic, value, **content))
                 outcomes = await asyncio.gather(*sends, return_exceptions=True)
             for outcome in outcomes:
-                if isinstance(outcome, BaseException):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, _TOO_LARGE):
                     raise outcome
-        except _FAILURES as error:
-            for send in sends:
-                send.cancel()
-            if producer is not None:
-                self._discard(producer)
+        except (UnknownTopicOrPartitionError, InvalidTopicError) as error:
+            topic = records[min(len(sends), len(records) - 1)].topic
+            self._give_up(sends, producer)
+            refused = {nth: "unknown_topic" for nth, record in enumerate(records) if record.topic == topic}
+            raise RecordsRefusedError(refused) from error
+        except FAILURES as error:
+            self._give_up(sends, producer)
             raise BusUnavailableError from error
+        return outcomes
 
-    def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> "KafkaBusConsumer":
+    def _give_up(self, sends: Iterable["asyncio.Future[Any]"], producer: AIOKafkaProducer | None) -> None:
+        for send in sends:
+            send.cancel()
+        if producer is not None:
+            self._discard(producer)
+
+    def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> KafkaBusConsumer:
         """A new member of `group`."""
         consumer = AIOKafkaConsumer(
             **self._options,
@@ -150,6 +173,25 @@ class KafkaBus:
             heartbeat_interval_ms=HEARTBEAT_MS,
         )
         return KafkaBusConsumer(consumer, topics, start)
+
+    async def history(self, topic: str) -> AsyncIterator[Delivery]:
+        """See `Bus.history`."""
+        reader = AIOKafkaConsumer(**self._options, auto_offset_reset="earliest")
+        try:
+            await reader.start()
+            await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - no public call makes it ask
+            places = [TopicPartition(topic, nth) for nth in reader.partitions_for_topic(topic) or ()]
+            reader.assign(places)
+            ends = await reader.end_offsets(places)
+            await reader.seek_to_beginning(*places)
+            while left := [place for place in places if await reader.position(place) < ends[place]]:
+                for records in (await reader.getmany(*left, timeout_ms=500)).values():
+                    for record in records:
+                        yield delivery_of(record)
+        except FAILURES as error:
+            raise BusUnavailableError from error
+        finally:
+            await reader.stop()
 
     async def _open(self) -> AIOKafkaProducer:
         async with self._opening:
@@ -181,7 +223,7 @@ class KafkaBus:
 
 async def _close(producer: AIOKafkaProducer) -> None:
     """Close without the flush that `stop` would wait for without end, which aiokafka has no public call for."""
-    with suppress(*_FAILURES):
+    with suppress(*FAILURES):
         async with asyncio.timeout(DISCARD_DEADLINE_S):
             if producer._sender is not None:  # noqa: SLF001
                 await producer._sender.close()  # noqa: SLF001
@@ -189,122 +231,10 @@ async def _close(producer: AIOKafkaProducer) -> None:
             await producer.stop()
 
 
-class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
-    """One member of a group. A partition is read only after its position has been sought."""
-
-    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], start: StartPositions) -> None:
-        self._consumer = consumer
-        self._topics = list(topics)
-        self._start = start
-        self._assigned: set[TopicPartition] = set()
-        self._sought: set[TopicPartition] = set()
-        self._changed = asyncio.Event()
-        self._lag: dict[TopicPartition, int] = {}
-        self._reported_at = time.monotonic()
-
-    async def start(self) -> None:
-        """Join the group. Raises `BusUnavailableError`."""
-        self._consumer.subscribe(self._topics, listener=self)
-        try:
-            await self._consumer.start()
-        except _FAILURES as error:
-            await self._consumer.stop()
-            raise BusUnavailableError from error
-
-    async def stop(self) -> None:
-        """Leave the group."""
-        self._reported_at = float("-inf")
-        await self._report_lag()
-        with suppress(*_FAILURES):
-            await self._consumer.stop()
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - eager: all of them
-        """Called by aiokafka: nothing of these is ours now."""
-        self._assigned.clear()
-        self._sought.clear()
-        self._lag.clear()
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Called by aiokafka, which swallows errors here: so the seeking is left to `fetch`."""
-        self._assigned = set(assigned)
-        self._sought.clear()
-        self._changed.set()
-
-    async def fetch(
-        self,
-        max_records: int = FETCH_MAX_RECORDS,
-        timeout_s: float = FETCH_TIMEOUT_S,
-        skip: Collection[Place] = (),
-    ) -> list[Delivery]:
-        """See `BusConsumer.fetch`."""
-        for place in tuple(self._assigned - self._sought):
-            offset = await self._start(place.topic, place.partition)
-            edges = await self._edges(place)
-            if place in self._assigned:
-                self._sought.add(place)
-                at = readable_from((place.topic, place.partition), offset, first=edges[0], end=edges[1])
-                self.rewind(place.topic, place.partition, at)
-        try:
-            await self._report_lag()
-            wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
-            if not wanted:
-                return await self._wait(timeout_s)
-            read = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=max_records)
-        except _FAILURES as error:
-            raise BusUnavailableError from error
-        return [_delivery(record) for place, records in read.items() if place in self._sought for record in records]
-
-    def rewind(self, topic: str, partition: int, offset: int) -> None:
-        """Read this partition from `offset` next, where it is still ours."""
-        place = TopicPartition(topic, partition)
-        if place in self._sought:
-            with suppress(IllegalStateError):
-                self._consumer.seek(place, offset)
-
-    async def report(self, positions: Mapping[Place, int]) -> None:
-        """Commit the offsets within about a second."""
-        self._lag |= {TopicPartition(*place): offset for place, offset in positions.items()}
-        self._measure()
-
-    async def _edges(self, place: TopicPartition) -> tuple[int, int]:
-        """The oldest record's offset and the next one's. Raises `BusUnavailableError`."""
-        try:
-            first = await self._consumer.beginning_offsets([place])
-            end = await self._consumer.end_offsets([place])
-        except _FAILURES as error:
-            raise BusUnavailableError from error
-        return first[place], end[place]
-
-    def _measure(self) -> None:
-        """How far this member is behind, by partition, as of its last fetch."""
-        for place in self._sought & self._consumer.assignment():
-            end, offset = self._consumer.highwater(place), self._lag.get(place)
-            if end is not None and offset is not None:
-                CONSUMER_LAG_RECORDS.labels(place.topic, place.partition).set(max(0, end - offset))
-
-    async def _wait(self, timeout_s: float) -> list[Delivery]:
-        """Until an assignment, or the end of `timeout_s`."""
-        if not self._assigned:
-            await self._consumer.getmany(timeout_ms=0)  # raises what went wrong in the group
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._changed.wait()
-        self._changed.clear()
-        return []
-
-    async def _report_lag(self) -> None:
-        if not self._lag or time.monotonic() - self._reported_at < LAG_REPORT_S:
-            return
-        due = {place: offset for place, offset in self._lag.items() if place in self._sought}
-        self._lag, self._reported_at = {}, time.monotonic()
-        try:
-            if due:
-                await self._consumer.commit(due)
-        except _FAILURES:
-            get_logger().info("lag_not_reported", exc_info=True)
-
-
-def _delivery(record: Any) -> Delivery:
-    key = (record.key or b"").decode(errors="backslashreplace")
-    place = (record.topic, record.partition, record.offset)
-    return Delivery(*place, key, tuple(record.headers), record.value or b"", from_epoch_ms(record.timestamp))
+def _refusal(record: OutgoingRecord) -> str | None:
+    """Why the record cannot be sent by this client, as a code."""
+    if record.size > RECORD_BYTES_MAX:
+        return "too_large"
+    if record.null >= {"key", "value"} or any(name != raw(name).decode(errors="replace") for name, _ in record.headers):
+        return "unsendable"
+    return None

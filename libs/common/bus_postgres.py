@@ -11,87 +11,40 @@ Partitions are shared among a group's members by session locks. NOTIFY only wake
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC
 
 import asyncpg
-import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.bus import (
     FETCH_MAX_RECORDS,
     FETCH_TIMEOUT_S,
+    RECORD_BYTES_MAX,
     BusUnavailableError,
     Delivery,
     Grant,
-    Headers,
     OutgoingRecord,
     Place,
+    RecordsRefusedError,
     StartPositions,
     Topic,
+    pack_headers,
+    raw,
+    readable,
     readable_from,
+    unpack_headers,
 )
+from libs.common.bus_postgres_schema import ADMIT, FORGET_GRANTS, GRANT, SCHEMA
 from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
 from libs.common.metrics import CONSUMER_LAG_RECORDS
-from libs.common.retention import BUS_FUNCTION
 
 CHANNEL = "bus"
 POLL_S = 0.5
+HISTORY_STEP = 100  # records read at a time for an operator
 BALANCE_S = 1.0
 _FAILURES = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError)
 
-_SCHEMA = (
-    """
-SELECT pg_advisory_xact_lock(hashtext('bus schema'));
-CREATE TABLE IF NOT EXISTS bus_partition (
-  topic text, partition integer, next_offset bigint NOT NULL DEFAULT 0, PRIMARY KEY (topic, partition));
-CREATE TABLE IF NOT EXISTS bus_record (
-  topic text, partition integer, "offset" bigint, key text NOT NULL, headers bytea NOT NULL, value bytea NOT NULL,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (topic, partition, "offset"));
-CREATE TABLE IF NOT EXISTS bus_grant (
-  principal name, topic text, writes boolean NOT NULL, reads boolean NOT NULL, PRIMARY KEY (principal, topic));
-
-CREATE OR REPLACE FUNCTION bus_append(topics text[], partitions integer[], keys text[], headers bytea[], vals bytea[])
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  written bigint;
-BEGIN
-  IF session_user <> current_user AND EXISTS (
-    SELECT FROM unnest(topics) AS w (topic) WHERE NOT EXISTS (
-      SELECT FROM bus_grant g WHERE g.principal = session_user AND g.topic = w.topic AND g.writes)) THEN
-    RAISE insufficient_privilege USING MESSAGE = 'this topic is not yours to write';
-  END IF;
-  PERFORM FROM bus_partition b WHERE (b.topic, b.partition) IN (SELECT * FROM unnest(topics, partitions))
-    ORDER BY b.topic, b.partition FOR UPDATE;
-  INSERT INTO bus_record (topic, partition, "offset", key, headers, value)
-    SELECT w.topic, w.partition, b.next_offset - 1 + row_number() OVER (PARTITION BY w.topic, w.partition ORDER BY w.n),
-           w.key, w.headers, w.value
-    FROM unnest(topics, partitions, keys, headers, vals) WITH ORDINALITY AS w (topic, partition, key, headers, value, n)
-    JOIN bus_partition b USING (topic, partition);
-  GET DIAGNOSTICS written = ROW_COUNT;
-  IF written <> cardinality(topics) THEN
-    RAISE no_data_found USING MESSAGE = 'there is no such partition';
-  END IF;
-  UPDATE bus_partition b SET next_offset = b.next_offset + c.count
-    FROM (SELECT topic, partition, count(*) FROM unnest(topics, partitions) AS w (topic, partition) GROUP BY 1, 2) AS c
-    WHERE b.topic = c.topic AND b.partition = c.partition;
-END $$;
-REVOKE ALL ON FUNCTION bus_append FROM PUBLIC;
-
-ALTER TABLE bus_record ENABLE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS readable ON bus_record;
-CREATE POLICY readable ON bus_record FOR SELECT
-  USING (topic = ANY (ARRAY(SELECT g.topic FROM bus_grant g WHERE g.principal = current_user AND g.reads)));
-"""  # noqa: S608 - constants
-    + BUS_FUNCTION
-    + "REVOKE ALL ON FUNCTION bus_forget FROM PUBLIC;"
-)
-_FORGET_GRANTS = "DELETE FROM bus_grant"
-_GRANT = "INSERT INTO bus_grant (principal, topic, writes, reads) VALUES ($1, $2, $3, $4)"
-_ADMIT = """
-GRANT SELECT ON bus_partition, bus_record, bus_grant TO {role};
-GRANT EXECUTE ON FUNCTION bus_append, bus_forget TO {role};
-"""
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
 _EDGES = (
     'SELECT coalesce((SELECT "offset" FROM bus_record r WHERE r.topic = p.topic AND r.partition = p.partition'
@@ -99,7 +52,7 @@ _EDGES = (
     " FROM bus_partition p WHERE topic = $1 AND partition = $2"
 )
 _PARTITIONS = "SELECT topic, partition, next_offset FROM bus_partition ORDER BY topic, partition"
-_APPEND = "SELECT bus_append($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[])"
+_APPEND = "SELECT bus_append($1::text[], $2::int[], $3::bytea[], $4::bytea[], $5::bytea[])"
 _READ = (
     'SELECT r.* FROM unnest($1::text[], $2::int[], $3::bigint[]) WITH ORDINALITY AS w (topic, partition, "from", n)'
     ' CROSS JOIN LATERAL (SELECT topic, partition, "offset", key, headers, value, at FROM bus_record b'
@@ -128,7 +81,7 @@ class PostgresBus:
         """Make the tables and the topics that are missing; partitions are only ever added. The owner's alone."""
         try:
             async with self._database.write() as session:
-                await driver(session).execute(_SCHEMA)
+                await driver(session).execute(SCHEMA)
                 for topic in topics:
                     await driver(session).execute(_ENSURE, topic.name, topic.partitions)
         except _FAILURES as error:
@@ -139,20 +92,22 @@ class PostgresBus:
         """Let these roles of the server do what their grants say; what was allowed before is forgotten."""
         try:
             async with self._database.write() as session:
-                await driver(session).execute(_FORGET_GRANTS)
+                await driver(session).execute(FORGET_GRANTS)
                 for grant in grants:
                     quoted = grant.principal.replace('"', '""')
-                    await driver(session).execute(_ADMIT.format(role=f'"{quoted}"'))
+                    await driver(session).execute(ADMIT.format(role=f'"{quoted}"'))
                     for topic in sorted(grant.writes | grant.reads):
                         facts = (grant.principal, topic, topic in grant.writes, topic in grant.reads)
-                        await driver(session).execute(_GRANT, *facts)
+                        await driver(session).execute(GRANT, *facts)
         except _FAILURES as error:
             raise BusUnavailableError from error
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Returns when every record is committed. Raises `BusUnavailableError`, also for an unknown topic."""
+        """Returns when every record is committed. Raises `BusUnavailableError` and `RecordsRefusedError`."""
         if not records:
             return
+        if refused := {nth: "too_large" for nth, record in enumerate(records) if record.size > RECORD_BYTES_MAX}:
+            raise RecordsRefusedError(refused)
         try:
             async with self._database.write() as session:
                 await self._append(session, records)
@@ -164,11 +119,29 @@ class PostgresBus:
         """A new member of `group`."""
         return PostgresBusConsumer(self._database, group, topics, start)
 
+    async def history(self, topic: str) -> AsyncIterator[Delivery]:
+        """See `Bus.history`."""
+        try:
+            async with self._database.read() as session:
+                rows = await driver(session).fetch(_PARTITIONS)
+                for place in [(row["topic"], row["partition"]) for row in rows if row["topic"] == topic]:
+                    after = 0
+                    while read := await driver(session).fetch(_READ, *([of] for of in (*place, after)), HISTORY_STEP):
+                        for row in read:
+                            yield _delivery(row)
+                        after = read[-1]["offset"] + 1
+        except _FAILURES as error:
+            raise BusUnavailableError from error
+
     async def _append(self, session: WriteSession, records: Sequence[OutgoingRecord]) -> None:
+        counts = {topic: await self._count(session, topic) for topic in {record.topic for record in records}}
+        if unknown := {nth: "unknown_topic" for nth, record in enumerate(records) if not counts[record.topic]}:
+            raise RecordsRefusedError(unknown)
         rows = []
         for record in records:
-            partition = zlib.crc32(record.key.encode()) % await self._count(session, record.topic)
-            rows.append((record.topic, partition, record.key, _packed(record.headers), record.value))
+            partition = zlib.crc32(raw(record.key)) % counts[record.topic]
+            value = None if "value" in record.null else record.value
+            rows.append((record.topic, partition, record.key_bytes, pack_headers(record.headers), value))
         await driver(session).execute(_APPEND, *zip(*rows, strict=True))
 
     async def _count(self, session: WriteSession, topic: str) -> int:
@@ -178,9 +151,7 @@ class PostgresBus:
             for row in rows:
                 counts[row["topic"]] += 1
             self._partitions = counts
-        if not self._partitions.get(topic):
-            raise BusUnavailableError(f"no topic {topic}")
-        return self._partitions[topic]
+        return self._partitions.get(topic, 0)
 
 
 class PostgresBusConsumer:
@@ -282,11 +253,7 @@ class PostgresBusConsumer:
 
 
 def _delivery(row: asyncpg.Record) -> Delivery:
-    headers = tuple((name, value.encode("latin-1")) for name, value in orjson.loads(row["headers"]))
     place = (row["topic"], row["partition"], row["offset"])
-    return Delivery(*place, row["key"], headers, row["value"], row["at"].astimezone(UTC))
-
-
-def _packed(headers: Headers) -> bytes:
-    """JSON in which each byte of a value is one character: exact for any bytes, readable for text."""
-    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
+    content = (readable(row["key"] or b""), unpack_headers(row["headers"]), row["value"] or b"")
+    null = frozenset(name for name in ("key", "value") if row[name] is None)
+    return Delivery(*place, *content, row["at"].astimezone(UTC), null)

@@ -26,6 +26,7 @@ _REQUIRED: Final = ("id", "source", "type", "time")
 _FORMS: Final = {"id": is_event_id, "source": is_source}
 AHEAD_MAX: Final = timedelta(minutes=5)  # how far a source's clock may run before ours
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # no String of CloudEvents holds one (§3.1)
 _TEXT_MAX: Final = 1024  # characters of one attribute
 
 
@@ -56,17 +57,27 @@ def to_headers(event: CloudEvent) -> Headers:
 def from_delivery(delivery: Delivery) -> CloudEvent:
     """The event in `delivery`, in either mode. Raises `PoisonRecordError("not_cloudevent")`."""
     try:
-        headers = {name: value.decode() for name, value in delivery.headers}
-        content_type = headers.get("content-type", JSON)
+        headers = _read(delivery.headers)
+        content_type = headers.pop("content-type", JSON)
         if is_media_type(content_type, STRUCTURED):
             return parse_structured(delivery.value)
         if not is_media_type(content_type, JSON):
             raise ValueError("datacontenttype")
-        attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
         strict_json(delivery.value)
-        return _event(attributes, delivery.value)
+        return _event({name[3:]: value for name, value in headers.items()}, delivery.value)
     except ValueError as error:  # includes UnicodeDecodeError and orjson's JSONDecodeError
         raise PoisonRecordError("not_cloudevent") from error
+
+
+def _read(headers: Headers) -> dict[str, str]:
+    """The headers that are read, as text. Raises `ValueError` for one that is null, no UTF-8, or there twice."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name == "content-type" or name.startswith("ce_"):
+            if value is None or name in found:
+                raise ValueError(name[:20])
+            found[name] = value.decode()
+    return found
 
 
 def parse_structured(body: bytes) -> CloudEvent:
@@ -105,6 +116,8 @@ def _event(attributes: dict[str, str], data: bytes) -> CloudEvent:
         raise ValueError("specversion")
     for name, value in attributes.items():
         if not _EXTENSION.fullmatch(name) or len(value) > _TEXT_MAX:
+            raise ValueError(name[:20])
+        if _CONTROL.search(value) and name != "correlationid":  # which is replaced where it says something
             raise ValueError(name[:20])
     for name in _REQUIRED:
         if not attributes.get(name):

@@ -1,27 +1,27 @@
-"""Takes records from the bus to a handler, one transaction per partition batch, and never loses one.
+"""The consumer loop: a batch per partition in one transaction, nothing lost, nothing stuck behind a broken record.
 
-Rules (system.md §6): the position moves by compare-and-set in the handler's transaction, first, so that a zombie
-stops there. What fails through no fault of the record (not yet, unreachable, database) is tried again for ever;
-a poison record is parked on `<topic>.dead-letter` with the reason, in the transaction that moves past it; any other
-failure of a single record counts, and the fifth parks it. A partition that waits holds up no other.
+Rules (events.md §1.2, system.md §6): the position is moved by compare-and-set in the handler's transaction, first, so
+that a zombie stops there. What fails through no fault of the record (not yet, unreachable, database) is tried again
+for ever; a poison record is parked for the operator (`libs.common.parking`), in the transaction that moves past it; any
+other failure of a single record counts, and the fifth parks it. A partition that waits holds up no other, and nothing
+that goes wrong here ends the loop, let alone a door of the same process.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
+from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.bus import (
     FETCH_TIMEOUT_S,
     Bus,
     BusConsumer,
-    BusUnavailableError,
     Delivery,
     NotYetError,
     OutgoingRecord,
@@ -29,21 +29,26 @@ from libs.common.bus import (
     PoisonRecordError,
 )
 from libs.common.database import Bell, CommitUncertainError, Database, WriteSession
-from libs.common.inbox import ZombieError, advance, positions
+from libs.common.health import Conditions
+from libs.common.inbox import ZombieError, advance, is_outage, positions
 from libs.common.log import get_logger
-from libs.common.messages import DEAD_LETTER_SUFFIX
+from libs.common.metrics import PARTITIONS_STUCK, label
 from libs.common.outbox import append
+from libs.common.parking import Parking, noted
 
 __all__ = ["Consumer", "Handler", "NotYetError", "PoisonRecordError"]
 
 ATTEMPTS_MAX = 5
 BACKOFF_MIN_S = 0.02
 BACKOFF_MAX_S = 1.0
-_RECORDS_FAULT = frozenset({"22", "23", "42"})  # SQLSTATE classes: data, integrity, syntax or access
 
 
 class Handler(Protocol):
-    """What a service does with records. Both calls may be repeated for the same deliveries."""
+    """What a service does with records. Each call may be repeated for the same deliveries."""
+
+    def alone(self, delivery: Delivery) -> bool:
+        """Whether this record gets a transaction of its own, because it locks what a person's acts wait for."""
+        ...
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> Any:
         """Outside any transaction; may ask other services. Raises `NotYetError`, `PoisonRecordError`."""
@@ -64,7 +69,10 @@ class Reporter(Protocol):
 
 
 class Consumer:
-    """One member of the group, for one service's database. `service` goes on what is parked."""
+    """One member of the group, for one service's database.
+
+    `horizon`: a record that has lain on the bus for longer is parked as `too_old`, never handled (fence.md §7).
+    """
 
     def __init__(
         self,
@@ -74,15 +82,20 @@ class Consumer:
         topics: Sequence[str],
         *,
         handler: Handler,
-        service: str,
+        parking: Parking,
         bell: Bell | None = None,
+        horizon: timedelta | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         self._database = database
         self._handler = handler
-        self._service = service
+        self._parking, self._horizon = parking, horizon
+        self._conditions = conditions or Conditions()
         self._bell = bell or Bell(database)
         self._own_bell = bell is None
-        self._member: BusConsumer = bus.consumer(group, topics, self._position)
+        self._join: Callable[[], BusConsumer] = partial(bus.consumer, group, topics, self._position)
+        self._group, self._name = group, f"consumer:{group}"
+        self._member, self._started = self._join(), False
         self._positions: dict[Place, int] = {}
         self._waiting: dict[Place, float] = {}  # until when, on the monotonic clock
         self._held: dict[Place, Sequence[Delivery]] = {}  # what to try again then; without: read it again
@@ -92,25 +105,35 @@ class Consumer:
     async def run(self) -> None:
         """Consume for ever; end by cancelling. What is in a transaction's commit is finished first."""
         delay_s = 0.0
-        started = False
         try:
             while True:
                 try:
-                    if not started:
+                    if not self._started:
                         await self._member.start()
-                        started = True
+                        self._started = True
                     await self._round()
                     delay_s = 0.0
-                except Exception as error:
-                    if not _is_outage(error):
-                        raise
-                    get_logger().warning("consumer_waits", exc_info=True)
+                    self._conditions.end(self._name)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on: it waits, and is seen
+                    get_logger().warning("consumer_waits", group=self._group, exc_info=True)
+                    if self._conditions.begin(self._name, "unavailable" if is_outage(error) else "broken"):
+                        raise_alarm_later(AlarmCode.BUS_UNREACHABLE, about=self._group)
                     delay_s = min(BACKOFF_MAX_S, max(BACKOFF_MIN_S, 2 * delay_s))
                     await asyncio.sleep(delay_s)
+                    if not self._started or not is_outage(error):
+                        await self._join_anew()
         finally:
             await self._member.stop()
             if self._own_bell:
                 await self._bell.close()
+
+    async def _join_anew(self) -> None:
+        """After what nobody foresaw: a new member, which begins where the database says."""
+        with suppress(Exception):
+            await self._member.stop()
+        self._member, self._started = self._join(), False
+        self._held.clear()
+        self._waiting.clear()
 
     async def _round(self) -> None:
         # What was held is tried before the fetch, which may bring a new assignment and with it a new position.
@@ -130,15 +153,13 @@ class Consumer:
     async def _due(self) -> dict[Place, Sequence[Delivery]]:
         """What was held and is to be tried now. Where nothing was, the bus goes back to where the database says."""
         now = time.monotonic()
-        due: dict[Place, Sequence[Delivery]] = {}
-        for place in [place for place, until in self._waiting.items() if until <= now]:
-            if place in self._held:
-                due[place] = self._held.pop(place)
-            else:
-                offset = await self._position(*place)
-                self._member.rewind(*place, offset)
+        due = [place for place, until in self._waiting.items() if until <= now]
+        for place in due:
+            if place not in self._held:
+                self._member.rewind(*place, await self._position(*place))
+        for place in due:  # nothing is taken out of hand before all that can fail is done
             self._waiting.pop(place, None)
-        return due
+        return {place: self._held.pop(place) for place in due if place in self._held}
 
     async def _position(self, topic: str, partition: int) -> int:
         """Where our database says that this partition goes on; asked on every assignment, so nothing is held over."""
@@ -149,18 +170,32 @@ class Consumer:
         return offset
 
     async def _batch(self, place: Place, batch: Sequence[Delivery]) -> None:
-        """The whole batch in one transaction; where a record is at fault, one record each."""
-        try:
-            await self._apply(place, batch)
-        except Exception as error:  # noqa: BLE001 - sorted by _is_outage, and never swallowed: it waits or counts
-            if _is_outage(error):
-                self._wait(place, error, batch)
+        """In transactions of many records, or of one where the handler says so, or where a record is at fault."""
+        done = 0
+        for part in _parts(batch, self._handler):
+            if failure := await self._part(place, part):
+                error, handled = failure
+                self._wait(place, error, batch[done + handled :])
                 return
-            for nth, delivery in enumerate(batch):
-                if failure := await self._single(place, delivery):
-                    self._wait(place, failure, batch[nth:])
-                    return
+            done += len(part)
         self._failures.pop(place, None)
+        self._conditions.end(_name(place))
+        self._measure(place[0])
+
+    async def _part(self, place: Place, part: Sequence[Delivery]) -> tuple[Exception, int] | None:
+        """None when all of it is done; else why not, and how many of its records are."""
+        if len(part) > 1:
+            try:
+                await self._apply(place, part)
+            except Exception as error:  # noqa: BLE001 - sorted by is_outage, and never swallowed: it waits or counts
+                if is_outage(error):
+                    return error, 0
+            else:
+                return None
+        for nth, delivery in enumerate(part):
+            if failure := await self._single(place, delivery):
+                return failure, nth
+        return None
 
     async def _single(self, place: Place, delivery: Delivery) -> Exception | None:
         """One record in one transaction: handled or parked, or why it is to be tried again."""
@@ -170,10 +205,9 @@ class Consumer:
         except PoisonRecordError as error:
             return await self._park(place, delivery, error.reason)
         except Exception as error:  # noqa: BLE001 - as above
-            if not _is_outage(error):
+            if not is_outage(error):
                 self._attempts[tries] += 1
                 if self._attempts[tries] >= ATTEMPTS_MAX:
-                    del self._attempts[tries]
                     get_logger().error("record_unhandled", topic=place[0], partition=place[1], exc_info=True)
                     return await self._park(place, delivery, "unhandled")
             return error
@@ -181,67 +215,85 @@ class Consumer:
         return None
 
     async def _apply(self, place: Place, batch: Sequence[Delivery]) -> None:
-        prepared = await self._handler.prepare(batch)
+        admitted = [self._admitted(delivery) for delivery in batch]
+        prepared = await self._handler.prepare(admitted)
         next_offset = batch[-1].offset + 1
         async with self._database.write() as session:
             await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
-            await self._handler.handle(session, batch, prepared)
+            await self._handler.handle(session, admitted, prepared)
         self._positions[place] = next_offset
 
+    def _admitted(self, delivery: Delivery) -> Delivery:
+        """`delivery` as the handler gets it. Raises PoisonRecordError for one that is forged or too old."""
+        admitted = self._parking.admitted(delivery)
+        if self._horizon is not None and admitted.arrived < datetime.now(UTC) - self._horizon:
+            raise PoisonRecordError("too_old")
+        return admitted
+
     async def _park(self, place: Place, delivery: Delivery, reason: str) -> Exception | None:
-        """Leave the record, as it came, to the operator, and move on."""
+        """Leave the record to the operator and move on: whole, or a stub where the database refuses it whole."""
+        with suppress(PoisonRecordError):  # a forged statement goes along with what it came on
+            delivery = self._parking.admitted(delivery)
+        now = datetime.now(UTC)
+        letter = self._parking.letter(delivery, reason, now)
+        error = await self._put_aside(place, delivery, letter, report=reason)
+        for instead in (
+            letter,
+            self._parking.stub(delivery, reason, now),
+        ):  # without a report, then without bytes
+            if error is not None and not is_outage(error):
+                get_logger().error("record_parked_in_part", **_where(place), exc_info=error)
+                error = await self._put_aside(place, delivery, instead)
+        if error is None:
+            self._attempts.pop((place, delivery.offset), None)
+            noted(letter)
+            get_logger().error("record_parked", **_where(place), offset=delivery.offset, reason=reason)
+        return error
+
+    async def _put_aside(
+        self, place: Place, delivery: Delivery, letter: OutgoingRecord, *, report: str | None = None
+    ) -> Exception | None:
+        next_offset = delivery.offset + 1
         try:
             async with self._database.write() as session:
-                next_offset = delivery.offset + 1
                 await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
-                await append(session, [_dead_letter(self._service, delivery, reason)])
-                if isinstance(self._handler, Reporter):
-                    await self._handler.parked(session, delivery, reason)
-        except Exception as error:
-            if not _is_outage(error):
-                raise
+                await append(session, [letter])
+                if report is not None and isinstance(self._handler, Reporter):
+                    await self._handler.parked(session, delivery, report)
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who waits
             return error
         self._positions[place] = next_offset
-        get_logger().error("record_parked", topic=place[0], partition=place[1], offset=delivery.offset, reason=reason)
         return None
 
     def _wait(self, place: Place, error: Exception, batch: Sequence[Delivery]) -> None:
         """Try `batch` again soon; read it anew, which costs a long poll, only where the position is uncertain."""
         if not isinstance(error, ZombieError | CommitUncertainError):
             self._held[place] = batch
+            if self._conditions.begin(_name(place), "stuck"):
+                raise_alarm_later(AlarmCode.PARTITION_STUCK, about=_name(place))
         self._failures[place] += 1
         delay_s = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(10, self._failures[place] - 1))
         self._waiting[place] = time.monotonic() + delay_s
-        get_logger().info(
-            "partition_waits", topic=place[0], partition=place[1], error=type(error).__name__, delay_ms=delay_s * 1000
-        )
+        if isinstance(error, ZombieError):  # it is another's now
+            self._conditions.end(_name(place))
+        self._measure(place[0])
+        get_logger().info("partition_waits", **_where(place), error=type(error).__name__, delay_ms=delay_s * 1000)
+
+    def _measure(self, topic: str) -> None:
+        stuck = [name for name in self._conditions.lasting() if name.startswith(f"{topic}/")]
+        PARTITIONS_STUCK.labels(label(topic)).set(len(stuck))
 
 
-def _dead_letter(service: str, delivery: Delivery, reason: str) -> OutgoingRecord:
-    """The record as it came, and why and from where; never more personal data than the source."""
-    facts = {
-        "reason": reason,
-        "service": service,
-        "topic": delivery.topic,
-        "partition": str(delivery.partition),
-        "offset": str(delivery.offset),
-        "timestamp": delivery.timestamp.isoformat(),
-    }
-    headers = (*delivery.headers, *((f"dl_{name}", value.encode()) for name, value in facts.items()))
-    return OutgoingRecord(delivery.topic + DEAD_LETTER_SUFFIX, delivery.key, headers, delivery.value)
+def _parts(batch: Sequence[Delivery], handler: Handler) -> Iterator[Sequence[Delivery]]:
+    """`batch` in order: runs of records that go together, and each that goes alone."""
+    for is_alone, run in groupby(batch, handler.alone):
+        together = list(run)
+        yield from ([one] for one in together) if is_alone else [together]
 
 
-def _is_outage(error: BaseException) -> bool:
-    """Whether time alone can help: nothing is wrong with the record."""
-    waits = (NotYetError, ZombieError, BusUnavailableError, CommitUncertainError, OSError, PoolTimeoutError)
-    if isinstance(error, waits):
-        return True
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        state = getattr(error.orig, "sqlstate", None)
-    elif isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
-    else:
-        state = getattr(error, "sqlstate", None)
-    return state is not None and state[:2] not in _RECORDS_FAULT
+def _name(place: Place) -> str:
+    return f"{place[0]}/{place[1]}"
+
+
+def _where(place: Place) -> Mapping[str, Any]:
+    return {"topic": place[0], "partition": place[1]}

@@ -35,6 +35,7 @@ def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
 # The outbox and the relay.
 OUTBOX_UNSENT_ROWS = _gauge("outbox_unsent_rows", "Rows of the outbox that the relay has not published.")
 OUTBOX_OLDEST_UNSENT_SECONDS = _gauge("outbox_oldest_unsent_seconds", "Age of the oldest unsent row of the outbox.")
+RECORDS_REFUSED = _counter("records_refused", "Rows that the bus would not take as they were.", "topic", "reason")
 
 # Consumers.
 CONSUMER_LAG_RECORDS = _gauge(
@@ -45,6 +46,7 @@ RECORDS_PARKED = _counter("records_parked", "Records that could not be handled a
 RECORDS_LOST = _counter("records_lost", "Records that the bus no longer had when they were to be read.", "topic")
 
 # Loops and sweeps.
+LOOPS_BROKEN = _counter("loops_broken", "Loops of a process that failed and began anew.", "loop")
 SWEEP_ITEMS_FAILED = _counter("sweep_items_failed", "Items that a periodic sweep could not finish.", "sweep")
 SWEEPS_FAILED = _counter("sweeps_failed", "Rounds of a periodic sweep that ended in an error.", "sweep")
 ROWS_PURGED = _counter("rows_purged", "Rows deleted at the end of their retention.", "table")

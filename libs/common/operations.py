@@ -140,16 +140,23 @@ async def _probe_loop() -> None:
 
 
 async def operate(
-    database: Database, settings: CommonSettings, *, service: str, observers: Mapping[str, Observer]
+    database: Database,
+    settings: CommonSettings,
+    *,
+    service: str,
+    observers: Mapping[str, Observer],
+    components: Mapping[str, health.Component] | None = None,
 ) -> None:
     """What every process does beside its roles, for ever: watches, listens, and writes down its alarms."""
     async with asyncio.TaskGroup() as group:
         group.create_task(alarms.keep_flushing(database))
         group.create_task(Watch(database, observers).run())
-        group.create_task(_keep_listening(database, settings, service))
+        group.create_task(_keep_listening(database, settings, service, components or {}))
 
 
-async def _keep_listening(database: Database, settings: CommonSettings, service: str) -> None:
+async def _keep_listening(
+    database: Database, settings: CommonSettings, service: str, components: Mapping[str, health.Component]
+) -> None:
     """Serve /metrics and /health on the operator's own port, where one is set."""
     if settings.metrics_port == 0:
         return
@@ -162,7 +169,7 @@ async def _keep_listening(database: Database, settings: CommonSettings, service:
     while not _is_free(settings.metrics_host, settings.metrics_port):  # the server would end the process, and its door
         _log.warning("operations_port_taken", port=settings.metrics_port)
         await asyncio.sleep(WATCH_S)
-    await serve(listener(service, {"database": answers}), settings.model_copy(update=address))
+    await serve(listener(service, {"database": answers}, components), settings.model_copy(update=address))
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -175,7 +182,9 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def listener(service: str, checks: Mapping[str, health.Check]) -> Starlette:
+def listener(
+    service: str, checks: Mapping[str, health.Check], components: Mapping[str, health.Component] | None = None
+) -> Starlette:
     """The operator's application: no token, no limit on who asks, and nothing about anybody."""
 
     async def live(_request: Request) -> Response:
@@ -187,7 +196,7 @@ def listener(service: str, checks: Mapping[str, health.Check]) -> Starlette:
     addresses = {"/health/live": live, "/health/ready": health.ready, "/metrics": figures}
     app = Starlette(routes=[Route(path, answer) for path, answer in addresses.items()])
     app.state.service = service
-    app.state.checks, app.state.components = dict(checks), {}
+    app.state.checks, app.state.components = dict(checks), dict(components or {})
     return app
 
 

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -25,9 +24,8 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common.bus import OutgoingRecord
+from libs.common.bus import OutgoingRecord, pack_headers
 from libs.common.cloudevents import CloudEvent, to_headers
 from libs.common.database import Bell, WriteSession, driver
 from libs.common.messages import AUDIT_ENTRIES, LANES, AuditEntry, without_personal_numbers
@@ -40,8 +38,8 @@ OUTBOX_GRANTS = {"outbox": "SELECT, INSERT, UPDATE, DELETE", "outbox_lane": "SEL
 
 _APPEND = (
     "INSERT INTO outbox (topic, key, lane, event_id, type, headers, payload)"
-    " SELECT topic, key, lane, event_id, type, headers::jsonb, payload FROM unnest("
-    "$1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
+    " SELECT topic, key, lane, event_id, type, headers, payload FROM unnest("
+    "$1::text[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])"
     " WITH ORDINALITY AS r (topic, key, lane, event_id, type, headers, payload, n) ORDER BY n"
 )
 
@@ -66,12 +64,14 @@ def outbox_tables(metadata: MetaData) -> None:
         Column("lane", SmallInteger, nullable=False),
         Column("event_id", Text, nullable=False),
         Column("type", Text, nullable=False),
-        Column("headers", JSONB, nullable=False),  # [[name, value], …], in order
+        Column("headers", LargeBinary, nullable=False),  # libs.common.bus.pack_headers
         Column("payload", LargeBinary, nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
         Column("generation", BigInteger),
         Column("number", BigInteger),
+        Column("refused", Text),  # why the bus will never take it: it is set aside, and the lane goes on
     )
+    Index("outbox_refused", outbox.c.id, postgresql_where=text("refused IS NOT NULL"))
     Index("outbox_unnumbered", outbox.c.id, postgresql_where=text("number IS NULL"))
     Index("outbox_numbered", outbox.c.lane, outbox.c.generation, outbox.c.number, unique=True)
     Table(
@@ -124,11 +124,10 @@ def _record(message: Message | OutgoingRecord) -> OutgoingRecord:
     return OutgoingRecord(message.topic, message.key, to_headers(message.event), message.event.data)
 
 
-def _row(record: OutgoingRecord) -> tuple[str, str, int, str, str, str, bytes]:
-    headers = {name: value.decode(errors="backslashreplace") for name, value in record.headers}
-    pairs = orjson.dumps(list(headers.items())).decode()
-    event_id, kind = headers.get("ce_id", ""), headers.get("ce_type", "")
-    return record.topic, record.key, _lane(record), event_id, kind, pairs, record.value
+def _row(record: OutgoingRecord) -> tuple[str, str, int, str, str, bytes, bytes]:
+    headers = {name: value.decode() for name, value in record.headers if value and name in {"ce_id", "ce_type"}}
+    names = headers.get("ce_id", ""), headers.get("ce_type", "")
+    return record.topic, record.key, _lane(record), *names, pack_headers(record.headers), record.value
 
 
 def _lane(record: OutgoingRecord) -> int:

@@ -48,6 +48,9 @@ class Arrival(Strict):
     occurred_at: Moment
     position: Position
     correlation_id: CorrelationId | None = None
+    first_parked: Moment | None = Field(
+        default=None, description="of a record that an operator sent again: only what was covered then has an opening"
+    )
 
 
 class Revealed(Strict):

@@ -1,9 +1,9 @@
 """How a process of ours lives and ends: one event loop, several roles, one clean stop.
 
-Rules: SIGTERM stops taking work, finishes what is begun and exits 0; the first role that fails ends the process, and
-the supervisor starts a new one. A supervised process dies with its supervisor (fence.md §2, Death): it asks the
-kernel for SIGKILL at the parent's death, and then checks that the parent is still the one that started it. It never
-forks. Objects made at the start are frozen out of garbage collection, which otherwise costs 50 ms pauses.
+Rules: SIGTERM stops taking work, finishes what is begun and exits 0. A loop that breaks begins anew; a door that fails
+ends the process, and the supervisor starts a new one. A supervised process dies with its supervisor (fence.md §2): it
+asks the kernel for SIGKILL at the parent's death, and then checks that the parent is still the one that started it. It
+never forks. Objects made at the start are frozen out of garbage collection, which otherwise costs 50 ms pauses.
 """
 
 import asyncio
@@ -74,12 +74,13 @@ def become_child() -> None:
 
 
 def main(roles: Mapping[str, Role], close: Role | None = None) -> None:
-    """Run `roles` together on one uvloop until SIGTERM, SIGINT or the first failure, which is raised; then `close`.
-
-    `close` ends what the roles share, when none of them runs any more.
-    """
+    """Run `roles` on one uvloop until SIGTERM, SIGINT or the first failure, which is logged; then `close`."""
     become_child()
-    uvloop.run(run_roles(roles, close))
+    try:
+        uvloop.run(run_roles(roles, close))
+    except Exception:  # noqa: BLE001 - its text may quote what came from outside, and would be printed
+        get_logger().critical("process_failed", exc_info=True)
+        sys.exit(1)
 
 
 async def run_roles(roles: Mapping[str, Role], close: Role | None = None) -> None:

@@ -4,26 +4,32 @@ Rules (events.md §1.1, fence.md §4): a lane belongs to one relay at a time, by
 that numbers and marks, so a relay that lost its session can do neither. Per batch: give each new row of a lane the
 next number, commit, publish, move the lane's `sent` mark, commit. A crash between any two of these repeats records
 with the same numbers, and never skips one. No cursor: rows are found because they carry no number.
+
+What the bus will never take as it is holds up nothing: an audit entry or a dead letter goes as a stub, with its headers
+and so its number; anything else is set aside in its row, with the reason, and the lane goes on.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
-import orjson
 
-from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord
+from libs.common.alarms import AlarmCode, raise_alarm_later
+from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord, RecordsRefusedError, unpack_headers
 from libs.common.database import Bell, CommitUncertainError, Database, Shares, transaction
 from libs.common.log import get_logger
-from libs.common.messages import LANES
+from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES
+from libs.common.metrics import RECORDS_REFUSED, label
 from libs.common.outbox import ALL_LANES
 
 BATCH_MAX = 500  # rows
 POLL_S = 0.5  # NOTIFY is only a wake-up: what it missed is found by looking
 BALANCE_S = 1.0
 BACKOFF_MAX_S = 1.0
+TOPIC_MISSING_S = 30.0  # a topic that its broker does not know for longer is not only late
 
 _ENSURE_LANES = "INSERT INTO outbox_lane (lane) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
 _WAITING = (
@@ -32,7 +38,7 @@ _WAITING = (
 )
 _LOCK_LANES = "SELECT numbered, sent FROM outbox_lane WHERE lane = ANY($1::smallint[]) ORDER BY lane FOR UPDATE"
 _PENDING = (
-    "SELECT o.topic, o.key, o.headers, o.payload, o.lane, o.generation, o.number"
+    "SELECT o.id, o.topic, o.key, o.headers, o.payload, o.lane, o.generation, o.number"
     " FROM outbox o JOIN outbox_lane l USING (lane, generation)"
     " WHERE o.lane = ANY($1::smallint[]) AND o.number > l.sent ORDER BY o.lane, o.number LIMIT $2"
 )
@@ -48,7 +54,7 @@ WITH fresh AS (
   UPDATE outbox_lane l SET numbered = l.numbered + c.n
   FROM (SELECT lane, count(*) AS n FROM fresh GROUP BY lane) AS c WHERE l.lane = c.lane
 )
-SELECT topic, key, headers, payload, lane, generation, number FROM marked ORDER BY id
+SELECT id, topic, key, headers, payload, lane, generation, number FROM marked ORDER BY id
 """
 # A mark that a crash loses costs repeats, so it does not wait for the disk; a number that a crash lost would be reused.
 _MARK_SENT = (
@@ -56,6 +62,10 @@ _MARK_SENT = (
     " unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS m (lane, generation, number)"
     " WHERE l.lane = m.lane AND l.generation = m.generation AND l.sent < m.number"
 )
+_SET_ASIDE = (
+    "UPDATE outbox o SET refused = r.why FROM unnest($1::bigint[], $2::text[]) AS r (id, why) WHERE o.id = r.id"
+)
+_TRY_AGAIN = "UPDATE outbox SET refused = NULL, number = NULL, generation = NULL WHERE refused = 'unknown_topic'"
 
 
 class Relay:
@@ -67,6 +77,8 @@ class Relay:
         self._producer = producer
         self._bell = bell or Bell()
         self._delay_s = 0.0
+        self._missing: dict[str, float] = {}  # topic → since when, on the monotonic clock
+        self._given_up: set[str] = set()  # topics that were missing for too long; a new process tries them again
 
     async def run(self) -> None:
         """Publish for ever; end by cancelling. Outages of database and bus are waited out."""
@@ -82,6 +94,7 @@ class Relay:
         session = await self._database.connect_alone("relay")
         try:
             await session.execute(_ENSURE_LANES, ALL_LANES)
+            await session.execute(_TRY_AGAIN)  # the operator has made the topic, and started us anew
             await session.add_listener("outbox", self._bell.heard)
             shares = Shares(session, "outbox", ALL_LANES)
             balanced_at = float("-inf")
@@ -103,19 +116,54 @@ class Relay:
             behind = any(row["numbered"] > row["sent"] for row in await session.fetch(_LOCK_LANES, lanes))
             rows = await session.fetch(_PENDING if behind else _NUMBER, lanes, BATCH_MAX)
         try:
-            await self._bus.publish([self._record(row) for row in rows])
+            refused = await self._publish({row["id"]: self._record(row) for row in rows})
         except BusUnavailableError:
             get_logger().warning("relay_without_bus", producer=self._producer, exc_info=True)
             await self._back_off()
             return len(rows)
+        if refused:
+            await session.execute(_SET_ASIDE, list(refused), list(refused.values()))
         self._delay_s = 0.0
         last = {(row["lane"], row["generation"]): row["number"] for row in sorted(rows, key=lambda r: r["number"])}
         marks = sorted((lane, generation, number) for (lane, generation), number in last.items())
         await session.execute(_MARK_SENT, *zip(*marks, strict=True))
         return len(rows)
 
+    async def _publish(self, rows: Mapping[int, OutgoingRecord]) -> dict[int, str]:
+        """Publish them; row → why not, of those that the bus will never take. Raises BusUnavailableError."""
+        refused = {row: "unknown_topic" for row, record in rows.items() if record.topic in self._given_up}
+        records = {row: record for row, record in rows.items() if row not in refused}
+        while records:
+            try:
+                await self._bus.publish(list(records.values()))
+                break
+            except RecordsRefusedError as error:
+                sent = list(records)
+                for row, why in [(sent[nth], why) for nth, why in error.refused.items()]:
+                    stub = self._instead(records[row], why)
+                    records[row] = stub or records[row]
+                    if stub is None:
+                        refused[row] = why
+                records = {row: record for row, record in records.items() if row not in refused}
+        for record in records.values():
+            self._missing.pop(record.topic, None)
+        return refused
+
+    def _instead(self, record: OutgoingRecord, why: str) -> OutgoingRecord | None:
+        """What goes instead of a refused record; None: nothing. Raises BusUnavailableError where patience may help."""
+        if why == "unknown_topic":
+            missing_s = time.monotonic() - self._missing.setdefault(record.topic, time.monotonic())
+            if missing_s < TOPIC_MISSING_S or record.topic == AUDIT_ENTRIES:  # an entry's number is never passed over
+                raise BusUnavailableError(f"no topic {record.topic}")
+            self._given_up.add(record.topic)
+        get_logger().error("record_refused_by_bus", topic=record.topic, reason=why)
+        RECORDS_REFUSED.labels(label(record.topic), why).inc()
+        raise_alarm_later(AlarmCode.RECORD_REFUSED, about=f"{record.topic}:{why}")
+        told_by_headers = record.topic == AUDIT_ENTRIES or record.topic.endswith(DEAD_LETTER_SUFFIX)
+        return replace(record, value=b"") if why == "too_large" and record.value and told_by_headers else None
+
     def _record(self, row: Any) -> OutgoingRecord:
-        headers = tuple((name, value.encode()) for name, value in orjson.loads(row["headers"]))
+        headers = unpack_headers(row["headers"])
         if row["lane"] < LANES:
             numbering = {"generation": row["generation"], "lane": row["lane"], "number": row["number"]}
             headers += (("ce_producer", self._producer.encode()),)

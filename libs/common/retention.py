@@ -72,8 +72,8 @@ COMMON: Final[Retention] = {
         Purged(
             "created_at",
             _HORIZON,
-            "What the relay has sent. Audit entries lie here in clear, so none outlives the horizon; until then a"
-            " restored audit database may need them again. What is not sent stays.",
+            "What the relay has sent, or set aside because the bus refused it. Audit entries lie here in clear, so none"
+            " outlives the horizon; until then a restored audit database may need them again. What is not sent stays.",
             SENT,
             Walk("id", 0, grows=True),
         ),

@@ -11,7 +11,7 @@ another service knows is accepted, because roles may share one environment, and 
 import os
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -116,6 +116,7 @@ class CommonSettings(_Settings, Limits):
     client_id: str = ""
     client_secret_file: Path | None = None
     secrets_dir: Path = Path("secrets")
+    parking_keys_file: Path | None = None  # the operator's public keys; None: parking-keys.json in secrets_dir
     reference_dir: Path = Path("deploy/reference")
     former_case_events_until: date = date(2027, 6, 30)  # from this day records on the topic case.events are parked
 
@@ -125,6 +126,16 @@ class CommonSettings(_Settings, Limits):
 
     holder_id: UUID | None = None  # given by the supervisor to a process that discloses (fence.md §1)
     holder_token: str | None = Field(default=None, repr=False)
+
+    @property
+    def parking_keys(self) -> Path:
+        """The file with the operator's public keys, to which parked records are sealed."""
+        return self.parking_keys_file or self.secrets_dir / "parking-keys.json"
+
+    @property
+    def replay_horizon(self) -> timedelta:
+        """How long a record may have lain on the bus and still be handled."""
+        return timedelta(days=self.replay_horizon_days)
 
     @model_validator(mode="after")
     def _no_open_wire(self) -> Self:

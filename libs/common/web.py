@@ -266,6 +266,7 @@ def create_app(
     lifespan: Lifespan,
     routers: Sequence[Router],
     checks: Mapping[str, health.Check] | None = None,
+    components: Mapping[str, health.Component] | None = None,
     body_bytes_max: int = BODY_BYTES_MAX,
     limits: Limits | None = None,
 ) -> FastAPI:
@@ -286,6 +287,7 @@ def create_app(
     app.state.service = service
     app.state.admission = Admission(limits or Limits())
     app.state.checks = dict(checks or {})
+    app.state.components = dict(components or {})
     app.include_router(health.router)
     for router in routers:
         app.include_router(router)

@@ -1,6 +1,7 @@
 """`python -m services.advis api|consumer|relay|worker|all|migrate`: picks what runs, nothing else."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -8,7 +9,7 @@ from alembic.config import Config
 
 from libs.common import log, process
 from libs.common.settings import MigrationSettings
-from services.advis.app import ROLES, run
+from services.advis.app import ROLES, SettingMissingError, require, run
 from services.advis.settings import Settings
 
 
@@ -24,6 +25,10 @@ def main() -> None:
         return
     settings = process.configured(Settings, "advis", role)
     roles = ROLES if role == "all" else (role,)
+    try:
+        require(settings, roles)
+    except SettingMissingError as error:
+        sys.exit(str(error))
 
     async def running() -> None:
         await run(settings, roles)

@@ -5,9 +5,10 @@ connections close. What is not settled in time is settled by the supervisor's co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -17,14 +18,17 @@ from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
 from libs.common.bus import Bus, connect
 from libs.common.client import ClientCredentials, ServiceClient
-from libs.common.consumer import Consumer
+from libs.common.consumer import Consumer, Handler
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database, clock
+from libs.common.health import Conditions, kept_running
 from libs.common.messages import CONSENT_EVENTS
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
-from libs.common.process import serve
+from libs.common.parking import Parking
+from libs.common.process import Role, serve
 from libs.common.relay import Relay
 from libs.common.retention import keep_bus_purged, keep_purging
+from libs.common.seal import Keys
 from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
@@ -48,6 +52,7 @@ from services.advis.worker_settlements import Settlements
 VERSION = "1.0.0"
 ROUTERS = (api_events.router, api_fates.router, api_inbox.router, api_alarms.router)
 ROLES = ("api", "consumer", "relay", "worker")
+DOOR = "api"
 DISCLOSING = frozenset({"api", "worker"})
 
 
@@ -63,9 +68,12 @@ class Means:
     fence: Fence
     settlements: Settlements
     bus: Bus
+    conditions: Conditions
 
 
-def create(resources: Resources, verifier: TokenVerifier, cursors: CursorKeys) -> FastAPI:
+def create(
+    resources: Resources, verifier: TokenVerifier, cursors: CursorKeys, conditions: Conditions | None = None
+) -> FastAPI:
     """The HTTP application. It must be served with `DisclosureProtocol`, or it discloses nothing."""
 
     @asynccontextmanager
@@ -88,38 +96,51 @@ def create(resources: Resources, verifier: TokenVerifier, cursors: CursorKeys) -
         lifespan=lifespan,
         routers=ROUTERS,
         checks={"database": database},
+        components={"loops": (conditions or Conditions()).component},
     )
 
 
 async def run(settings: Settings, roles: tuple[str, ...]) -> None:
-    """Run these roles together until cancelled or until one fails. Raises SettingMissingError at once."""
-    _require(settings, roles)
+    """Run these roles together until cancelled or until one fails. See `require`."""
     async with AsyncExitStack() as opened:
         means = await _open(settings, roles, opened)
         settling = asyncio.get_running_loop().create_task(means.settlements.run())
         try:
             async with asyncio.TaskGroup() as group:
-                for role in _started(means, roles):
-                    group.create_task(_run(role))
+                for name, run in _started(means, roles):
+                    group.create_task(_run(name, run, means.conditions))
                 group.create_task(_unless_ended(settling))
-                group.create_task(_operate(means.resources, roles))
+                group.create_task(_operate(means, roles))
         finally:
             await means.settlements.finish(settings.settle_at_stop_ms / 1000)
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
 
 
-async def _operate(resources: Resources, roles: tuple[str, ...]) -> None:
+async def _operate(means: Means, roles: tuple[str, ...]) -> None:
+    resources = means.resources
     observers: dict[str, Observer] = {}
     if "relay" in roles:
         observers["outbox"] = outbox_observer(resources.settings)
     if "worker" in roles:
         observers["storage"] = observe_storage
-    await operate(resources.database, resources.settings, service=PRODUCER, observers=observers)
+    components = {"loops": means.conditions.component}
+    await operate(resources.database, resources.settings, service=PRODUCER, observers=observers, components=components)
 
 
-async def _run(role: Callable[[], Awaitable[None]]) -> None:
-    await role()
+async def _run(name: str, run: Role, conditions: Conditions) -> None:
+    """A door that fails ends the process; a loop begins anew."""
+    await (run() if name == DOOR else kept_running(name, run, conditions))
+
+
+def _over_bus(means: Means, run: Role) -> Role:
+    """`run` on a started bus: without one, this loop waits, and no door with it."""
+
+    async def running() -> None:
+        await means.bus.start()
+        await run()
+
+    return running
 
 
 async def _unless_ended(settling: asyncio.Task[None]) -> None:
@@ -127,7 +148,8 @@ async def _unless_ended(settling: asyncio.Task[None]) -> None:
     await asyncio.shield(settling)
 
 
-def _require(settings: Settings, roles: tuple[str, ...]) -> None:
+def require(settings: Settings, roles: tuple[str, ...]) -> None:
+    """Raises SettingMissingError where these roles cannot run."""
     if DISCLOSING & set(roles) and (settings.holder_id is None or settings.holder_token is None):
         raise SettingMissingError("SAMTYKKEBRO_HOLDER_ID and SAMTYKKEBRO_HOLDER_TOKEN: given by the supervisor")
     if settings.client_secret_file is None:
@@ -145,11 +167,9 @@ async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitSta
     tls_only = settings.profile == "production"
     reference = load(settings.reference_dir, settings.endpoints_file, tls_only=tls_only)
     bus = connect(settings.bus_url, client_id=name)
-    if {"consumer", "relay"} & set(roles):
-        await bus.start()
-        opened.push_async_callback(bus.stop)
+    opened.push_async_callback(bus.stop)
     resources = Resources(settings, database, bell, reference, Permits(fence, settlements), sources)
-    return Means(resources, fence, settlements, bus)
+    return Means(resources, fence, settlements, bus, Conditions())
 
 
 def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
@@ -171,40 +191,56 @@ def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
     return Fence(holder, service, lease_ms=settings.lease_ms), Sources(asking(service))
 
 
-def _started(means: Means, roles: tuple[str, ...]) -> list[Callable[[], Awaitable[None]]]:
-    made: Mapping[str, Callable[[Means], list[Callable[[], Awaitable[None]]]]] = {
+def _started(means: Means, roles: tuple[str, ...]) -> list[tuple[str, Role]]:
+    made: Mapping[str, Callable[[Means], list[Role]]] = {
         "api": _api,
         "consumer": _consumers,
         "relay": _relay,
         "worker": _workers,
     }
-    return [run for role in roles for run in made[role](means)]
+    return [(role, run) for role in roles for run in made[role](means)]
 
 
-def _api(means: Means) -> list[Callable[[], Awaitable[None]]]:
+def _api(means: Means) -> list[Role]:
     settings = means.resources.settings
     cursors = CursorKeys.load(settings.secrets_dir)
 
     async def api() -> None:
         verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
         try:
-            await serve(create(means.resources, verifier, cursors), settings, http_protocol=DisclosureProtocol)
+            app = create(means.resources, verifier, cursors, means.conditions)
+            await serve(app, settings, http_protocol=DisclosureProtocol)
         finally:
             await verifier.close()
 
     return [api]
 
 
-def _consumers(means: Means) -> list[Callable[[], Awaitable[None]]]:
-    settings, database, bell = means.resources.settings, means.resources.database, means.resources.bell
-    hands = (
-        (GROUP_CASE_EVENTS, case_topics(load_sources(settings.reference_dir)), _case_events(means)),
-        (GROUP_CONSENT_EVENTS, (CONSENT_EVENTS,), ConsentEvents(database, means.resources.permits)),
+def _consumers(means: Means) -> list[Role]:
+    database, settings = means.resources.database, means.resources.settings
+    parking = Parking(Keys.read(settings.parking_keys), PRODUCER)
+    case = case_topics(load_sources(settings.reference_dir))
+    changes = ConsentEvents(database, means.resources.permits)
+    hands: tuple[tuple[str, Sequence[str], Handler, timedelta | None], ...] = (
+        (GROUP_CASE_EVENTS, case, _case_events(means), settings.replay_horizon),
+        # A change of consent only makes us ask again, however old it is.
+        (GROUP_CONSENT_EVENTS, [CONSENT_EVENTS], changes, None),
     )
-    return [
-        Consumer(means.bus, database, group, topics, handler=handler, service="advis", bell=bell).run
-        for group, topics, handler in hands
+    consumers = [
+        Consumer(
+            means.bus,
+            database,
+            group,
+            topics,
+            handler=handler,
+            parking=parking,
+            bell=means.resources.bell,
+            horizon=horizon,
+            conditions=means.conditions,
+        )
+        for group, topics, handler, horizon in hands
     ]
+    return [_over_bus(means, consumer.run) for consumer in consumers]
 
 
 def _case_events(means: Means) -> CaseEvents:
@@ -213,14 +249,15 @@ def _case_events(means: Means) -> CaseEvents:
     return CaseEvents(means.fence, resources.reference, resources.sources, former_until=until)
 
 
-def _relay(means: Means) -> list[Callable[[], Awaitable[None]]]:
+def _relay(means: Means) -> list[Role]:
     async def purging_bus() -> None:
         await keep_bus_purged(means.resources.settings)
 
-    return [Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell).run, purging_bus]
+    relay = Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell)
+    return [_over_bus(means, relay.run), purging_bus]
 
 
-def _workers(means: Means) -> list[Callable[[], Awaitable[None]]]:
+def _workers(means: Means) -> list[Role]:
     resources = means.resources
     endpoints = resources.reference.endpoints
 

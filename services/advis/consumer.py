@@ -29,7 +29,7 @@ from services.advis.domain.errors import CaseOwnerError
 from services.advis.domain.matching import Opening, Revealed
 from services.advis.domain.notification import Notification
 from services.advis.entries import ADVIS
-from services.advis.fence import ConsentUnavailableError, Fence
+from services.advis.fence import ConsentUnavailableError, Fence, QuestionRefusedError
 from services.advis.handlers_events import Arrived
 from services.advis.permission import Permits, Question
 from services.advis.reference import Reference
@@ -52,6 +52,10 @@ class CaseEvents:
         self._former_until = former_until
         self._known: Sequence[Binding] = ()
 
+    def alone(self, _delivery: Delivery) -> bool:
+        """Never: no citizen's locks are held."""
+        return False
+
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[Arrived]:
         """The events, read and checked, with their openings. Raises NotYetError and PoisonRecordError."""
         try:
@@ -65,6 +69,8 @@ class CaseEvents:
         asked = [(one, taken) for one, taken in read if types[taken.event.type].reveals and taken.corrects is None]
         try:
             answers = await self._answers([_arrival(delivery, taken) for delivery, taken in asked])
+        except QuestionRefusedError:  # some record's fault: the consumer tries them one by one, and parks that one
+            raise
         except ConsentUnavailableError as error:
             raise NotYetError from error
         openings = {delivery.offset: _openings(answer) for (delivery, _), answer in zip(asked, answers, strict=True)}
@@ -118,6 +124,7 @@ def _arrival(delivery: Delivery, taken: CaseEvent) -> Arrival:
         occurred_at=taken.event.time,
         position=Position(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset),
         correlation_id=taken.event.correlationid,
+        first_parked=delivery.replay.first_parked if delivery.replay else None,
     )
 
 
@@ -139,6 +146,10 @@ class ConsentEvents:
     def __init__(self, database: Database, permits: Permits) -> None:
         self._database = database
         self._permits = permits
+
+    def alone(self, _delivery: Delivery) -> bool:
+        """Never: no citizen's locks are held."""
+        return False
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[UUID]:
         """The notifications that consent would refuse now. Raises NotYetError and PoisonRecordError."""

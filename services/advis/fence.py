@@ -38,6 +38,10 @@ class ConsentUnavailableError(Exception):
     """Consent did not answer in a way that we may act on. Nothing is disclosed, nothing is cancelled."""
 
 
+class QuestionRefusedError(ConsentUnavailableError):
+    """Consent cannot read what we asked, however often we ask: something in it is not as the contract says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What one acquire permitted, and until when (monotonic seconds) the disclosure may last."""
@@ -92,7 +96,10 @@ async def _send(client: ServiceClient | None, path: str, body: BaseModel) -> obj
         raise ConsentUnavailableError("no holder")
     try:
         return await client.post(path, body, idempotent=True)
-    except (UnreachableError, RefusedError) as error:
+    except RefusedError as error:
+        unreadable = error.status in {400, 413, 422}
+        raise (QuestionRefusedError if unreadable else ConsentUnavailableError)(path) from error
+    except UnreachableError as error:
         raise ConsentUnavailableError(path) from error
 
 

@@ -18,10 +18,13 @@ from libs.common.bus import opened
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
+from libs.common.health import Conditions, kept_running
 from libs.common.messages import AUDIT_ENTRIES
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
+from libs.common.parking import Parking
 from libs.common.relay import Relay
 from libs.common.retention import keep_bus_purged, keep_purging
+from libs.common.seal import Keys
 from libs.common.settings import pool_of
 from libs.common.web import create_app
 from services.audit import api_entries, api_log, store_tree
@@ -37,6 +40,7 @@ from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 
 VERSION = "0.1.0"
+DOOR = "api"  # its failure ends the process; a loop begins anew
 ROUTERS = (api_log.router, api_entries.router, api_alarms.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
@@ -53,6 +57,7 @@ class Parts:
     settings: Settings
     database: Database
     bell: Bell
+    conditions: Conditions
 
     async def close(self) -> None:
         """Close what the roles share, after the last of them."""
@@ -64,20 +69,38 @@ def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""
     name = settings.instance or "audit"
     database = Database(settings.database_url, application_name=name, **pool_of(settings))
-    return Parts(settings, database, Bell(database))
+    return Parts(settings, database, Bell(database), Conditions())
 
 
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
+    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another.
+
+    Raises OSError, KeyError, ValueError or SealError at once where a loop would be without its keys.
+    """
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    loops = {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    if "consumer" in names:
+        entry_handler(parts)
+    if "worker" in names:
+        signer(parts)
+    loops = {loop: _kept(loop, partial(run, parts), parts) for name in names for loop, run in ROLES[name].items()}
     observers: dict[str, Observer] = {}
     if "relay" in names:
         observers["outbox"] = outbox_observer(parts.settings)
     if "worker" in names:
         observers |= OBSERVED
-    beside = partial(operate, parts.database, parts.settings, service="audit", observers=observers)
-    return {**loops, "operations": beside}
+    beside = partial(
+        operate,
+        parts.database,
+        parts.settings,
+        service="audit",
+        observers=observers,
+        components={"loops": parts.conditions.component},
+    )
+    return {**loops, "operations": _kept("operations", beside, parts)}
+
+
+def _kept(loop: str, run: process.Role, parts: Parts) -> process.Role:
+    return run if loop == DOOR else partial(kept_running, loop, run, parts.conditions)
 
 
 def create(parts: Parts) -> FastAPI:
@@ -90,12 +113,19 @@ def create(parts: Parts) -> FastAPI:
         lifespan=_lifespan(parts, Keyring(Vault.load(parts.settings.secrets_dir))),
         routers=ROUTERS,
         checks={"database": partial(_database_answers, parts.database)},
+        components={"loops": parts.conditions.component},
     )
 
 
 def entry_handler(parts: Parts) -> EntryHandler:
     """What the consumer hands records to."""
-    return EntryHandler(parts.database, _maker(parts.settings), Keyring(Vault.load(parts.settings.secrets_dir)))
+    keyring = Keyring(Vault.load(parts.settings.secrets_dir))
+    return EntryHandler(parts.database, _maker(parts.settings), keyring, parking(parts))
+
+
+def parking(parts: Parts) -> Parking:
+    """Where records go that cannot become entries. Raises SealError without the operator's keys."""
+    return Parking(Keys.read(parts.settings.parking_keys), PRODUCER)
 
 
 def signer(parts: Parts) -> Signer:
@@ -155,7 +185,14 @@ async def _consume(parts: Parts) -> None:
     handler = entry_handler(parts)
     async with opened(parts.settings.bus_url, client_id="audit-consumer") as bus:
         consumer = Consumer(
-            bus, parts.database, GROUP, [AUDIT_ENTRIES], handler=handler, service="audit", bell=parts.bell
+            bus,
+            parts.database,
+            GROUP,
+            [AUDIT_ENTRIES],
+            handler=handler,
+            parking=parking(parts),
+            bell=parts.bell,
+            conditions=parts.conditions,
         )
         await consumer.run()
 
@@ -186,7 +223,7 @@ async def _purge_bus(parts: Parts) -> None:
 Run = Callable[[Parts], Awaitable[None]]
 OBSERVED: dict[str, Observer] = {"storage": observe_storage}
 ROLES: dict[str, dict[str, Run]] = {
-    "api": {"api": _serve},
+    DOOR: {DOOR: _serve},
     "consumer": {"consumer": _consume},
     "relay": {"relay": _relay, "bus_retention": _purge_bus},
     "worker": {"signer": _sign, "gap_watch": _watch, "retention": _purge},

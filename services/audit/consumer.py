@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
 
-from libs.common.bus import Delivery, NotYetError, OutgoingRecord
+from libs.common.bus import Delivery, NotYetError
 from libs.common.database import Database, WriteSession, clock
 from libs.common.log import get_logger
-from libs.common.messages import DEAD_LETTER_SUFFIX, seconds
+from libs.common.messages import seconds
+from libs.common.parking import Parking
 from services.audit.domain.entry import Person
 from services.audit.handlers import Candidate, append_entries
 from services.audit.handlers_reuse import identity_of, park_reused
@@ -38,11 +40,16 @@ class Prepared:
 class EntryHandler:
     """Handler of `audit.entries` (libs.common.consumer.Handler)."""
 
-    def __init__(self, database: Database, maker: LeafMaker, keyring: Keyring) -> None:
+    def __init__(self, database: Database, maker: LeafMaker, keyring: Keyring, parking: Parking) -> None:
         self._database = database
+        self._parking = parking
         self._maker = maker
         self._keyring = keyring
         self._turn = asyncio.Lock()
+
+    def alone(self, _delivery: Delivery) -> bool:
+        """Never: what is locked here is the log's own."""
+        return False
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> Prepared:
         """Make the leaves. Raises PoisonRecordError for a record without a number."""
@@ -57,15 +64,15 @@ class EntryHandler:
         candidates: list[Candidate] = []
         async with self._turn:
             for pairs in _sliced(list(zip(incoming, deliveries, strict=True))):
-                candidates += [self._candidate(one, delivery, keys, seconds(now)) for one, delivery in pairs]
+                candidates += [self._candidate(one, delivery, keys, now) for one, delivery in pairs]
                 await asyncio.sleep(0)
         return Prepared(tuple(candidates), now)
 
     def _candidate(
-        self, one: Incoming, delivery: Delivery, keys: Mapping[Person, PersonKey], recorded_at: str
+        self, one: Incoming, delivery: Delivery, keys: Mapping[Person, PersonKey], now: datetime
     ) -> Candidate:
-        leaf = self._maker.make(one.act, recorded_at=recorded_at, keys=keys, numbered=one.numbered, place=one.place)
-        parked = _to_operator(delivery, one.rejected) if one.rejected else None
+        leaf = self._maker.make(one.act, recorded_at=seconds(now), keys=keys, numbered=one.numbered, place=one.place)
+        parked = self._parking.letter(delivery, one.rejected, now) if one.rejected else None
         return Candidate(leaf, identity_of(one.act.private), parked)
 
     async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Prepared) -> None:
@@ -76,8 +83,9 @@ class EntryHandler:
             self._keyring.forget()
             raise NotYetError from None
         if again:
-            repeated = [(prepared.candidates[at], _to_operator(deliveries[at], "number_reused")) for at in again]
-            reused = await park_reused(session, repeated, self._keyring.vault)
+            repeated = [(prepared.candidates[at], deliveries[at]) for at in again]
+            letter = partial(self._parking.letter, reason="number_reused", now=prepared.now)
+            reused = await park_reused(session, repeated, self._keyring.vault, letter)
             get_logger().info("entries_seen_before", count=len(again) - reused)
             if reused:
                 get_logger().error("number_reused", count=reused)
@@ -97,11 +105,3 @@ class EntryHandler:
 
 def _sliced(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + SLICE] for start in range(0, len(items), SLICE))
-
-
-def _to_operator(delivery: Delivery, reason: str) -> OutgoingRecord:
-    """The record as it came, for the operator."""
-    facts = (("dl_reason", reason.encode()), ("dl_service", b"audit"))
-    return OutgoingRecord(
-        delivery.topic + DEAD_LETTER_SUFFIX, delivery.key, (*delivery.headers, *facts), delivery.value
-    )

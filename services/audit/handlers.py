@@ -13,6 +13,7 @@ from typing import NamedTuple
 from libs.common.bus import NotYetError, OutgoingRecord
 from libs.common.database import WriteSession
 from libs.common.outbox import append
+from libs.common.parking import noted
 from services.audit import store
 from services.audit.domain import numbering
 from services.audit.domain.entry import Gap
@@ -79,6 +80,8 @@ async def _append(
         await store.write_subtrees(session, closed)
         await store.write_marks(session, new.size, plan.marks)
         await append(session, plan.parked)
+        for letter in plan.parked:
+            noted(letter)
         return plan
     raise HeadContendedError
 

@@ -5,12 +5,13 @@ entry in silence. It is told apart by what the stored leaf commits to, and parke
 producer's generation and sends it again. Where the opening was erased nothing can be compared, and it is dropped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from libs.common.bus import OutgoingRecord
+from libs.common.bus import Delivery, OutgoingRecord
 from libs.common.database import WriteSession
 from libs.common.outbox import append
+from libs.common.parking import noted
 from services.audit import store_keys
 from services.audit.handlers import Candidate
 from services.audit.reading import keys_of, read_entry
@@ -24,17 +25,24 @@ def identity_of(private: Mapping[str, Any]) -> str | None:
     return None if found is None else str(found)
 
 
-async def park_reused(session: WriteSession, again: Sequence[tuple[Candidate, OutgoingRecord]], vault: Vault) -> int:
-    """Park those of the records `again` whose number the log gave to another entry; how many."""
+async def park_reused(
+    session: WriteSession,
+    again: Sequence[tuple[Candidate, Delivery]],
+    vault: Vault,
+    letter: Callable[[Delivery], OutgoingRecord],
+) -> int:
+    """Park those of the records `again` whose number the log gave to another entry; how many. `letter` seals one."""
     numbers = [candidate.leaf.numbered for candidate, _ in again if candidate.leaf.numbered]
     found = await find_numbered(session, numbers)
     wrapped = await store_keys.load_keys(session, {sealed.ref for one in found.values() for sealed in one.openings})
     keys = keys_of(vault, wrapped)
     stored = {number: identity_of(read_entry(one, keys).opened) for number, one in found.items()}
     reused = [
-        record
-        for candidate, record in again
+        letter(delivery)
+        for candidate, delivery in again
         if candidate.leaf.numbered and stored.get(candidate.leaf.numbered) not in {None, candidate.identity}
     ]
     await append(session, reused)
+    for one in reused:
+        noted(one)
     return len(reused)

@@ -56,7 +56,7 @@ class _BrokenError(Exception):
 
 
 def _numbered(delivery: Delivery) -> Numbered:
-    headers = dict(delivery.headers)
+    headers = {name: value or b"" for name, value in delivery.headers}
     try:
         producer, *texts = (
             headers[f"ce_{name}"].decode("ascii") for name in ("producer", "generation", "lane", "number")

@@ -18,9 +18,12 @@ from libs.common.bus import opened
 from libs.common.consumer import Consumer
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database
+from libs.common.health import Conditions, kept_running
 from libs.common.operations import Observer, observe_storage, operate, outbox_observer
+from libs.common.parking import Parking
 from libs.common.relay import Relay
 from libs.common.retention import keep_bus_purged, keep_purging
+from libs.common.seal import Keys
 from libs.common.settings import pool_of
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
@@ -63,6 +66,7 @@ from services.consent.tables_retention import RETENTION
 from services.consent.worker_watch import observe_fence
 
 VERSION = "1.0.0"
+DOOR = "api"  # its failure ends the process; a loop begins anew
 ROUTERS = (
     api_catalogue.router,
     api_catalogue_admin.router,
@@ -103,6 +107,7 @@ class Parts:
     settings: Settings
     database: Database
     bell: Bell
+    conditions: Conditions
 
     async def close(self) -> None:
         """Close what the roles share, after the last of them."""
@@ -114,12 +119,17 @@ def parts_of(settings: Settings) -> Parts:
     """The shared parts; nothing is connected yet."""
     name = settings.instance or "consent"
     database = Database(settings.database_url, application_name=name, **pool_of(settings))
-    return Parts(settings, database, Bell(database))
+    return Parts(settings, database, Bell(database), Conditions())
 
 
 def signer_of(parts: Parts) -> Signer:
     """What signs receipts: the door, the consumer and the worker each issue some. Raises ReceiptKeysError."""
     return Signer.from_file(parts.settings.secrets_dir / "receipt-keys.json", parts.settings.issuer)
+
+
+def parking_of(parts: Parts) -> Parking:
+    """Where records go that cannot be handled. Raises SealError without the operator's keys."""
+    return Parking(Keys.read(parts.settings.parking_keys), PRODUCER)
 
 
 def create(parts: Parts) -> FastAPI:
@@ -132,20 +142,39 @@ def create(parts: Parts) -> FastAPI:
         lifespan=opening(parts),
         routers=ROUTERS,
         checks={"catalogue": partial(_catalogue_is_loaded, parts.database)},
+        components={"loops": parts.conditions.component},
     )
 
 
 def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
-    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another."""
+    """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another.
+
+    Raises ReceiptKeysError or SealError at once where a loop would be without its keys.
+    """
     names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    loops = {loop: partial(run, parts) for name in names for loop, run in ROLES[name].items()}
+    if {"consumer", "worker"} & set(names):
+        signer_of(parts)
+    if "consumer" in names:
+        parking_of(parts)
+    loops = {loop: _kept(loop, partial(run, parts), parts) for name in names for loop, run in ROLES[name].items()}
     observers: dict[str, Observer] = {}
     if "relay" in names:
         observers["outbox"] = outbox_observer(parts.settings)
     if "worker" in names:
         observers |= OBSERVED
-    beside = partial(operate, parts.database, parts.settings, service="consent", observers=observers)
-    return {**loops, "operations": beside}
+    beside = partial(
+        operate,
+        parts.database,
+        parts.settings,
+        service="consent",
+        observers=observers,
+        components={"loops": parts.conditions.component},
+    )
+    return {**loops, "operations": _kept("operations", beside, parts)}
+
+
+def _kept(loop: str, run: process.Role, parts: Parts) -> process.Role:
+    return run if loop == DOOR else partial(kept_running, loop, run, parts.conditions)
 
 
 def opening(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -184,7 +213,17 @@ async def _consume(parts: Parts) -> None:
     handler = LifecycleHandler(signer_of(parts), former_until=settings.former_case_events_until)
     topics = case_topics(load_sources(settings.reference_dir))
     async with opened(parts.settings.bus_url, client_id="consent-consumer") as bus:
-        consumer = Consumer(bus, parts.database, GROUP, topics, handler=handler, service=PRODUCER, bell=parts.bell)
+        consumer = Consumer(
+            bus,
+            parts.database,
+            GROUP,
+            topics,
+            handler=handler,
+            parking=parking_of(parts),
+            bell=parts.bell,
+            horizon=parts.settings.replay_horizon,
+            conditions=parts.conditions,
+        )
         await consumer.run()
 
 
@@ -220,7 +259,7 @@ async def _purge_bus(parts: Parts) -> None:
 Run = Callable[[Parts], Awaitable[None]]
 OBSERVED: dict[str, Observer] = {"storage": observe_storage, "fence": observe_fence}
 ROLES: dict[str, dict[str, Run]] = {
-    "api": {"api": _serve},
+    DOOR: {DOOR: _serve},
     "consumer": {"consumer": _consume},
     "relay": {"relay": _relay, "bus_retention": _purge_bus},
     "worker": {"drain": _drain, "expiry": _sweep, "life": _live, "retention": _purge, "requests": _lapse},

@@ -9,7 +9,7 @@ whatever advis did with it.
 from collections.abc import Sequence
 from datetime import date
 
-from libs.common.bus import Delivery
+from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.case_events import CaseEvent, from_bus
 from libs.common.cloudevents import from_delivery
 from libs.common.database import WriteSession, clock
@@ -23,7 +23,7 @@ GROUP = "consent"
 
 
 class LifecycleHandler:
-    """Applies life-cycle events, each once per source and id, in the transaction that moves the position.
+    """Applies life-cycle events, each once per source and id, each in the transaction that moves the position past it.
 
     `signer`: what ends by a fact has a receipt as what ends by a word has. `former_until`: the first day on which the
     former topic is read no more.
@@ -32,6 +32,13 @@ class LifecycleHandler:
     def __init__(self, signer: Signer, *, former_until: date) -> None:
         self._signer = signer
         self._former_until = former_until
+
+    def alone(self, delivery: Delivery) -> bool:
+        """Whether it is a life event, which locks its person's scopes: nobody else's withdrawal waits for those."""
+        try:
+            return from_delivery(delivery).type in HANDLERS
+        except PoisonRecordError:
+            return True
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """The records that concern us. Raises PoisonRecordError for one that cannot be read."""

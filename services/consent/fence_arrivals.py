@@ -4,6 +4,8 @@
    a closed case or a change of custody, must count. The position is read before the state, so the state includes it.
 2. Openings and epochs are read in one statement.
 3. Every answer has the same shape, and an empty list says nothing about why.
+4. A record that was parked and sent again arrived when it was first parked: what was not covered then, without a break
+   until now, has no opening (`docs/fence.md` §7).
 """
 
 from collections.abc import Sequence
@@ -48,7 +50,9 @@ def _examined(item: Arrival, consumed: dict[int, int], snapshot: Snapshot, now: 
     """None: not yet."""
     if consumed.get(item.position.partition, 0) < item.position.offset:
         return None
-    return openings.examine(item.type, item.borger_id, item.holder_unit, snapshot=snapshot, now=now)
+    return openings.examine(
+        item.type, item.borger_id, item.holder_unit, snapshot=snapshot, now=now, arrived=item.first_parked
+    )
 
 
 def _answer(item: Arrival, examined: openings.Examined | None) -> ArrivalAnswer:

@@ -27,6 +27,7 @@ from tests.advis.examples import (
     treatment_started,
 )
 from tests.advis.reading import audit_entries, rows, states, value
+from tests.operator import parking
 from tests.waiting import until
 
 NUMBER = "91" + "0290" + "1234"  # 31 February, 60 added: nobody's
@@ -225,8 +226,8 @@ async def test_over_the_bus_the_position_waits_for_consent_and_poison_is_parked(
     consent.not_yet.add(happened.id)
     sent = deliveries([case_opened(citizen), poison, happened])
     await embedded_bus.publish([OutgoingRecord(SYSTEM.topic, str(citizen), one.headers, one.value) for one in sent])
-    handler = Intake(fence, reference, database, consent).handler
-    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [SYSTEM.topic], handler=handler, service="advis")
+    handler, sealing = Intake(fence, reference, database, consent).handler, parking("advis")
+    consumer = Consumer(embedded_bus, database, GROUP_CASE_EVENTS, [SYSTEM.topic], handler=handler, parking=sealing)
     running = asyncio.create_task(consumer.run())
 
     async def asked_again() -> bool:

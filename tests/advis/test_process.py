@@ -14,6 +14,7 @@ import pytest
 
 from libs.cli.secrets import prepare
 from libs.common.bus import Bus, load_topics
+from tests.operator import write_parking_keys
 from tests.servers import ROOT, TestDatabase
 from tests.waiting import until
 
@@ -23,6 +24,7 @@ def environment(advis_database: TestDatabase, bus_url: str, settings, tmp_path) 
     secret = tmp_path / "client-secret"
     secret.write_text("not-used-in-this-test")
     prepare(tmp_path / "secrets")
+    write_parking_keys(tmp_path / "secrets" / "advis")
     ours = {
         "PROFILE": "development",
         "PORT": str(settings.port),

@@ -15,6 +15,7 @@ from services.audit.leaves import LeafMaker
 from services.audit.log_key import LogKey
 from services.audit.settings import Settings
 from services.audit.vault import Vault
+from tests.operator import parking, write_parking_keys
 from tests.servers import TestDatabase
 from tests.unlimited import QUOTAS
 
@@ -35,6 +36,7 @@ def secrets_dir(tmp_path: Path) -> Path:
 
     (tmp_path / "subject-keys.json").write_text(json.dumps({"kek": key(), "index": key()}))
     (tmp_path / "cursor-keys.json").write_text(json.dumps({"keys": [key(64)]}))
+    write_parking_keys(tmp_path)
     (tmp_path / "log-key.json").write_text(json.dumps({"name": ORIGIN, "seed": key()}))
     return tmp_path
 
@@ -56,7 +58,7 @@ def maker() -> LeafMaker:
 
 @pytest.fixture
 def handler(database: Database, maker: LeafMaker, vault: Vault) -> EntryHandler:
-    return EntryHandler(database, maker, Keyring(vault))
+    return EntryHandler(database, maker, Keyring(vault), parking("audit"))
 
 
 @pytest.fixture

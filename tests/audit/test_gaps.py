@@ -16,6 +16,7 @@ from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 from tests.audit.records import a_delivery, an_entry, ingest, leaves, numbers, require_whole, rows
 from tests.hostile import NUMBER
+from tests.operator import opened_row, reason_in, said_in
 
 LATER = timedelta(hours=1)
 
@@ -90,9 +91,10 @@ async def test_a_broken_entry_keeps_its_number_and_commits_to_what_came(
     digest = hashlib.sha256(broken).hexdigest()
     assert digest not in json.dumps(found)
     assert await look(database, maker) == 0
-    (row,) = await rows(database, "SELECT topic, payload, headers FROM outbox")
-    assert (row.topic, row.payload) == ("audit.entries.dead-letter", broken)
-    assert ["dl_reason", "not_an_entry"] in row.headers
+    (row,) = await rows(database, "SELECT topic, key, payload, headers FROM outbox")
+    assert (row.topic, opened_row(row).value) == ("audit.entries.dead-letter", broken)
+    said = said_in(row)  # the same form as every other service's
+    assert (said.reason, said.service, said.place) == ("not_an_entry", "audit", ("audit.entries", 0, 2))
 
 
 async def test_a_broken_entry_that_is_redelivered_is_parked_once(handler: EntryHandler, database: Database) -> None:
@@ -139,8 +141,8 @@ async def test_what_is_wrong_with_an_entry_is_a_code(
     handler: EntryHandler, database: Database, value: bytes, code: str
 ) -> None:
     await ingest(handler, database, [a_delivery(1, value)])
-    (row,) = await rows(database, "SELECT headers FROM outbox")
-    assert ["dl_reason", code] in row.headers
+    (row,) = await rows(database, "SELECT topic, key, headers, payload FROM outbox")
+    assert reason_in(row) == code
     assert [leaf["type"] for leaf in await require_whole(database)] == ["event.rejected"]
 
 

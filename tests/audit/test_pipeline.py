@@ -22,6 +22,7 @@ from services.audit.settings import Settings
 from services.audit.vault import Vault
 from tests.audit.doors import bearer, door
 from tests.audit.records import MORTEN, an_entry, require_whole, rows
+from tests.operator import parking
 
 PARTITIONS = 4
 DEADLINE_S = 40
@@ -52,7 +53,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def consumer(bus: Bus, database: Database, handler: Any) -> Consumer:
-    return Consumer(bus, database, GROUP, [AUDIT_ENTRIES], handler=handler, service="audit", bell=Bell())
+    return Consumer(bus, database, GROUP, [AUDIT_ENTRIES], handler=handler, parking=parking("audit"), bell=Bell())
 
 
 async def emit(database: Database, count: int) -> None:
@@ -94,6 +95,9 @@ class Dying:
         self._inner = inner
         self._calls = 0
 
+    def alone(self, delivery: Delivery) -> bool:
+        return self._inner.alone(delivery)
+
     async def prepare(self, deliveries: Sequence[Delivery]) -> Any:
         self._calls += 1
         if self._calls % 4 == 1:
@@ -112,7 +116,7 @@ async def test_two_consumers_that_die_at_every_moment_lose_and_repeat_nothing(
     embedded_bus: Bus, topics: None, database: Database, maker: LeafMaker, vault: Vault
 ) -> None:
     relay = Relay(database, embedded_bus, producer="audit")
-    handlers = [Dying(EntryHandler(database, maker, Keyring(vault))) for _ in range(2)]
+    handlers = [Dying(EntryHandler(database, maker, Keyring(vault), parking("audit"))) for _ in range(2)]
     async with running(relay.run, *(consumer(embedded_bus, database, one).run for one in handlers)):
         for _ in range(5):
             await emit(database, 60)

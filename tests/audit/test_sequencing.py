@@ -14,6 +14,7 @@ from services.audit.keyring import Keyring
 from services.audit.leaves import LeafMaker
 from services.audit.vault import Vault
 from tests.audit.records import NOW, a_delivery, an_entry, ingest, numbers, require_whole, rows
+from tests.operator import opened_row, parking, reason_in
 from tests.servers import Postgres, TestDatabase
 
 
@@ -41,9 +42,9 @@ async def test_a_number_given_twice_is_parked_and_not_dropped_in_silence(
     await ingest(handler, database, [a_delivery(1, first), a_delivery(1, other, offset=9), a_delivery(2, b"{")])
     await ingest(handler, database, [a_delivery(2, other, offset=10), a_delivery(3), a_delivery(3, other)])
     parked = [
-        row.payload
-        for row in await rows(database, "SELECT payload, headers FROM outbox ORDER BY id")
-        if ["dl_reason", "number_reused"] in row.headers
+        opened_row(row).value
+        for row in await rows(database, "SELECT topic, key, payload, headers FROM outbox ORDER BY id")
+        if reason_in(row) == "number_reused"
     ]
     value = a_delivery(1, other).value
     assert parked == [value, value, value]
@@ -83,7 +84,7 @@ async def until_taken(sequencer: EntryHandler, database: Database, deliveries: l
 
 
 async def test_competing_sequencers_make_one_history(database: Database, maker: LeafMaker, vault: Vault) -> None:
-    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(4)]
+    sequencers = [EntryHandler(database, maker, Keyring(vault), parking("audit")) for _ in range(4)]
 
     async def feed(sequencer: EntryHandler, lane: int) -> None:
         for first in range(1, 31, 3):
@@ -99,7 +100,7 @@ async def test_competing_sequencers_make_one_history(database: Database, maker: 
 async def test_sequencers_that_are_given_the_same_records_append_each_once(
     database: Database, maker: LeafMaker, vault: Vault
 ) -> None:
-    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(3)]
+    sequencers = [EntryHandler(database, maker, Keyring(vault), parking("audit")) for _ in range(3)]
     records = [a_delivery(n) for n in range(1, 41)]
 
     async def feed(sequencer: EntryHandler, seed: int) -> None:
@@ -166,7 +167,7 @@ async def test_a_person_who_was_erased_after_the_key_was_cached_gets_a_new_key(
 
 
 async def test_a_person_has_one_key_whoever_makes_it_first(database: Database, maker: LeafMaker, vault: Vault) -> None:
-    sequencers = [EntryHandler(database, maker, Keyring(vault)) for _ in range(4)]
+    sequencers = [EntryHandler(database, maker, Keyring(vault), parking("audit")) for _ in range(4)]
     entry = an_entry()
     await asyncio.gather(*(s.prepare([a_delivery(1, entry, lane=lane)]) for lane, s in enumerate(sequencers)))
     assert len(await rows(database, "SELECT 1 FROM subject_key")) == 2  # the citizen and the member of staff

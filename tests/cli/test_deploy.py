@@ -14,9 +14,8 @@ from pydantic import ValidationError
 
 from libs.cli.profiles import ROLES
 from libs.cli.secrets import prepare, with_passwords
-from libs.cli.topics import TOPICS as TOPICS_FILE
-from libs.cli.topics import declared_grants
-from libs.common.bus import load_topics
+from libs.cli.topics import HORIZON, declared_grants
+from libs.cli.topics import declared as declared_topics
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES, TOPICS
 from libs.common.settings import CommonSettings
 from libs.common.sources import case_topics, load_sources
@@ -197,9 +196,9 @@ def test_the_secret_files_are_the_ones_that_we_make(tmp_path: Path) -> None:
         made.bus(principal)
     yours = {"tls_certificate", "tls_key", "bus_keystore", "bus_ca"}
     files = {secret["file"] for name, secret in COMPOSE["secrets"].items() if name not in yours}
-    assert {
-        f"deploy/secrets/{path.relative_to(made.folder)}" for path in made.folder.rglob("*") if path.is_file()
-    } == files
+    assert {f"deploy/secrets/{path.relative_to(made.folder)}" for path in made.folder.rglob("*") if path.is_file()} - {
+        "deploy/secrets/operator/parking-keys.json"
+    } == files  # the private half: no container gets it
 
 
 @pytest.mark.parametrize("name", sorted(name for name in OURS if "PASSWORD_FILE" in json.dumps(environment(name))))
@@ -279,14 +278,20 @@ def test_the_proxy_is_told_every_variable_of_its_template() -> None:
 
 
 def test_every_topic_of_the_contract_is_declared_with_its_dead_letters_and_one_partition_a_lane() -> None:
-    declared = {topic.name: topic for topic in load_topics(TOPICS_FILE)}
+    declared = {topic.name: topic for topic in declared_topics()}
     topics = {*TOPICS, *case_topics(load_sources(DEPLOY / "reference"))}
     assert set(declared) == topics | {name + DEAD_LETTER_SUFFIX for name in topics}
     assert declared[AUDIT_ENTRIES].partitions == LANES
     for topic in declared.values():
         assert topic.config
         assert topic.config["cleanup.policy"] == "delete"
-        assert 0 < int(topic.config["retention.ms"]) <= 30 * 86_400_000
+        assert topic.config["message.timestamp.type"] == "LogAppendTime"  # a writer does not say how old it is
+        assert int(topic.config["retention.ms"]) == 15 * 86_400_000  # of the parked as of the others
+
+
+def test_every_topic_is_kept_for_the_replay_horizon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HORIZON, "3")
+    assert {topic.config["retention.ms"] for topic in declared_topics() if topic.config} == {str(3 * 86_400_000)}
 
 
 @pytest.mark.parametrize(

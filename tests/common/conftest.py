@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from libs.common import alarms
 from libs.common.alarms import ALARM_GRANTS, alarm_tables
 from libs.common.bus import Bus, Topic
 from libs.common.database import Database
@@ -59,3 +60,9 @@ async def database(plain_database: TestDatabase) -> AsyncIterator[Database]:
 async def topics(embedded_bus: Bus) -> Bus:
     await embedded_bus.ensure_topics([Topic(CONSENT_EVENTS, 3), Topic(AUDIT_ENTRIES, 4)])
     return embedded_bus
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits(monkeypatch: pytest.MonkeyPatch):
+    """What other tests of this process left for a database that is gone."""
+    monkeypatch.setattr(alarms, "_PENDING", alarms._Pending())

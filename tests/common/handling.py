@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import text
 
@@ -10,6 +12,7 @@ from libs.common.bus import Bus, Delivery, OutgoingRecord
 from libs.common.consumer import Consumer
 from libs.common.database import Database, WriteSession
 from libs.common.inbox import first_seen_of, positions
+from tests.operator import opened_row, parking, reason_in
 
 Step = Callable[[Sequence[Delivery]], Awaitable[None]]
 
@@ -27,6 +30,9 @@ class Recorder:
         self.after = after
         self.handled: list[str] = []
 
+    def alone(self, delivery: Delivery) -> bool:
+        return b"alone" in delivery.value
+
     async def prepare(self, deliveries: Sequence[Delivery]) -> str:
         await self.preparing(deliveries)
         return "prepared"
@@ -42,8 +48,10 @@ class Recorder:
 
 
 @asynccontextmanager
-async def consuming(bus: Bus, database: Database, topic: str, handler: Recorder) -> AsyncIterator[Consumer]:
-    consumer = Consumer(bus, database, f"g-{topic}", [topic], handler=handler, service="test")
+async def consuming(
+    bus: Bus, database: Database, topic: str, handler: Recorder, horizon: timedelta | None = None
+) -> AsyncIterator[Consumer]:
+    consumer = Consumer(bus, database, f"g-{topic}", [topic], handler=handler, parking=parking(), horizon=horizon)
     task = asyncio.create_task(consumer.run())
     try:
         yield consumer
@@ -67,11 +75,13 @@ async def position(database: Database, topic: str, partition: int = 0) -> int:
         return (await positions(session, topic)).get(partition, 0)
 
 
-async def parked(database: Database) -> list[tuple[str, str, str]]:
-    """(topic, payload, reason) of what waits in the outbox for a dead-letter topic."""
-    query = (
-        "SELECT topic, convert_from(payload, 'utf8'), (SELECT pair->>1 FROM jsonb_array_elements(headers) AS pair"
-        " WHERE pair->>0 = 'dl_reason') FROM outbox WHERE topic LIKE '%dead-letter' ORDER BY id"
-    )
+async def letters(database: Database) -> list[Any]:
+    """The rows of the outbox that wait for a dead-letter topic."""
+    query = "SELECT topic, key, headers, payload FROM outbox WHERE topic LIKE '%dead-letter' ORDER BY id"
     async with database.read() as session:
-        return [tuple(row) for row in await session.execute(text(query))]
+        return list(await session.execute(text(query)))
+
+
+async def parked(database: Database) -> list[tuple[str, str, str]]:
+    """(topic, value, reason) of what waits in the outbox for a dead-letter topic, opened."""
+    return [(row.topic, opened_row(row).value.decode(), reason_in(row)) for row in await letters(database)]

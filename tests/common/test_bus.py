@@ -8,7 +8,18 @@ from functools import partial
 
 import pytest
 
-from libs.common.bus import Bus, BusConsumer, BusUnavailableError, Delivery, OutgoingRecord, Place, Topic
+from libs.common.bus import (
+    RECORD_BYTES_MAX,
+    Bus,
+    BusConsumer,
+    BusUnavailableError,
+    Delivery,
+    OutgoingRecord,
+    Place,
+    RecordsRefusedError,
+    Topic,
+    readable,
+)
 from tests.conftest import MakeTopic
 from tests.waiting import until
 
@@ -59,9 +70,44 @@ async def test_a_record_arrives_as_it_was_sent(bus: Bus, make_topic: MakeTopic):
     assert got.timestamp.utcoffset() is not None
 
 
-async def test_an_unknown_topic_is_an_error_and_not_a_new_topic(embedded_bus: Bus):
-    with pytest.raises(BusUnavailableError):
-        await embedded_bus.publish([record("misspelled", "k", 1)])
+async def test_an_unknown_topic_is_refused_and_not_a_new_topic(bus: Bus, make_topic: MakeTopic):
+    topic = await make_topic()
+    with pytest.raises(RecordsRefusedError) as refused:
+        await bus.publish([record(topic, "k", 1), record("misspelled", "k", 1), record(topic, "k", 2)])
+    assert refused.value.refused == {1: "unknown_topic"}
+
+
+async def test_what_is_too_large_is_refused_by_name_and_the_rest_can_go(bus: Bus, make_topic: MakeTopic):
+    topic = await make_topic()
+    large = OutgoingRecord(topic, "k", (), b"x" * (RECORD_BYTES_MAX + 1))
+    with pytest.raises(RecordsRefusedError) as refused:
+        await bus.publish([record(topic, "k", 1), large])
+    assert refused.value.refused == {1: "too_large"}
+    await bus.publish([record(topic, "k", 1)])
+    async with member(bus, group_of(topic), topic) as consumer:
+        assert "1" in values(await take(consumer, 1))
+
+
+async def test_a_record_of_any_bytes_arrives_as_it_was_sent(bus: Bus, make_topic: MakeTopic):
+    topic = await make_topic()
+    headers = (("a", None), ("a", b""), ("a", b"\x00\xff"), ("", b"nameless"), ("æ\x00", b"1"))
+    sent = [
+        OutgoingRecord(topic, readable(b"\xff\x00"), headers, b"\x00" * 1000),
+        OutgoingRecord(topic, "", (), b"", frozenset({"key"})),
+        OutgoingRecord(topic, "", (), b"", frozenset({"value"})),
+        OutgoingRecord(topic, "", (), b""),
+    ]
+    await bus.publish(sent)
+    async with member(bus, group_of(topic), topic) as consumer:
+        got = await take(consumer, 4)
+    assert [OutgoingRecord(one.topic, one.key, one.headers, one.value, one.null) for one in got] == sent
+
+
+async def test_the_operator_sees_all_that_lies_on_a_topic(bus: Bus, make_topic: MakeTopic):
+    topic = await make_topic(3)
+    assert [one async for one in bus.history(topic)] == []
+    await bus.publish([record(topic, f"key-{n}", n) for n in range(250)])
+    assert sorted([int(one.value) async for one in bus.history(topic)]) == [*range(250)]
 
 
 async def test_publishing_nothing_is_nothing(bus: Bus):

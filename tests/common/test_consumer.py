@@ -12,6 +12,7 @@ from libs.common.database import Database
 from libs.common.inbox import ZombieError, advance, first_seen, first_seen_of, positions
 from tests.common.handling import Recorder, consuming, effects, position, publish
 from tests.conftest import MakeTopic
+from tests.operator import parking
 from tests.waiting import until
 
 
@@ -154,7 +155,9 @@ async def test_two_consumers_at_once_on_one_partition_have_one_effect(
     one, other = Recorder(preparing=together), Recorder(preparing=together)
     async with consuming(bus, database, topic, one):
         other_group = f"other-{topic}"  # another group's members share no partitions, but these share a database
-        second = asyncio.create_task(Consumer(bus, database, other_group, [topic], handler=other, service="test").run())
+        second = asyncio.create_task(
+            Consumer(bus, database, other_group, [topic], handler=other, parking=parking()).run()
+        )
         await until(lambda: has_effects(database, 10))
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)

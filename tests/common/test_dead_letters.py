@@ -8,10 +8,14 @@ from sqlalchemy import text
 from libs.common.bus import Bus, Delivery, OutgoingRecord
 from libs.common.consumer import PoisonRecordError
 from libs.common.database import Database
+from libs.common.parking import opened
+from libs.common.parking import parked as parked_in
 from libs.common.relay import Relay
+from libs.common.seal import Keys, SealError, public_half
 from tests.common.handling import Recorder, consuming, effects, parked, position, publish
 from tests.common.relaying import everything, running
 from tests.conftest import MakeTopic
+from tests.operator import DOCUMENT, OPERATOR
 from tests.waiting import until
 
 
@@ -60,11 +64,13 @@ async def test_a_parked_record_reaches_the_dead_letter_topic_as_it_came(
         await until(lambda: parked(database))
     async with running(Relay(database, bus, producer="test")):
         (letter,) = await until(lambda: everything(bus, f"{topic}.dead-letter"))
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value) == ("k", b"poison")
-    assert (headers["ce_id"], headers["own"]) == (b"7", b"x")
-    assert (headers["dl_reason"], headers["dl_service"]) == (b"unknown_type", b"test")
-    assert (headers["dl_topic"], headers["dl_partition"], headers["dl_offset"]) == (topic.encode(), b"0", b"0")
+    said = parked_in(letter)
+    assert (said.reason, said.service, said.place) == ("unknown_type", "test", (topic, 0, 0))
+    assert opened(letter, OPERATOR) == OutgoingRecord(topic, "k", (("ce_id", b"7"), ("own", b"x")), b"poison")
+    assert letter.key == f"{topic}/0"
+    assert not any(part in letter.value for part in (b"poison", b"own"))  # sealed: nothing of it in clear
+    with pytest.raises(SealError):
+        opened(letter, Keys(public_half(DOCUMENT)))  # not even by the service that sealed it
 
 
 async def test_a_record_that_always_fails_is_parked_after_five_tries(
@@ -104,7 +110,7 @@ async def test_a_record_that_fails_only_sometimes_is_handled(bus: Bus, database:
 async def test_what_the_database_refuses_in_a_record_is_the_records_fault(
     bus: Bus, database: Database, make_topic: MakeTopic
 ):
-    """SQLSTATE classes 22, 23 and 42 do not get better by waiting; all others are waited out."""
+    """What a record makes its statement do does not get better by waiting (`libs.common.inbox.is_outage`)."""
     topic = await make_topic()
     async with database.write() as session:
         await session.execute(text("INSERT INTO effect (id) VALUES ('taken')"))

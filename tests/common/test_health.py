@@ -1,7 +1,7 @@
 """Whether a process answers and whether it can work, told without saying why not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -29,27 +29,57 @@ async def _stuck() -> None:
     await asyncio.Event().wait()
 
 
-def _http(**checks: health.Check) -> httpx2.AsyncClient:
+def _http(components: Mapping[str, health.Component] | None = None, **checks: health.Check) -> httpx2.AsyncClient:
     log.configure("door", "api")
-    app = create_app(title="Door", version="1", service="door", lifespan=_lifespan, routers=[], checks=checks)
+    told = {"checks": checks, "components": components}
+    app = create_app(title="Door", version="1", service="door", lifespan=_lifespan, routers=[], **told)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test")
 
 
 async def test_a_process_that_can_do_its_work_is_ready() -> None:
     async with _http(database=_well, bus=_well) as http:
         answer = await http.get("/health/ready")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "failed": []})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "failed": [], "components": {}})
 
 
 async def test_one_failed_check_makes_it_not_ready_and_only_its_name_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     async with _http(database=_ill, bus=_well) as http:
         answer = await http.get("/health/ready")
         live = await http.get("/health/live")
-    assert (answer.status_code, answer.json()) == (503, {"status": "not ready", "failed": ["database"]})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"status": "not ready", "failed": ["database"], "components": {}},
+    )
     assert live.status_code == 200  # it answers: restarting it would not bring the database back
     written = capfd.readouterr().out
     assert '"error":"ConnectionError"' in written
     assert "hunter2" not in written + answer.text
+
+
+async def test_what_is_not_its_own_synchronous_work_is_a_component_and_leaves_it_ready() -> None:
+    """With the bus gone a citizen can still withdraw: nothing may send them away (fence.md §7)."""
+
+    async def loops() -> Mapping[str, str]:
+        return {"case.events/3": "stuck"}
+
+    async def signer() -> str:
+        return "refusing"
+
+    parts = {"loops": loops, "signer": signer, "pages": _well_component, "mail": _ill_component}
+    async with _http(components=parts, database=_well) as http:
+        answer = await http.get("/health/ready")
+    assert (answer.status_code, answer.json()["failed"]) == (200, [])
+    told = {"loops": "degraded", "case.events/3": "stuck", "signer": "refusing", "pages": "ok", "mail": "unknown"}
+    assert answer.json()["components"] == told
+    assert "hunter2" not in answer.text
+
+
+async def _well_component() -> Mapping[str, str]:
+    return {}
+
+
+async def _ill_component() -> str:
+    raise ConnectionError("password of consent is hunter2")
 
 
 async def test_a_check_that_hangs_fails_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from libs.common import health
 from libs.common.bus import load_topics
+from libs.common.health import Conditions
 from libs.common.messages import DEAD_LETTER_SUFFIX, TOPICS
+from libs.common.metrics import LOOPS_BROKEN
 from libs.common.process import run_roles
 from libs.common.settings import CommonSettings, MigrationSettings
 from tests.servers import ROOT
@@ -213,3 +217,72 @@ def test_a_child_whose_supervisor_is_another_process_does_not_start():
     orphan = spawn(CHILD, SAMTYKKEBRO_PARENT_PID="1")
     orphan.communicate(timeout=20)
     assert orphan.returncode == os.EX_SOFTWARE
+
+
+async def test_a_loop_that_breaks_begins_anew_and_ends_no_other(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "RESTART_MIN_S", 0.001)
+    conditions = Conditions()
+    monkeypatch.setattr("libs.common.health.STUCK_AFTER_S", 0.0)
+    runs = 0
+    works = asyncio.Event()
+
+    async def breaking() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 4:
+            raise LookupError("what came in")
+        works.set()
+        await asyncio.Event().wait()
+
+    async def door() -> None:
+        await works.wait()
+        assert dict(conditions.lasting()) == {"loop:breaking": "broken"}
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    broken = LOOPS_BROKEN.labels("breaking")._value.get()
+    async with asyncio.timeout(10):
+        await run_roles({"api": door, "breaking": partial(health.kept_running, "breaking", breaking, conditions)})
+    assert runs == 4
+    assert LOOPS_BROKEN.labels("breaking")._value.get() == broken + 3
+
+
+async def test_a_loop_that_works_again_is_no_longer_a_condition(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "RESTART_MIN_S", 0.001)
+    monkeypatch.setattr(health, "STEADY_S", 0.02)
+    conditions = Conditions()
+    runs = 0
+
+    async def breaking_once() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise LookupError
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(health.kept_running("life", breaking_once, conditions))
+    await until(lambda: _is(bool(conditions.lasting(0.0))))
+    await until(lambda: _is(not conditions.lasting(0.0)))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def _is(what: bool) -> bool:
+    return what
+
+
+FAILING = """
+    from libs.common import log, process
+    log.configure("consent", "api")
+
+    async def failing():
+        raise ValueError("what came in")
+
+    process.main({"api": failing})
+"""
+
+
+def test_what_ends_a_process_is_logged_without_its_text():
+    failing = spawn(FAILING)
+    _, err = failing.communicate(timeout=20)
+    assert (failing.returncode, err) == (1, b"")

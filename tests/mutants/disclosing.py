@@ -25,7 +25,7 @@ _MAKE_BELIEVE = """\
 """
 _HANDLE = """\
             await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
-            await self._handler.handle(session, batch, prepared)
+            await self._handler.handle(session, admitted, prepared)
 """
 _UNNUMBERED = (
     "    SELECT id, lane FROM outbox WHERE number IS NULL AND lane = ANY($1::smallint[]) ORDER BY id LIMIT $2)"

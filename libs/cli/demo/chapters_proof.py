@@ -13,7 +13,7 @@ from libs.cli.demo.stage import GLANCE_S, PATIENCE_S, Stage, eventually
 from libs.cli.receipt import ReceiptError, verify_receipt
 from libs.cli.topics import TOPICS
 from libs.cli.up import System
-from libs.common.bus import load_topics, opened
+from libs.common.bus import load_topics, opened, raw
 
 
 async def fails_closed(stage: Stage, system: System) -> None:
@@ -147,5 +147,5 @@ async def _everything_on_the_bus(bus_url: str, at_least: int) -> AsyncIterator[b
             quiet = 0 if batch else quiet + 1
             seen += len(batch)
             for record in batch:
-                yield b" ".join([record.key.encode(), *(v for _, v in record.headers), record.value])
+                yield b" ".join([raw(record.key), *(value or b"" for _, value in record.headers), record.value])
         await consumer.stop()

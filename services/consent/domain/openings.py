@@ -40,6 +40,7 @@ class Possible:
     purpose: str
     subject: UUID
     parts: tuple[Part, ...]
+    covered_at: datetime  # since when all of it is covered without a break
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,23 @@ class Examined:
     lapsed: set[ScopeKey]
 
 
-def examine(code: str, borger_id: UUID, holder_unit: str, *, snapshot: Snapshot, now: datetime) -> Examined:
-    """The openings of an event of type `code` about `borger_id`, held by `holder_unit`."""
+def examine(
+    code: str,
+    borger_id: UUID,
+    holder_unit: str,
+    *,
+    snapshot: Snapshot,
+    now: datetime,
+    arrived: datetime | None = None,
+) -> Examined:
+    """The openings of an event of type `code` about `borger_id`, held by `holder_unit`.
+
+    `arrived`: when the event first came, where that is not now: what was not covered then has no opening.
+    """
     found = list(_examined(code, borger_id, holder_unit, snapshot=snapshot, now=now))
     possible = [item for item in found if isinstance(item, Possible)]
+    if arrived is not None:
+        possible = [item for item in possible if item.covered_at <= arrived]
     return Examined(
         sorted(possible, key=lambda item: (item.purpose, item.recipient_unit, item.subject)),
         {key for item in found if isinstance(item, Lapsed) for key in item.scopes},
@@ -98,17 +112,20 @@ def _towards(
         asked = [Question(people[part.role], holder_unit, recipient, purpose, part.category) for part in event.reveals]
         if not all(decide(question, snapshot, now).permitted for question in asked):
             continue
-        uncovered = [question for question in asked if not _is_covered(question, snapshot, now)]
-        if uncovered:
-            yield Lapsed(tuple(ScopeKey(item.borger_id, purpose, recipient) for item in uncovered))
+        since = [(question, _covered_at(question, snapshot, now)) for question in asked]
+        covered = [at for _, at in since if at is not None]
+        if len(covered) < len(since):
+            yield Lapsed(tuple(ScopeKey(item.borger_id, purpose, recipient) for item, at in since if at is None))
         else:
-            yield Possible(recipient, purpose, subject, tuple(_part(question, snapshot) for question in asked))
+            parts = tuple(_part(question, snapshot) for question in asked)
+            yield Possible(recipient, purpose, subject, parts, covered_at=max(covered))
 
 
-def _is_covered(question: Question, snapshot: Snapshot, now: datetime) -> bool:
+def _covered_at(question: Question, snapshot: Snapshot, now: datetime) -> datetime | None:
+    """Since when the question's coverage holds without a break; None where it does not."""
     scope = snapshot.persons[question.borger_id].scopes.get((question.purpose, question.recipient_unit))
     coverage = scope.covered_since.get((question.holder_unit, question.category)) if scope else None
-    return coverage is not None and is_unbroken(question, coverage, snapshot, now)
+    return coverage.at if coverage is not None and is_unbroken(question, coverage, snapshot, now) else None
 
 
 def _part(question: Question, snapshot: Snapshot) -> Part:

@@ -1,0 +1,228 @@
+"""How records are read from Apache Kafka: by a member of a group, and each as a `Delivery` of any bytes.
+
+Rules: a partition is read from where its consumer's database says, sought after every assignment and after whatever
+went wrong in between; committed offsets are for lag monitoring only.
+
+A producer in C or Go can write any bytes as a header's name. aiokafka's parsers fail on one in the middle of a batch,
+for ever, and lose the records before it. So the compiled parser reads on until it fails; that batch is read again by
+aiokafka's own Python parser over a buffer that decodes as PEP 383 says (`libs.common.bus.raw`).
+"""
+
+import asyncio
+import struct
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+from libs.common.bus import (
+    FETCH_MAX_RECORDS,
+    FETCH_TIMEOUT_S,
+    BusUnavailableError,
+    Delivery,
+    Place,
+    StartPositions,
+    readable,
+    readable_from,
+)
+from libs.common.log import get_logger
+from libs.common.metrics import CONSUMER_LAG_RECORDS
+from libs.common.values import from_epoch_ms
+
+LAG_REPORT_S = 1.0
+FAILURES = (KafkaError, OSError, TimeoutError)
+_OVERHEAD = struct.calcsize(">qi")  # base offset, length of what follows
+
+
+class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
+    """One member of a group. A partition is read only after its position has been sought."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], start: StartPositions) -> None:
+        self._consumer = consumer
+        self._topics = list(topics)
+        self._start = start
+        self._assigned: set[TopicPartition] = set()
+        self._sought: set[TopicPartition] = set()
+        self._changed = asyncio.Event()
+        self._lag: dict[TopicPartition, int] = {}
+        self._reported_at = time.monotonic()
+
+    async def start(self) -> None:
+        """Join the group. Raises `BusUnavailableError`."""
+        self._consumer.subscribe(self._topics, listener=self)
+        try:
+            await self._consumer.start()
+        except FAILURES as error:
+            await self._consumer.stop()
+            raise BusUnavailableError from error
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        self._reported_at = float("-inf")
+        await self._report_lag()
+        with suppress(*FAILURES):
+            await self._consumer.stop()
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - eager: all of them
+        """Called by aiokafka: nothing of these is ours now."""
+        self._assigned.clear()
+        self._sought.clear()
+        self._lag.clear()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called by aiokafka, which swallows errors here: so the seeking is left to `fetch`."""
+        self._assigned = set(assigned)
+        self._sought.clear()
+        self._changed.set()
+
+    async def fetch(
+        self,
+        max_records: int = FETCH_MAX_RECORDS,
+        timeout_s: float = FETCH_TIMEOUT_S,
+        skip: Collection[Place] = (),
+    ) -> list[Delivery]:
+        """See `BusConsumer.fetch`."""
+        for place in tuple(self._assigned - self._sought):
+            offset = await self._start(place.topic, place.partition)
+            edges = await self._edges(place)
+            if place in self._assigned:
+                self._sought.add(place)
+                at = readable_from((place.topic, place.partition), offset, first=edges[0], end=edges[1])
+                self.rewind(place.topic, place.partition, at)
+        try:
+            await self._report_lag()
+            wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
+            if not wanted:
+                return await self._wait(timeout_s)
+            read = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except Exception as error:
+            self._sought.clear()  # what it had read before it failed is lost: every partition is sought again
+            if isinstance(error, FAILURES):
+                raise BusUnavailableError from error
+            raise
+        return [delivery_of(record) for place, records in read.items() if place in self._sought for record in records]
+
+    def rewind(self, topic: str, partition: int, offset: int) -> None:
+        """Read this partition from `offset` next, where it is still ours."""
+        place = TopicPartition(topic, partition)
+        if place in self._sought:
+            with suppress(IllegalStateError):
+                self._consumer.seek(place, offset)
+
+    async def report(self, positions: Mapping[Place, int]) -> None:
+        """Commit the offsets within about a second."""
+        self._lag |= {TopicPartition(*place): offset for place, offset in positions.items()}
+        self._measure()
+
+    async def _edges(self, place: TopicPartition) -> tuple[int, int]:
+        """The oldest record's offset and the next one's. Raises `BusUnavailableError`."""
+        try:
+            first = await self._consumer.beginning_offsets([place])
+            end = await self._consumer.end_offsets([place])
+        except FAILURES as error:
+            raise BusUnavailableError from error
+        return first[place], end[place]
+
+    def _measure(self) -> None:
+        """How far this member is behind, by partition, as of its last fetch."""
+        for place in self._sought & self._consumer.assignment():
+            end, offset = self._consumer.highwater(place), self._lag.get(place)
+            if end is not None and offset is not None:
+                CONSUMER_LAG_RECORDS.labels(place.topic, place.partition).set(max(0, end - offset))
+
+    async def _wait(self, timeout_s: float) -> list[Delivery]:
+        """Until an assignment, or the end of `timeout_s`."""
+        if not self._assigned:
+            await self._consumer.getmany(timeout_ms=0)  # raises what went wrong in the group
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        self._changed.clear()
+        return []
+
+    async def _report_lag(self) -> None:
+        if not self._lag or time.monotonic() - self._reported_at < LAG_REPORT_S:
+            return
+        due = {place: offset for place, offset in self._lag.items() if place in self._sought}
+        self._lag, self._reported_at = {}, time.monotonic()
+        try:
+            if due:
+                await self._consumer.commit(due)
+        except FAILURES:
+            get_logger().info("lag_not_reported", exc_info=True)
+
+
+def delivery_of(record: Any) -> Delivery:
+    """One of aiokafka's records."""
+    place = (record.topic, record.partition, record.offset)
+    content = (readable(record.key or b""), tuple(record.headers), record.value or b"")
+    null = frozenset(name for name in ("key", "value") if getattr(record, name) is None)
+    return Delivery(*place, *content, from_epoch_ms(record.timestamp), null)
+
+
+def read_any_header_name() -> None:
+    """From now on every consumer of this process reads such records. May be repeated."""
+    fetcher.MemoryRecords = _Records
+
+
+class _Lenient(bytearray):
+    """A buffer whose slices decode any bytes."""
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return _Lenient(found) if isinstance(at, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
+        return super().decode(encoding, errors)
+
+
+class _Batch:
+    """One batch: the compiled one, except where only the lenient one can go on."""
+
+    def __init__(self, compiled: Any, octets: bytes) -> None:
+        self._compiled = compiled
+        self._octets = octets
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled, name)
+
+    def __next__(self) -> Any:
+        return next(self._compiled)
+
+    def __iter__(self) -> Iterator[Any]:
+        read = 0
+        try:
+            for record in self._compiled:
+                yield record
+                read += 1
+        except UnicodeDecodeError:
+            lenient = _DefaultRecordBatchPy(self._octets)
+            lenient._maybe_uncompress()  # noqa: SLF001 - the buffer is changed between its two steps
+            lenient._buffer = _Lenient(lenient._buffer)  # noqa: SLF001
+            for nth, record in enumerate(lenient):
+                if nth >= read:
+                    yield record
+
+
+class _Records:
+    """What aiokafka's fetcher makes of an answer's bytes: batch after batch."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._records = MemoryRecords(octets)
+        self._octets = octets
+        self._at = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def next_batch(self) -> Any:
+        compiled = self._records.next_batch()
+        _, length = struct.unpack_from(">qi", self._octets, self._at)
+        begin, self._at = self._at, self._at + _OVERHEAD + length
+        return compiled if compiled is None else _Batch(compiled, self._octets[begin : self._at])
