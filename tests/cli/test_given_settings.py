@@ -23,7 +23,7 @@ from tests.servers import ROOT
 EX_CONFIG = 78
 RUNNING = {
     "SAMTYKKEBRO_DATABASE_URL": "postgresql+asyncpg://u:hemmeligt@nowhere.invalid/d",
-    "SAMTYKKEBRO_BUS_URL": "kafka://nowhere.invalid:9092",
+    "SAMTYKKEBRO_BUS_URL": "kafka+tls://nowhere.invalid:9092",
     "SAMTYKKEBRO_ISSUER_URL": "http://nowhere.invalid",
 }
 

@@ -80,14 +80,14 @@ def test_a_source_speaks_with_its_own_cloudevents_source_only():
 
 def anything(**changes: object) -> Binding:
     """A binding as wide as an administrator's mistake could make it."""
-    said = {"code": "wide", "client_id": "wide", "event_sources": ("urn:wide",), "civil_registration": True}
+    said = {"code": "wide", "client_id": "wide", "event_sources": ("urn:kk:wide",), "civil_registration": True}
     return Binding.model_validate(said | {"event_types": ("bif.*", "sof.*", "cpr.*", "samtykke.*")} | changes)
 
 
 def wide(kind: str, direction: str, unit: str, **changes: object) -> Violation | None:
     binding = anything(units=("BIF-*", "SOF-*", "FAELLES-*"), **changes)
     return violation(
-        binding, source="urn:wide", kind=kind, unit=unit, direction=direction, administration=UNITS.get(unit)
+        binding, source="urn:kk:wide", kind=kind, unit=unit, direction=direction, administration=UNITS.get(unit)
     )
 
 
@@ -146,7 +146,10 @@ def test_nothing_can_be_said_by_two_of_the_shipped_sources(one, other, source, k
         ("- {code: x", "cannot be read"),
         ("- {code: fasit, version: 1}", "client_id"),
         ("- {code: A B, version: 1, client_id: a, event_sources: [u], event_types: [bif.x], units: [BIF]}", "code"),
-        ("- {code: abc, version: 1, client_id: a, event_sources: [u], event_types: ['*'], units: [BIF]}", "types"),
+        (
+            "- {code: abc, version: 1, client_id: a, event_sources: ['urn:kk:a'], event_types: ['*'], units: [BIF]}",
+            "types",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_right_is_refused_with_the_field(tmp_path, said, named):

@@ -95,9 +95,10 @@ async def test_no_answer_tells_whether_somebody_exists(door: Door, world: World,
     await world.refuse(refused)
     await world.grant(other, recipient_unit="SOF-HJEMLOESE", purpose="FAELLES_PLAN")
     answers = []
+    correlation = str(uuid4())
     for about in (uuid4(), without, dead, closed, refused, "not-a-person"):
         body = {**everything(about), "evaluations": [{}, {"resource": resource(about, "PLANER")}]}
-        answer = await ask(door, body, path=path, headers={"X-Correlation-ID": "same-id-for-all"})
+        answer = await ask(door, body, path=path, headers={"X-Correlation-ID": correlation})
         answers.append((answer.status_code, sorted(answer.headers.items()), answer.content))
     assert len({str(answer) for answer in answers}) == 1
     assert answers[0][0] == 200
