@@ -13,16 +13,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.cli.audit_verify import LogUnreadableError, verify_log
 from libs.cli.topics import TOPICS as DECLARED
 from libs.common.bus import load_topics
-from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, DEAD_LETTER_SUFFIX, HTTP_EVENTS
+from libs.common.messages import DEAD_LETTER_SUFFIX
 from tests.faults.actors import READERS, Company
 from tests.faults.cast import GaveUpError, machine
 from tests.faults.checker import QUIET_S
 from tests.faults.evidence import Log
 from tests.faults.habits import NAME_CANARY
+from tests.faults.poison import CONSUMED, Parked, letters
 from tests.faults.world import World
 
-CONSUMED = {"consent": (HTTP_EVENTS,), "advis": (HTTP_EVENTS, CONSENT_EVENTS), "audit": (AUDIT_ENTRIES,)}
-POISON = b"this is no event"
 POLL_S = 0.3
 _PARTITIONS = {topic.name: topic.partitions for topic in load_topics(DECLARED)}
 READ_S = 20.0
@@ -143,19 +142,21 @@ def canaries(world: World) -> list[bytes]:
     return [form.encode() for form in forms]
 
 
-async def searched(world: World) -> tuple[list[str], dict[str, int], int]:
-    """Where a canary was found, the bytes looked through by place, and how many poison records were parked."""
+async def searched(world: World) -> tuple[list[str], dict[str, int], Mapping[Parked, int]]:
+    """Where a canary was found, the bytes looked through by place, and how often each record was parked."""
     needles = canaries(world)
     found: list[str] = []
     sizes = {"topics": 0, "dead letters": 0, "doorbells": 0, "logs": 0}
-    parked = 0
+    parked: list[Any] = []
     async with _consumer(world) as consumer:
         for topic in _PARTITIONS:
             place = "dead letters" if topic.endswith(DEAD_LETTER_SUFFIX) else "topics"
             async for record in _records(consumer, topic):
-                text = b" ".join([record.key or b"", *(value for _, value in record.headers), record.value or b""])
+                text = b" ".join(
+                    [record.key or b"", *(value or b"" for _, value in record.headers), record.value or b""]
+                )
                 sizes[place] += len(text)
-                parked += place == "dead letters" and POISON in text
+                parked += [record] if place == "dead letters" else []
                 found += [f"{topic}/{record.partition}/{record.offset}" for needle in needles if needle in text]
     for ring in world.receivers.rings:
         sizes["doorbells"] += len(ring.text)
@@ -163,7 +164,7 @@ async def searched(world: World) -> tuple[list[str], dict[str, int], int]:
     for name, text in await asyncio.to_thread(lambda: [*_logs(world)]):
         sizes["logs"] += len(text)
         found += [f"log {name}: {_line(text, needle)}" for needle in needles if needle in text]
-    return found, sizes, parked
+    return found, sizes, letters(parked)
 
 
 def _logs(world: World) -> Iterable[tuple[str, bytes]]:

@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, HTTP_EVENTS
-from tests.faults.aftermath import POISON, places
+from tests.faults.aftermath import places
+from tests.faults.poison import Header, Place, drawn
 
 if TYPE_CHECKING:
     from tests.faults.faults import Scene
@@ -72,6 +73,7 @@ async def _rewind(scene: "Scene", rng: random.Random) -> str:
     with suppress(OSError, asyncpg.PostgresError):
         session = await asyncpg.connect(scene.world.database(service))
         try:
+            scene.set_back[service] += 1
             said = f"{service} {topic}: {await session.execute(query, topic, REWOUND)}"
         finally:
             await session.close()
@@ -111,31 +113,27 @@ async def _some(scene: "Scene", topic: str) -> list[Any]:
 
 
 async def _poison(scene: "Scene", rng: random.Random) -> str:
-    """Records that nobody can ever handle; what lies behind them must go on."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", b"p"),
-        ("ce_source", b"urn:poison"),
-        ("ce_type", b"sof.sag.aabnet"),
-    ]
-    records = [(HTTP_EVENTS, rng.randbytes(8).hex().encode(), POISON, h, None) for h in ([], headers)]
-    try:
+    """Records that nobody can ever handle, on every topic; what lies behind them must go on."""
+    before = len(scene.poisoned)
+    with suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
-            await _publish(scene, records)
-    except (KafkaError, OSError, TimeoutError):
-        return "no bus"
-    scene.poisoned += 2 * len(records)  # advis reads the topic and consent does: each parks its own
-    return f"{len(records)} records"
+            await _publish(scene, [(topic, *shape, None) for topic, shape in drawn(rng)], scene.poisoned)
+    return f"{len(scene.poisoned) - before} records"
 
 
 async def _publish(
-    scene: "Scene", records: list[tuple[str, bytes | None, bytes, list[tuple[str, bytes]], int | None]]
+    scene: "Scene",
+    records: list[tuple[str, bytes | None, bytes | None, list[Header], int | None]],
+    places: list[Place] | None = None,
 ) -> None:
+    """One after the other; `places` gets where each lies as soon as the bus has it."""
     producer = AIOKafkaProducer(**scene.world.kafka, acks="all", enable_idempotence=True)
     await producer.start()
     try:
         for topic, key, value, headers, partition in records:
-            await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
+            at = await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
+            if places is not None:
+                places.append((at.topic, at.partition, at.offset))
     finally:
         await producer.stop()
 

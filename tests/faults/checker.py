@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.faults.evidence import Closed, Event, Evidence, Notification, Permit, Scope, Write
+from tests.faults.poison import misparked
 
 S = 1e9  # nanoseconds
 CALM_P99_S, GRANTS = 1.0, 1.5  # R1 without faults: a second, and what one and a half grants take on this machine
@@ -393,12 +394,14 @@ _ACTS = frozenset({"consent.granted", "consent.withdrawn", "refusal.recorded", "
 
 
 def d1(evidence: Evidence) -> Verdict:
-    """No planted personal number or name is anywhere on the bus, in a doorbell, in a dead letter or in a log."""
+    """No planted personal number or name is anywhere on the bus, in a doorbell, in a dead letter or in a log.
+
+    And what nobody can handle was parked, once by each service that reads it.
+    """
     broken = list(evidence.canaries)
-    if evidence.parked < evidence.poisoned:
-        broken.append(f"{evidence.poisoned} poison records, {evidence.parked} parked")
+    broken += misparked(evidence.poisoned, evidence.parked, evidence.set_back)
     counts = {f"bytes of {name}": size for name, size in evidence.searched.items()}
-    counts |= {"poison records": evidence.poisoned, "parked": evidence.parked}
+    counts |= {"poison records": len(evidence.poisoned), "parked": sum(evidence.parked.values())}
     needs = tuple(f"bytes of {name}" for name in ("topics", "doorbells", "logs"))
     return Verdict("D1", "no personal data outside", counts, needs, broken)
 

@@ -7,6 +7,8 @@ Times ending in `_at` are the database's clock, in seconds. A scope is (borger_i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.faults.poison import Parked, Place
+
 Scope = tuple[str, str, str]
 
 
@@ -200,8 +202,9 @@ class Evidence:
     restored: int = 0  # how often advis's database was restored from a backup
     canaries: Sequence[str] = ()  # where a planted value was found
     searched: Mapping[str, int] = field(default_factory=dict)  # where → bytes looked through
-    poisoned: int = 0
-    parked: int = 0
+    poisoned: Sequence[Place] = ()
+    parked: Mapping[Parked, int] = field(default_factory=dict)  # how often each poison record was parked, and by whom
+    set_back: Mapping[str, int] = field(default_factory=dict)  # service → how often its position on the bus went back
     growth: Sequence[Mapping[str, int | str]] = ()  # each table's rows and bytes at the beginning and the end
     memory: Sequence[Mapping[str, int | str]] = ()  # each process's resident bytes
     latencies: Sequence[Mapping[str, int | str]] = ()  # of each kind of call, early and late

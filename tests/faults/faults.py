@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import asyncpg
 from libs.cli.system import StartError
 from tests.faults import bus_faults, probe, restore
 from tests.faults.instrument import ABOUT_SOMEBODY, FAIL_POINTS, STOPPABLE
+from tests.faults.poison import Place
 from tests.faults.world import World
 
 ARMED_S = 10.0  # how long a fail point waits to be reached
@@ -44,7 +46,8 @@ class Scene:
     world: World
     contended: tuple[str, ...] = ()  # borger_ids whose consents end all the time
     backup: Path | None = None
-    poisoned: int = 0
+    poisoned: list[Place] = field(default_factory=list)
+    set_back: Counter[str] = field(default_factory=Counter)  # how often a service's position on the bus went back
     restored_ns: list[int] = field(default_factory=list)
 
 

@@ -48,6 +48,7 @@ async def restore(scene: "Scene", _rng: random.Random) -> str:
     await system.stop("advis-relay")
     await _anew(world, scene.backup)
     scene.restored_ns.append(time.monotonic_ns())
+    scene.set_back["advis"] += 1
     system.start("advis")
     await system.ready("advis")
     return f"{left} records were left unpublished"

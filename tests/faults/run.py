@@ -127,7 +127,7 @@ async def _gathered(
     evidence.final_inbox, evidence.settled_s, evidence.unsettled = inboxes, settled_s, unsettled
     evidence.faults = nemesis.lines
     evidence.log = await verified(world, http)
-    evidence.poisoned = scene.poisoned
+    evidence.poisoned, evidence.set_back = scene.poisoned, scene.set_back
     evidence.canaries, evidence.searched, evidence.parked = await searched(world)
     company.history.close()
     return Outcome(evidence, problem)

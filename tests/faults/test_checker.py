@@ -10,6 +10,7 @@ from tests.faults.checker import Verdict, check
 from tests.faults.evidence import Evidence
 
 MS = 1_000_000
+POISON = ("case.events.http", 3, 17)
 K = ("citizen", "P", "UNIT")
 STILL = ("steady", "P", "UNIT")
 NOBODY = "nobody"
@@ -54,8 +55,8 @@ def good() -> Evidence:
         leaves=[e.Leaf(place, "s", 1, 0, place + 1, entry.type) for place, entry in enumerate(_entries())],
         log=e.Log(12, (), ()),
         searched={"topics": 10, "doorbells": 10, "logs": 10},
-        poisoned=2,
-        parked=2,
+        poisoned=[POISON],
+        parked={("consent", POISON): 1, ("advis", POISON): 1},
         faults=[e.FaultLine("kill x", 5_000 * MS, 6_000 * MS, outage=False)],
         prompt=frozenset({"UNIT"}),
         ended_ns=10_000 * MS,
@@ -209,7 +210,11 @@ BREAKS: dict[str, tuple[str, Callable[[], Evidence]]] = {
     ),
     "the log in another order than the epochs": ("O1", _with("leaves", 0, index=50)),
     "a personal number on a topic": ("D1", _changed(canaries=["case.events/3/17"])),
-    "a poison record that is not parked": ("D1", _changed(parked=1)),
+    "a poison record that one of its readers does not park": ("D1", _changed(parked={("consent", POISON): 1})),
+    "a poison record that is parked twice": (
+        "D1",
+        _changed(parked={("consent", POISON): 2, ("advis", POISON): 1}),
+    ),
     "a withdrawal that takes longer than lease and kill": (
         "R1",
         lambda: replace(
@@ -224,6 +229,12 @@ BREAKS: dict[str, tuple[str, Callable[[], Evidence]]] = {
 @pytest.mark.parametrize(("invariant", "make"), BREAKS.values(), ids=BREAKS.keys())
 def test_a_broken_history_is_caught(invariant: str, make: Callable[[], Evidence]) -> None:
     assert invariant in _broken(make())
+
+
+def test_who_was_set_back_may_park_again() -> None:
+    twice = replace(good(), parked={("consent", POISON): 1, ("advis", POISON): 2})
+    assert "D1" in _broken(twice)
+    assert "D1" not in _broken(replace(twice, set_back={"advis": 1}))
 
 
 def test_every_invariant_is_broken_by_some_history() -> None:
