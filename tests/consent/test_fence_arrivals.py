@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.common.database import clock
 from libs.common.permits import Arrival, ArrivalAnswer, Position
 from services.consent import fence_arrivals
 from tests.consent.fence_world import EVENT, FAMILY, FAMILY_EVENT, HOLDER_UNIT, PURPOSE, RECIPIENT, World, an_item
@@ -68,6 +69,18 @@ async def test_not_yet_while_consent_has_not_consumed_what_lies_before_the_event
     for consumed in (7, 6):
         answer = await _arrive(world, borger_id, offset=consumed)
         assert (answer.not_yet, len(answer.openings)) == (False, 1)
+
+
+async def test_what_was_parked_has_no_opening_that_began_after_it_was(world: World) -> None:
+    """A record sent again arrived when it was first parked: a consent given since is not for what happened before."""
+    borger_id = await world.citizen()
+    async with world.database.read() as session:
+        before = await clock(session)
+    await world.grant(borger_id)
+    async with world.database.read() as session:
+        after = await clock(session)
+    assert (await _arrive(world, borger_id, first_parked=before)).openings == ()
+    assert len((await _arrive(world, borger_id, first_parked=after)).openings) == 1
 
 
 async def _family(world: World) -> tuple[UUID, UUID, UUID]:

@@ -153,6 +153,13 @@ async def consumed(door: Door, *deliveries: Delivery) -> None:
 CASE = {"unit": "SOF-BCV", "case_reference": "SOF-26-1", "caseworker": "sof101"}
 
 
+def test_a_life_event_has_a_transaction_of_its_own(door: Door):
+    """Of 500 in one, a withdrawal of the first one's person would wait for the last."""
+    handler = LifecycleHandler(door.app.state.signer, former_until=FORMER_UNTIL)
+    assert handler.alone(delivery("cpr.doedsfald", str(uuid4()), {"unit": "CPR"}, "cpr"))
+    assert not handler.alone(delivery("sof.stoette.aendret", str(uuid4()), {"unit": "SOF-BCV"}))
+
+
 async def test_an_event_counts_once_however_often_it_comes(door: Door):
     peter = await granted(door)
     event = delivery("sof.sag.lukket", str(peter.borger_id), CASE)

@@ -123,8 +123,8 @@ _ADVIS = (
 _SHARED = (
     _edit(
         "libs/common/relay.py",
-        "        try:\n            await self._bus.publish(",
-        '        probe.point("relay-numbered")\n        try:\n            await self._bus.publish(',
+        "        while records:\n            try:\n",
+        '        probe.point("relay-numbered")\n        while records:\n            try:\n',
     ),
     _edit(
         "libs/common/relay.py",
@@ -133,8 +133,8 @@ _SHARED = (
     ),
     _edit(
         "libs/common/consumer.py",
-        "            await self._handler.handle(session, batch, prepared)\n",
-        '            await self._handler.handle(session, batch, prepared)\n        probe.point("consumer-committed")\n',
+        "handle(session, admitted, prepared)\n",
+        'handle(session, admitted, prepared)\n        probe.point("consumer-committed")\n',
     ),
     _edit("libs/common/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"),
 )

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.mutants import acquiring, disclosing, withdrawing
+from tests.mutants import acquiring, disclosing, incoming, withdrawing
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*withdrawing.MUTANTS, *acquiring.MUTANTS, *disclosing.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*withdrawing.MUTANTS, *acquiring.MUTANTS, *disclosing.MUTANTS, *incoming.MUTANTS)
 
 # What any withdrawal over services and a bus must be tried with.
 EVENTS: Mapping[str, str] = MappingProxyType(
