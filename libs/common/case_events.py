@@ -136,20 +136,20 @@ def writer_of(delivery: Delivery, event: CloudEvent, bindings: Sequence[Binding]
     """
     if delivery.topic == CASE_EVENTS and delivery.timestamp.date() >= former_until:
         raise PoisonRecordError(Violation.CLOSED)
-    code = system_of(delivery, event, bindings)
+    code = system_of(delivery, {**event.extensions, "source": event.source}, bindings)
     found = next((binding for binding in bindings if binding.code == code), None)
     if found is None:
         raise PoisonRecordError(Violation.UNKNOWN)
     return found
 
 
-def system_of(delivery: Delivery, event: CloudEvent, bindings: Sequence[Binding]) -> str | None:
+def system_of(delivery: Delivery, attributes: Mapping[str, str], bindings: Sequence[Binding]) -> str | None:
     """The code of the source whose record this is, whether or not it may write; None where nobody can say."""
     if delivery.topic == CASE_EVENTS:
-        found = by_source(bindings, event.source)
+        found = by_source(bindings, attributes["source"])
         return None if found is None else found.code
     if delivery.topic == HTTP_EVENTS:
-        named = event.extensions.get(SOURCE_SYSTEM)
+        named = attributes.get(SOURCE_SYSTEM)
         return named if named in {binding.code for binding in bindings} else None
     return delivery.topic.removeprefix(f"{CASE_EVENTS}.")
 

@@ -24,6 +24,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 _KNOWN: Final = ("id", "source", "type", "time", "subject", "dataschema", "correlationid", "partitionkey")
 _REQUIRED: Final = ("id", "source", "type", "time")
 _FORMS: Final = {"id": is_event_id, "source": is_source}
+_NAMED: Final = frozenset({*_REQUIRED, "datacontenttype", "data"})  # faults with a reason code of their own
 AHEAD_MAX: Final = timedelta(minutes=5)  # how far a source's clock may run before ours
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # no String of CloudEvents holds one (§3.1)
@@ -55,18 +56,46 @@ def to_headers(event: CloudEvent) -> Headers:
 
 
 def from_delivery(delivery: Delivery) -> CloudEvent:
-    """The event in `delivery`, in either mode. Raises `PoisonRecordError("not_cloudevent")`."""
+    """The event in `delivery`, in either mode.
+
+    Raises `PoisonRecordError("bad_<attribute>")` where the fault is one attribute's that the contract names, or the
+    data's; else `PoisonRecordError("not_cloudevent")`.
+    """
     try:
-        headers = _read(delivery.headers)
-        content_type = headers.pop("content-type", JSON)
-        if is_media_type(content_type, STRUCTURED):
-            return parse_structured(delivery.value)
-        if not is_media_type(content_type, JSON):
-            raise ValueError("datacontenttype")
-        strict_json(delivery.value)
-        return _event({name[3:]: value for name, value in headers.items()}, delivery.value)
-    except ValueError as error:  # includes UnicodeDecodeError and orjson's JSONDecodeError
-        raise PoisonRecordError("not_cloudevent") from error
+        attributes, data = _parts_of(delivery)
+        event = _event(attributes, data)
+        _check_data(data)
+    except ValueError as error:  # includes UnicodeDecodeError
+        name = str(error)
+        raise PoisonRecordError(f"bad_{name}" if name in _NAMED else "not_cloudevent") from error
+    return event
+
+
+def named(delivery: Delivery) -> Mapping[str, str] | None:
+    """The attributes of a record whose `id` and `source` have their form, whatever else is wrong; None without."""
+    try:
+        attributes, _ = _parts_of(delivery)
+    except ValueError:
+        return None
+    return attributes if all(has_form(attributes.get(name, "")) for name, has_form in _FORMS.items()) else None
+
+
+def _parts_of(delivery: Delivery) -> tuple[dict[str, str], bytes]:
+    """The attributes and the data of a record as they came. Raises `ValueError(<attribute's name>)`."""
+    headers = _read(delivery.headers)
+    content_type = headers.pop("content-type", JSON)
+    if is_media_type(content_type, STRUCTURED):
+        return _parts(_parsed(delivery.value))
+    if not is_media_type(content_type, JSON):
+        raise ValueError("datacontenttype")
+    return {name[3:]: value for name, value in headers.items()}, delivery.value
+
+
+def _check_data(data: bytes) -> None:
+    try:
+        strict_json(data)
+    except JsonError:
+        raise ValueError("data") from None
 
 
 def _read(headers: Headers) -> dict[str, str]:
@@ -82,15 +111,23 @@ def _read(headers: Headers) -> dict[str, str]:
 
 def parse_structured(body: bytes) -> CloudEvent:
     """The event in an `application/cloudevents+json` document. Raises `ValueError(<attribute's name>)`."""
+    return from_document(_parsed(body))
+
+
+def _parsed(body: bytes) -> object:
     try:
-        document = strict_json(body)
+        return strict_json(body)
     except JsonError:
         raise ValueError("body") from None
-    return from_document(document)
 
 
 def from_document(document: object) -> CloudEvent:
     """The event in an already parsed document, e.g. one of a batch. Raises `ValueError(<attribute's name>)`."""
+    return _event(*_parts(document))
+
+
+def _parts(document: object) -> tuple[dict[str, str], bytes]:
+    """The attributes of a document in their text form, and its data. Raises `ValueError(<attribute's name>)`."""
     if not isinstance(document, dict):
         raise ValueError("body")  # noqa: TRY004 - one kind of error for a malformed document
     attributes: dict[str, Any] = dict(document)
@@ -103,7 +140,7 @@ def from_document(document: object) -> CloudEvent:
     if "data" not in attributes:  # data_base64 is binary, which no event of ours is
         raise ValueError("data")
     data = orjson.dumps(attributes.pop("data"))
-    return _event({name: _wire_text(name, value) for name, value in attributes.items() if value is not None}, data)
+    return {name: _wire_text(name, value) for name, value in attributes.items() if value is not None}, data
 
 
 def is_ahead(event: CloudEvent, now: datetime) -> bool:

@@ -8,7 +8,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date
 from typing import get_args
 from uuid import UUID
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from libs.common.bus import Delivery
 from libs.common.case_events import CaseEvent, from_bus, key_of, system_of
-from libs.common.cloudevents import from_delivery
+from libs.common.cloudevents import from_delivery, named
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.database import Database, WriteSession, clock
 from libs.common.inbox import first_seen_of
@@ -101,11 +100,11 @@ class CaseEvents:
 
     async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
         """Keep the reason for the source that wrote the record, where record and source can be told."""
-        with suppress(PoisonRecordError):
-            event = from_delivery(delivery)
-            system = system_of(delivery, event, self._known)
-            if system is not None:
-                await store_fates.park(session, key_of(system, event.source, event.id), reason, await clock(session))
+        attributes = named(delivery)
+        system = None if attributes is None else system_of(delivery, attributes, self._known)
+        if attributes is not None and system is not None:
+            key = key_of(system, attributes["source"], attributes["id"])
+            await store_fates.park(session, key, reason, await clock(session))
 
 
 def _citizen(subject: str | None) -> UUID:

@@ -8,13 +8,17 @@ A version is known by (kind, code, number), and has one origin (R35):
    version is refused: its version takes the next number.
 3. An end that an administrator set stays too. A file that says nothing of it agrees; one that says another is refused.
 4. Files that the linter refuses are refused (`catalogue_files`).
+5. The words of a version that is new pass the check of the administrator's door; what is stored already stays as it is.
 """
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from libs.common.database import ReadSession, WriteSession, clock
+from libs.common.identifiers import fault_of
 from services.consent import store_catalogue
 from services.consent.catalogue_form import RawEntry, build, revision_of
 from services.consent.domain.calendar import danish_date
@@ -53,8 +57,9 @@ async def load(session: WriteSession, prepared: Prepared) -> None:
 def merged(published: Iterable[RawEntry], raw: Iterable[RawEntry], today: date) -> tuple[RawEntry, ...]:
     """The files' versions and the administrators'. Raises CatalogueError for what contradicts what was published."""
     offered = {_key(entry): entry for entry in raw}
-    kept = []
+    kept, known = [], set()
     for old in published:
+        known.add(_key(old))
         new = offered.get(_key(old))
         if old.origin == "file":
             offered[_key(old)] = _agreed(old, new, today)
@@ -62,7 +67,29 @@ def merged(published: Iterable[RawEntry], raw: Iterable[RawEntry], today: date) 
             raise _refused(old, "version", "was made through the administration: give the file's the next number")
         else:
             kept.append(old)
+    for key in offered.keys() - known:
+        _require_words(offered[key])
     return (*offered.values(), *kept)
+
+
+def _require_words(entry: RawEntry) -> None:
+    for field, text in _texts(entry.body):
+        if not unicodedata.is_normalized("NFC", text):
+            raise _refused(entry, field, "must be in Unicode's normal form C")
+        if fault := fault_of(text, lines=field.startswith(("da.", "en."))):
+            raise _refused(entry, field, fault)
+
+
+def _texts(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in an entry with the dotted name of its field."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{at}.{name}" if at else str(name))
+    elif isinstance(value, list):
+        for nth, inner in enumerate(value):
+            yield from _texts(inner, f"{at}.{nth}")
 
 
 def _agreed(old: RawEntry, new: RawEntry | None, today: date) -> RawEntry:

@@ -179,8 +179,8 @@ async def test_openings_answered_out_of_order_are_never_mixed_up(intake, consent
         ({"unit": "not a code"}, "invalid_data"),
         ({"kind": "bif.sag.aabnet", "unit": RECIPIENT}, "no_case_reference"),
         ({"time": datetime(2099, 1, 1, tzinfo=UTC)}, "ahead_of_time"),
-        *(({"id": bad}, "not_cloudevent") for bad in ("x" * 101, f"evt{NUMBER}", f"x{NUMBER}y", "7f9c\n")),
-        ({"source": f"urn:kk:fasit:person{NUMBER}"}, "not_cloudevent"),
+        *(({"id": bad}, "bad_id") for bad in ("x" * 101, f"evt{NUMBER}", f"x{NUMBER}y", "7f9c\n")),
+        ({"source": f"urn:kk:fasit:person{NUMBER}"}, "bad_source"),
     ],
 )
 async def test_a_record_that_can_never_be_right_is_poison_with_a_code(broken, reason, intake):

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from libs.common.bus import PoisonRecordError
 from libs.common.cloudevents import from_delivery
 from tests.advis.examples import SYSTEM, case_opened, deliveries, event, opening, sources, treatment_started
 from tests.advis.reading import rows
@@ -48,6 +49,29 @@ async def test_a_parked_record_is_told_with_its_reason_to_its_writer_alone(door:
     assert (await fate(door, event_id, "bch-system", "?source=urn:kk:bcv")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("header", "content", "reason"),
+    [
+        (("ce_time", b"2026"), b"{}", "bad_time"),
+        (("ce_note", b"x" * 2_000), b"{}", "not_cloudevent"),
+        ((), b"{", "bad_data"),
+    ],
+)
+async def test_a_record_with_one_bad_attribute_has_a_fate_by_its_name(
+    door: Advis, intake, database, header: tuple[str, bytes], content: bytes, reason: str
+):
+    (record,) = deliveries([event("sof.stoette.aendret", uuid4(), "SOF-BCV", source="urn:kk:bcv")], topic=BCV.topic)
+    headers = dict(record.headers) | dict([header] if header else [])
+    broken = replace(record, headers=tuple(headers.items()), value=content)
+    intake.handler._known = (BCV, BCH)
+    with pytest.raises(PoisonRecordError) as refused:
+        from_delivery(broken)
+    async with database.write() as session:
+        await intake.handler.parked(session, broken, refused.value.reason)
+    answer = (await fate(door, from_delivery(record).id)).json()
+    assert (answer["fate"], answer["reason"]) == ("parked", reason)
+
+
 async def test_the_fate_is_the_same_whether_anybody_was_told_or_is_known(door: Advis, intake, consent):
     known, unknown = uuid4(), uuid4()
     told, untold = treatment_started(known), treatment_started(unknown)
@@ -67,4 +91,4 @@ async def test_a_record_of_any_bytes_can_be_parked(intake, database):
     for broken in (replace(record, value=b"\x00"), nul):
         async with database.write() as session:
             await intake.handler.parked(session, broken, "not_cloudevent")
-    assert await rows(database, "SELECT 1 FROM parked_event") == []
+    assert len(await rows(database, "SELECT 1 FROM parked_event")) == 1  # the one that has a name

@@ -96,7 +96,7 @@ def test_the_topic_says_whose_record_it_is(delivery, system):
         (record("case.events", "urn:kk:nobody"), "unknown_source"),
         (record("case.events", at=NOW + timedelta(days=60)), "topic_closed"),
         (record("case.events.one", kind="sof.plan.ukendt"), "unknown_type"),
-        (record("case.events.one", id="x y"), "not_cloudevent"),
+        (record("case.events.one", id="x y"), "bad_id"),
         (record("case.events.one", at=NOW - timedelta(hours=1)), "ahead_of_time"),
     ],
 )

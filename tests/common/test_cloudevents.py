@@ -95,8 +95,31 @@ def test_a_time_in_another_zone_is_the_same_moment_in_utc():
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type", "time"])
 def test_a_record_without_a_required_attribute_is_poison(missing: str):
     headers = tuple(pair for pair in to_headers(EVENT) if pair[0] != f"ce_{missing}")
-    with pytest.raises(PoisonRecordError, match="not_cloudevent"):
+    with pytest.raises(PoisonRecordError) as refused:
         from_delivery(delivery(headers, EVENT.data))
+    assert refused.value.reason == {"specversion": "not_cloudevent"}.get(missing, f"bad_{missing}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "data", "reason"),
+    [
+        ({"ce_id": b"x y"}, b"{}", "bad_id"),
+        ({"ce_source": b"s"}, b"{}", "bad_source"),
+        ({"ce_time": b"2026"}, b"{}", "bad_time"),
+        ({"ce_type": b"x" * 1025}, b"{}", "bad_type"),
+        ({"content-type": b"text/plain"}, b"{}", "bad_datacontenttype"),
+        ({}, b'{"a":1,"a":2}', "bad_data"),
+        ({"ce_id": b"x y", "ce_specversion": b"0.3"}, b"{}", "not_cloudevent"),
+        ({"ce_extra": b"x" * 1025}, b"{}", "not_cloudevent"),
+        ({"ce_Bad name": b"x"}, b"{}", "not_cloudevent"),
+        ({"ce_id": b"\xff"}, b"{}", "not_cloudevent"),
+    ],
+)
+def test_a_source_learns_which_attribute_was_wrong_by_a_constant_code(changed: dict, data: bytes, reason: str):
+    headers = tuple((dict(to_headers(EVENT)) | changed).items())
+    with pytest.raises(PoisonRecordError) as refused:
+        from_delivery(delivery(headers, data))
+    assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,20 @@ def test_files_never_touch_an_end_that_an_administrator_set():
         merged(closed, changed("units", "SOF-BCV", valid_to="2028-01-01"), TODAY)
 
 
+@pytest.mark.parametrize("words", ["   ", "\u200b", "\u202eabc", "a\nb", "a\x00b", "Bi\u0301f", *hostile.NUMBERS])
+@pytest.mark.parametrize(("kind", "field"), [("units", "contact"), ("units", "label.en"), ("legal_bases", "provision")])
+def test_a_files_new_words_are_checked_as_an_administrators_and_stored_ones_stay(kind: str, field: str, words: str):
+    code = next(item.body["code"] for item in RAW if item.kind == kind)
+    outer, _, inner = field.partition(".")
+    was = next(item for item in RAW if (item.kind, item.body["code"]) == (kind, code)).body[outer]
+    strange = changed(kind, code, **{outer: {**was, inner: words} if inner else words})
+    with pytest.raises(CatalogueError) as refused:
+        merged([], strange, TODAY)
+    assert (refused.value.field, refused.value.file) == (field, f"{kind}.yaml")
+    assert words not in str(refused.value)
+    assert merged(strange, strange, TODAY)
+
+
 def test_the_revision_stands_for_the_content_whatever_its_order():
     assert revision_of(RAW[::-1]) == revision_of(RAW) == the_catalogue().revision
     assert revision_of(changed("units", "SOF-BCV", valid_to="2027-01-01")) != revision_of(RAW)
