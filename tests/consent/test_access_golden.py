@@ -40,7 +40,7 @@ async def _people(world: World) -> None:
 
 
 async def test_every_golden_request_has_its_golden_answer(door: Door, world: World) -> None:
-    """A page token is sealed with an installation's own key: the one that is quoted stands for the one that is given."""
+    """A page token is sealed with an installation's own key: the quoted one stands for the one that is given."""
     await _people(world)
     given: dict[str, str] = {}
     for name, golden in _golden().items():
