@@ -128,8 +128,8 @@ async def _publish(
 ) -> None:
     """One after the other; `places` gets where each lies as soon as the bus has it."""
     producer = AIOKafkaProducer(**scene.world.kafka, acks="all", enable_idempotence=True)
-    await producer.start()
     try:
+        await producer.start()
         for topic, key, value, headers, partition in records:
             at = await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
             if places is not None:
