@@ -1,7 +1,6 @@
 """The door to the alarms, the same in every service: for the operator and the data protection officer.
 
-An alarm names things of ours and never a person, so its number may be seen and pages go on from it. Who acknowledges
-one stands on the record.
+An alarm names things of ours and never a person. Who acknowledges one stands on the record.
 """
 
 from collections.abc import Mapping
@@ -11,11 +10,12 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import Depends, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
 
 from libs.common import alarms
 from libs.common.auth import Principal, require
+from libs.common.cursors import CURSOR_CHARS_MAX, opened, sealed
 from libs.common.database import Bell, Database, clock
 from libs.common.door import Router
 from libs.common.log import current_correlation
@@ -26,7 +26,7 @@ from libs.common.values import DECIMAL, Switch
 
 BIGINT_MAX = 2**63 - 1
 PAGE_MAX, PAGE_DEFAULT = 200, 50
-_Before = Annotated[int, Field(ge=1, le=BIGINT_MAX), DECIMAL]
+_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 _Id = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="`alarm_id` of the list"), DECIMAL]
 
 router = Router(prefix="/v1", tags=["alarms"])
@@ -62,7 +62,7 @@ class AlarmPage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: tuple[Alarm, ...]
-    next: int | None
+    next: str | None
 
 
 @router.get("/alarms", summary="What this service wants a person to look at")
@@ -70,14 +70,15 @@ async def list_alarms(
     request: Request,
     _principal: Annotated[Principal, Depends(require("operator", "dpo"))],
     acknowledged: Annotated[Switch | None, Query(description="only these; without: both")] = None,
-    cursor: Annotated[_Before | None, Query(description="`next` of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="items in a page"), DECIMAL] = PAGE_DEFAULT,
 ) -> AlarmPage:
     """A page of this service's alarms, open and acknowledged."""
+    before = None if cursor is None else opened(request, cursor, _PLACE)[0]
     async with _desk(request).database.read() as session:
-        rows = await alarms.listed(session, before=cursor, acknowledged=acknowledged, limit=limit)
-    items = tuple(Alarm(**row) for row in rows)
-    return AlarmPage(items=items, next=items[-1].alarm_id if len(items) == limit else None)
+        rows = await alarms.listed(session, before=before, acknowledged=acknowledged, limit=limit + 1)
+    items = tuple(Alarm(**row) for row in rows[:limit])
+    return AlarmPage(items=items, next=sealed(request, (items[-1].alarm_id,)) if len(rows) > limit else None)
 
 
 @router.post("/alarms/{alarm_id}:acknowledge", summary="Somebody has looked at it")

@@ -6,11 +6,11 @@ A no takes no more than a yes: the same call, or one step for everything. It is 
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import Header, Response
+from fastapi import Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
@@ -19,8 +19,8 @@ from libs.common.door import Router
 from libs.common.sweep import readable
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
-from services.consent.api_drain import OptionalKey
 from services.consent.api_pages import Page
+from services.consent.api_preconditions import Key, OptionalKey
 from services.consent.api_requests import told
 from services.consent.api_transaction import committed
 from services.consent.api_views import consent_view
@@ -31,7 +31,6 @@ from services.consent.domain.request import Request as Asked
 from services.consent.handlers_answers import Answering, Choice, Said, Shown
 from services.consent.handlers_declines import Word
 from services.consent.receipts import Signer
-from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_requests import (
     Accepted,
     Answered,
@@ -68,7 +67,7 @@ async def answer(
     body: RequestAnswer,
     by: ActingWithin,
     request_id: UUID,
-    idempotency_key: Annotated[IdempotencyKey, Header()],
+    idempotency_key: Key,
 ) -> Response:
     """Answer every open item: accept some of its categories or all, decline, or leave it open.
 

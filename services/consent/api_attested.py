@@ -20,10 +20,9 @@ from libs.common.door import Router
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
 from libs.common.sweep import readable
 from services.consent import handlers_attestations
-from services.consent.api_authorities import Key, Prefer
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import Page
-from services.consent.api_preconditions import IfMatch, check_match, etag_of
+from services.consent.api_preconditions import IfMatch, Key, Prefer, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
 from services.consent.cpr_vault import Vault
@@ -86,10 +85,10 @@ async def attest(
         return Answer(201, jsonable_encoder(attestation_view(made, made.registered_at)))
 
     vault: Vault = request.app.state.vault
-    digest = vault.fingerprint(f"attest\n{by.employee_id}\n{body.model_dump_json()}")
+    digest, *older = vault.fingerprints(f"attest\n{by.employee_id}\n{body.model_dump_json()}")
     with _refusals():
         answer = await committed(
-            request, lambda s: once(s, by, idempotency_key, request_sha256=digest, work=lambda: work(s))
+            request, lambda s: once(s, by, idempotency_key, request_sha256=digest, alike=older, work=lambda: work(s))
         )
     made = AttestationView.model_validate(answer.response)
     status = 201 if body.act.kind in {Said.GRANT, Said.LIFT} else 200
@@ -136,11 +135,17 @@ async def read_attestation(request: HttpRequest, by: ActingEmployee, attestation
 
 @router.post("/{attestation_id}:confirm", response_model=AttestationView, responses={202: _STATUSES[202]})
 async def confirm(
-    request: HttpRequest, by: ActingEmployee, attestation_id: UUID, idempotency_key: Key, if_match: IfMatch = None
+    request: HttpRequest,
+    by: ActingEmployee,
+    attestation_id: UUID,
+    idempotency_key: Key,
+    *,
+    if_match: IfMatch = None,
+    prefer: Prefer = "",
 ) -> Response:
     """Confirm it as a second employee (409 for the one who attested it): it takes effect now."""
     await _decide(request, by, attestation_id, to=AttestedStatus.CONFIRMED, key=idempotency_key, if_match=if_match)
-    return await _answer(request, by, attestation_id, prefer=request.headers.get("Prefer", ""), status=200)
+    return await _answer(request, by, attestation_id, prefer=prefer, status=200)
 
 
 @router.post("/{attestation_id}:reject", response_model=AttestationView)

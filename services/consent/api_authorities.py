@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from pydantic import Field
 from starlette.requests import Request as HttpRequest
@@ -19,7 +19,7 @@ from libs.common.values import Day, EndDay, Flag
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import Page
-from services.consent.api_preconditions import IfMatch, check_match, etag_of
+from services.consent.api_preconditions import IfMatch, Key, OptionalKey, Prefer, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, PersonReference, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
 from services.consent.cpr_vault import Vault
@@ -28,16 +28,13 @@ from services.consent.domain.staff import Employee
 from services.consent.handlers_authorities import Step
 from services.consent.handlers_staff import check_not_their_own, once, whom
 from services.consent.receipts import Signer
-from services.consent.schemas import IdempotencyKey, Request
+from services.consent.schemas import Request
 from services.consent.schemas_authority import AuthorityPage, Kind, StaffAuthorityView, Status, staff_view
 from services.consent.store_idempotency import Answer
 from services.consent.store_withdrawals import Act, Withdrawal
 
 router = Router(prefix="/v1/authorities", tags=["authorities"])
 
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
-OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
-Prefer = Annotated[str, Header(max_length=200, description="`respond-async`: do not wait (RFC 7240)")]
 _LAST = UUID(int=2**128 - 1)
 _STATUSES: dict[int | str, dict[str, Any]] = {
     202: {"model": StaffAuthorityView, "description": "decided; something older is still in flight"}
@@ -81,11 +78,11 @@ async def record(request: HttpRequest, body: AuthorityRequest, by: ActingEmploye
         )
         return Answer(201, jsonable_encoder(staff_view(new, now)))
 
-    digest = vault.fingerprint(f"authority\n{by.employee_id}\n{body.model_dump_json()}")
+    digest, *older = vault.fingerprints(f"authority\n{by.employee_id}\n{body.model_dump_json()}")
     with translated_for_staff():
         answer = await committed(
             request,
-            lambda session: once(session, by, idempotency_key, request_sha256=digest, work=lambda: propose(session)),
+            lambda s: once(s, by, idempotency_key, request_sha256=digest, alike=older, work=lambda: propose(s)),
         )
     view = StaffAuthorityView.model_validate(answer.response)
     path = f"/v1/authorities/{view.authority_id}"
@@ -149,7 +146,9 @@ async def confirm(
     by: ActingEmployee,
     authority_id: UUID,
     idempotency_key: Key,
+    *,
     if_match: IfMatch = None,
+    prefer: Prefer = "",
 ) -> Response:
     """Put it in force, as a second employee (409 for the one who recorded it).
 
@@ -162,7 +161,7 @@ async def confirm(
         step="confirmed",
         key=idempotency_key,
         if_match=if_match,
-        prefer=request.headers.get("Prefer", ""),
+        prefer=prefer,
     )
 
 

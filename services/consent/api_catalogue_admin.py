@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Depends, Header, Path, Response
+from fastapi import Depends, Path, Response
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
@@ -29,7 +29,7 @@ from libs.common.values import DECIMAL, VERSION_MAX
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
 from services.consent.api_pages import Page
-from services.consent.api_preconditions import IfMatch, check_match, etag_of
+from services.consent.api_preconditions import IfMatch, Key, check_match, etag_of
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.catalogue_admin_view import codes, content_of, entry_view, readability
@@ -39,7 +39,6 @@ from services.consent.domain.errors import CatalogueError
 from services.consent.domain.readability import LIX_MAX
 from services.consent.domain.text_rules import Finding
 from services.consent.handlers_catalogue import LintError, MovedError, State
-from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_catalogue_admin import (
     AdminEntryView,
     AdminPage,
@@ -60,7 +59,6 @@ TRIES_MAX = 5  # times that a change is planned anew because another one came fi
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})
 CODE: TypeAdapter[tuple[str]] = TypeAdapter(tuple[str])
 Number = Annotated[int, Path(ge=1, le=VERSION_MAX), DECIMAL]
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]
 
 

@@ -19,7 +19,7 @@ from services.consent.api_transaction import committed
 from services.consent.api_translation import number_in, translated
 from services.consent.api_views import me_view, receipt_view, use_view
 from services.consent.cpr_vault import Vault
-from services.consent.reading import may_read
+from services.consent.reading import actors_shown_to
 from services.consent.receipts import Signer
 from services.consent.schemas import (
     AccessToken,
@@ -33,7 +33,6 @@ from services.consent.schemas import (
 from services.consent.settings import Settings
 from services.consent.store_use_pages import USE_PLACE, UseLine
 
-_BEFORE_ALL = 2**63 - 1
 SEQUENCE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 
 router = Router(tags=["citizens"])
@@ -110,12 +109,12 @@ async def list_uses(request: Request, by: ActingWithin, page: Page) -> UsePage:
 async def list_receipts(request: Request, by: ActingCitizen, page: Page) -> ReceiptPage:
     """Every receipt, newest first (P5); a parent reads in the child's chain what the other parent did not do."""
     place = page.place(SEQUENCE)
-    before = _BEFORE_ALL if place is None else place[0]
+    before = None if place is None else place[0]
     found = await committed(
         request,
-        lambda session: handlers_views.list_receipts(session, by.actor, by.borger_id, before=before, limit=page.wanted),
+        lambda session: handlers_views.list_receipts(
+            session, by.actor, by.borger_id, actors=actors_shown_to(by), before=before, limit=page.wanted
+        ),
     )
     shown, following = page.cut(found, lambda item: (item.sequence,))
-    return ReceiptPage(
-        items=readable([item for item in shown if may_read(by, item)], receipt_view, name="receipts"), next=following
-    )
+    return ReceiptPage(items=readable(shown, receipt_view, name="receipts"), next=following)

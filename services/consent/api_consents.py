@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
@@ -15,6 +15,7 @@ from libs.common.sweep import readable
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import Page
+from services.consent.api_preconditions import Key
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.api_views import consent_view, detail_view
@@ -29,7 +30,6 @@ from services.consent.schemas import (
     ConsentPage,
     Granted,
     GrantRequest,
-    IdempotencyKey,
     Status,
 )
 
@@ -41,7 +41,7 @@ async def grant(
     request: Request,
     body: GrantRequest,
     by: ActingWithin,
-    idempotency_key: Annotated[IdempotencyKey, Header()],
+    idempotency_key: Key,
 ) -> Response:
     """Give a consent, or one of the declarations it needs (then `pending_signature`).
 

@@ -6,10 +6,10 @@ flight, and the status address answers `200` once nothing is (`docs/fence.md` §
 """
 
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import Header, Response
+from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database
@@ -17,7 +17,7 @@ from libs.common.values import Moment
 from services.consent import drain, store_receipts, store_withdrawals, withdrawals
 from services.consent.api_acting import Acting
 from services.consent.api_transaction import available
-from services.consent.schemas import Answer, IdempotencyKey
+from services.consent.schemas import Answer
 from services.consent.settings import Settings
 from services.consent.store_withdrawals import Act, Outcome, Withdrawal
 
@@ -58,8 +58,6 @@ class WithdrawalView(Answer):
 STATUSES: dict[int | str, dict[str, Any]] = {
     202: {"model": WithdrawalView, "description": "registered; something older is still in flight"}
 }
-OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
-Prefer = Annotated[str, Header(max_length=200, description="`respond-async`: do not wait (RFC 7240)")]
 
 
 def request_of(by: Acting, key: str | None, content: str) -> withdrawals.Request:

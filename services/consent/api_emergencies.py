@@ -4,11 +4,10 @@ It lasts hours, and stands before the citizen's refusal: why, in `domain/other_b
 other bases; the data protection officer sees them all.
 """
 
-from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Depends, Query, Response
 from starlette.requests import Request as HttpRequest
 
 from libs.common.admission import WAY_TO_STOP
@@ -24,13 +23,13 @@ from services.consent.api_drain import STATUSES, WithdrawalView, status_answer
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_other_bases import recorded
 from services.consent.api_pages import Page
+from services.consent.api_preconditions import Key, Prefer
 from services.consent.api_staff import ActingEmployee
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.receipt import Office
 from services.consent.handlers_other_bases import AlreadyReviewedError
 from services.consent.receipts import Signer
-from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_other_bases import (
     EmergencyRequest,
     ReviewRequest,
@@ -38,11 +37,11 @@ from services.consent.schemas_other_bases import (
     StaffBasisView,
     staff_basis_view,
 )
+from services.consent.store_idempotency import ActKey
 from services.consent.store_withdrawals import Withdrawal
 
 router = Router(prefix="/v1/emergencies", tags=["other bases"])
 
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Officer = Annotated[Principal, Depends(require("dpo"))]
 
 
@@ -82,7 +81,7 @@ async def list_emergencies(
     "/{basis_id}:review",
     openapi_extra=WAY_TO_STOP,
     response_model=StaffBasisView,
-    responses={202: {"model": StaffBasisView}},
+    responses={202: {"model": StaffBasisView, "description": "recorded; something older is still in flight"}},
 )
 async def review_emergency(
     request: HttpRequest,
@@ -90,6 +89,8 @@ async def review_emergency(
     basis_id: UUID,
     body: ReviewRequest,
     idempotency_key: Key,
+    *,
+    prefer: Prefer = "",
 ) -> Response:
     """Record what the officer found. `unjustified` ends it at once; `202` while something older is in flight.
 
@@ -98,17 +99,14 @@ async def review_emergency(
     signer: Signer = request.app.state.signer
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
     office = Office(caller.unit or "DPO", assurance_of(caller))
-    digest = sha256(f"review\n{basis_id}\n{body.outcome}".encode()).hexdigest()
-    owner = f"dpo:{caller.subject}"
+    key = ActKey(f"dpo:{caller.subject}", idempotency_key, f"review\n{basis_id}\n{body.outcome}")
 
     async def work(session: WriteSession) -> tuple[StaffBasisView, Withdrawal | None]:
         now = await clock(session)
-        first = await store_idempotency.claim(session, owner, idempotency_key, request_sha256=digest, now=now)
+        await store_idempotency.stand_for(session, key)
         found, withdrawal = await handlers_other_bases.review(
             session, signer, office, basis_id, justified=body.outcome == "justified", actor=actor
         )
-        if first is None:
-            await store_idempotency.complete(session, owner, idempotency_key, status=200, response={})
         return staff_basis_view(found, await store_catalogue.current(session), now), withdrawal
 
     with translated():
@@ -116,7 +114,7 @@ async def review_emergency(
             view, withdrawal = await committed(request, work)
         except AlreadyReviewedError:
             raise ConflictError("It has been reviewed with another outcome.") from None
-    drained = await is_drained(request, withdrawal, request.headers.get("Prefer", ""))
+    drained = await is_drained(request, withdrawal, prefer)
     return answered(view, status=200, path=f"/v1/emergencies/{basis_id}/drain", drained=drained)
 
 

@@ -6,7 +6,6 @@ PDF tells the newest of each list, says so where there is more, and is laid out 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from services.consent.api_transaction import committed, looked_up
 from services.consent.domain import export_words
 from services.consent.domain.catalogue import Catalogue, Language
 from services.consent.export_pages import ExportPages, Page
-from services.consent.reading import may_read
+from services.consent.reading import actors_shown_to
 from services.consent.receipts import Signer
 from services.consent.schemas_export import LISTS, Export
 
@@ -77,7 +76,7 @@ def _pages(request: Request, by: Acting, language: Language, *, now: datetime, c
         now=now,
         catalogue=catalogue,
         read=read,
-        shows=partial(may_read, by),
+        actors=actors_shown_to(by),
     )
 
 

@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request as HttpRequest
 
@@ -13,10 +13,11 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import FieldError, MissingRightError, NotFoundError
 from libs.common.sweep import readable
-from services.consent import handlers_other_bases, store_catalogue
+from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import ActingCitizen
-from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
+from services.consent.api_drain import STATUSES, WithdrawalView, drained_answer, status_answer
 from services.consent.api_pages import Page
+from services.consent.api_preconditions import Key, OptionalKey, Prefer
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
@@ -25,7 +26,6 @@ from services.consent.domain.staff import Employee
 from services.consent.handlers_other_bases import NewBasis
 from services.consent.handlers_staff import once
 from services.consent.receipts import Signer
-from services.consent.schemas import IdempotencyKey
 from services.consent.schemas_other_bases import (
     BasisPage,
     BasisRequest,
@@ -35,12 +35,11 @@ from services.consent.schemas_other_bases import (
     basis_view,
     staff_basis_view,
 )
-from services.consent.store_idempotency import Answer
+from services.consent.store_idempotency import ActKey, Answer
+from services.consent.store_withdrawals import Withdrawal
 
 router = Router(prefix="/v1/other-bases", tags=["other bases"])
 citizen_router = Router(prefix="/v1/citizens/{borger_id}/other-bases", tags=["other bases"])
-
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 
 
 @router.post("", status_code=201, response_model=StaffBasisView)
@@ -111,17 +110,21 @@ async def end_basis(
     request: HttpRequest,
     by: ActingEmployee,
     basis_id: UUID,
-    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; ending twice is ending once, whatever the key
+    idempotency_key: OptionalKey = None,
     prefer: Prefer = "",
 ) -> Response:
     """End it now, an emergency too; repeating it changes nothing. The answer waits as a withdrawal's."""
     check_caseworker(by)
     signer: Signer = request.app.state.signer
     actor = actor_for(request, by)
+    key = ActKey(f"employee:{by.employee_id}", idempotency_key, f"end basis\n{by.unit}\n{basis_id}")
+
+    async def work(session: WriteSession) -> Withdrawal:
+        await store_idempotency.stand_for(session, key)
+        return await handlers_other_bases.end(session, signer, by, basis_id, actor=actor)
+
     with translated():
-        withdrawal = await committed(
-            request, lambda session: handlers_other_bases.end(session, signer, by, basis_id, actor=actor)
-        )
+        withdrawal = await committed(request, work)
     return await drained_answer(request, withdrawal, prefer, status_at=f"/v1/other-bases/{basis_id}/drain")
 
 

@@ -1,4 +1,8 @@
-"""Changes to what others may change meanwhile: `If-Match` and the `ETag` it was made from (RFC 9110 §13.1.1)."""
+"""What a change is asked for with: its key, how patient its caller is, and the `ETag` that it was made from.
+
+`Idempotency-Key`: one key is one request; with another it is a 409, and repeated it answers as it did. `Prefer`: RFC
+7240. `If-Match`: RFC 9110 §13.1.1.
+"""
 
 from hashlib import sha256
 from typing import Annotated
@@ -7,7 +11,11 @@ from fastapi import Header
 from pydantic import BaseModel
 
 from libs.common.problems import PreconditionError, PreconditionRequiredError
+from services.consent.schemas import IdempotencyKey
 
+Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
+OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
+Prefer = Annotated[str, Header(max_length=200, description="`respond-async`: do not wait (RFC 7240)")]
 IfMatch = Annotated[str | None, Header(max_length=200, description="the `ETag` of what is to be changed, or `*`")]
 
 

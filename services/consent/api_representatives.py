@@ -6,16 +6,19 @@ from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
 from libs.common.admission import WAY_TO_STOP
+from libs.common.database import WriteSession
 from libs.common.door import Router
-from services.consent import handlers_authorities, handlers_representatives, store_withdrawals
+from services.consent import handlers_authorities, handlers_representatives, store_idempotency, store_withdrawals
 from services.consent.api_acting import ActingWithin
-from services.consent.api_authorities import OptionalKey, Prefer
 from services.consent.api_draining import answered, is_drained
+from services.consent.api_preconditions import OptionalKey, Prefer
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Role
+from services.consent.handlers_authorities import Decided
 from services.consent.receipts import Signer
 from services.consent.schemas_authority import AuthorityList, AuthorityView, authority_view
+from services.consent.store_idempotency import ActKey
 from services.consent.store_withdrawals import Act
 
 router = Router(prefix="/v1/citizens/{borger_id}/authorities", tags=["authorities"])
@@ -43,7 +46,7 @@ async def end(
     request: HttpRequest,
     by: ActingWithin,
     authority_id: UUID,
-    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; ending twice is ending once, whatever the key
+    idempotency_key: OptionalKey = None,
     prefer: Prefer = "",
 ) -> Response:
     """The citizen takes a power of attorney back, or the attorney lays it down; no reason is asked.
@@ -51,13 +54,16 @@ async def end(
     What was said yes to under it ends with it, and the answer waits as a withdrawal's. A guardian's is a 404.
     """
     signer: Signer = request.app.state.signer
-    with translated():
-        decided = await committed(
-            request,
-            lambda session: handlers_authorities.end_own(
-                session, signer, by.giver, authority_id, borger_id=by.borger_id, actor=by.actor
-            ),
+    key = ActKey(str(by.giver.borger_id), idempotency_key, f"end authority\n{by.borger_id}\n{authority_id}")
+
+    async def work(session: WriteSession) -> Decided:
+        await store_idempotency.stand_for(session, key)
+        return await handlers_authorities.end_own(
+            session, signer, by.giver, authority_id, borger_id=by.borger_id, actor=by.actor
         )
+
+    with translated():
+        decided = await committed(request, work)
     ended = decided.authority
     withdrawal = await looked_up(
         request,

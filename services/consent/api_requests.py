@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
@@ -21,7 +21,7 @@ from libs.common.problems import ConflictError, InvalidError, MissingRightError,
 from libs.common.sweep import readable
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
 from services.consent.api_pages import Page
-from services.consent.api_preconditions import IfMatch, check_match, etag_of
+from services.consent.api_preconditions import IfMatch, Key, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
 from services.consent.api_transaction import committed
 from services.consent.api_translation import number_in
@@ -39,14 +39,12 @@ from services.consent.handlers_request_turns import Turn
 from services.consent.handlers_requests import Asking, Requester, Wanted
 from services.consent.handlers_staff import check_not_their_own
 from services.consent.receipts import Signer
-from services.consent.schemas import IdempotencyKey, TextReference
+from services.consent.schemas import TextReference
 from services.consent.schemas_requests import AskedItem, ConsentRequest, RequestPage, RequestView, WhoIsAsked
 from services.consent.settings import Settings
 from services.consent.store_idempotency import Answer
 
 router = Router(prefix="/v1/requests", tags=["requests"])
-
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 
 
 class NotBeforeError(ConflictError):

@@ -15,14 +15,16 @@ from starlette.requests import Request as HttpRequest
 
 from libs.common.admission import WAY_TO_STOP
 from libs.common.auth import Principal, require
+from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.sweep import readable
 from libs.common.values import Moment
-from services.consent import handlers_restrictions, store_citizens, store_withdrawals
+from services.consent import handlers_restrictions, store_citizens, store_idempotency, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
-from services.consent.api_drain import STATUSES, OptionalKey, Prefer, WithdrawalView, drained_answer, status_answer
+from services.consent.api_drain import STATUSES, WithdrawalView, drained_answer, status_answer
 from services.consent.api_pages import Page
+from services.consent.api_preconditions import OptionalKey, Prefer
 from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Giver
@@ -32,6 +34,7 @@ from services.consent.receipts import Signer
 from services.consent.records import Actor
 from services.consent.schemas import Answer, Request
 from services.consent.settings import Settings
+from services.consent.store_idempotency import ActKey
 from services.consent.store_restrictions import Kept
 from services.consent.store_withdrawals import Act
 from services.consent.withdrawals import Request as ActRequest
@@ -173,19 +176,22 @@ async def lift(
     request: HttpRequest,
     party: Party,
     restriction_id: UUID,
-    idempotency_key: OptionalKey = None,  # noqa: ARG001 - accepted; lifting twice is lifting once, whatever the key
+    idempotency_key: OptionalKey = None,
 ) -> RestrictionLifted:
     """Lift it; repeating it answers the same. 409 to the officer until the citizen has been told long enough before."""
     signer: Signer = request.app.state.signer
     settings: Settings = request.app.state.settings
     notice = timedelta(days=settings.restriction_notice_days) if party.is_officer else None
     asked = _request(party, None, "")
+    key = ActKey(asked.key_owner, idempotency_key, f"lift restriction\n{party.borger_id}\n{restriction_id}")
+
+    async def work(session: WriteSession) -> str:
+        await store_idempotency.stand_for(session, key)
+        return await handlers_restrictions.lift(session, signer, asked, restriction_id, notice=notice)
+
     try:
         with translated():
-            receipt = await committed(
-                request,
-                lambda session: handlers_restrictions.lift(session, signer, asked, restriction_id, notice=notice),
-            )
+            receipt = await committed(request, work)
     except NotAnnouncedError:
         raise ConflictError("The citizen must be told before it is lifted, and given the time to answer.") from None
     return RestrictionLifted(restriction_id=restriction_id, receipt=receipt)

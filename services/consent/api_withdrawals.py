@@ -19,8 +19,6 @@ from services.consent import drain, store_withdrawals, withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import (
     STATUSES,
-    OptionalKey,
-    Prefer,
     WithdrawalView,
     drained_answer,
     limits,
@@ -28,6 +26,7 @@ from services.consent.api_drain import (
     request_of,
     status_answer,
 )
+from services.consent.api_preconditions import OptionalKey, Prefer
 from services.consent.api_transaction import available, committed
 from services.consent.api_translation import translated
 from services.consent.receipts import Signer

@@ -66,9 +66,14 @@ class Vault:
         older = sorted((version for version in self.lookup_keys if version != self.active), reverse=True)
         return {version: _hash(self.lookup_keys[version], cpr) for version in (self.active, *older)}
 
-    def fingerprint(self, text: str) -> str:
-        """A keyed hash of what may hold a number: without the key nobody can try numbers against it (R29)."""
-        return hmac.new(self.lookup_keys[self.active], text.encode(), sha256).hexdigest()
+    def fingerprints(self, text: str) -> tuple[str, ...]:
+        """Keyed hashes of what may hold a number, under every version's key, the active one's first.
+
+        Without the keys nobody can try numbers against one (R29). The first is to be stored; any is the same text.
+        """
+        older = sorted((version for version in self.lookup_keys if version != self.active), reverse=True)
+        keys = [self.lookup_keys[version] for version in (self.active, *older)]
+        return tuple(hmac.new(key, text.encode(), sha256).hexdigest() for key in keys)
 
     def seal(self, cpr: Cpr, borger_id: UUID) -> Sealed:
         """Encrypt for one citizen's row."""

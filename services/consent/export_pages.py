@@ -4,7 +4,7 @@ What a page shows is what the citizen's own lists show, so nothing is in an expo
 nothing that they can is left out.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -37,7 +37,6 @@ from services.consent.schemas_authority import authority_view
 from services.consent.schemas_export import ExportedConsent, ExportedNotice, ExportedRevision, ExportedText
 from services.consent.schemas_other_bases import basis_view
 from services.consent.store_overview import KeptRevision
-from services.consent.store_receipts import StoredReceipt
 
 PAGE = 100
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))  # some things begin later than now
@@ -56,7 +55,7 @@ class Page:
 class ExportPages:
     """The lists about one citizen as `reader` may see them at `now`.
 
-    `read` runs one transaction; `shows` says which receipts are the reader's to see (R34).
+    `read` runs one transaction; `actors`: whose acts' receipts are the reader's to see; None: all (R34).
     """
 
     borger_id: UUID
@@ -65,7 +64,7 @@ class ExportPages:
     now: datetime
     catalogue: Catalogue
     read: Read
-    shows: Callable[[StoredReceipt], bool]
+    actors: Collection[UUID] | None
     _texts: dict[tuple[str, int, str], ExportedText] = field(default_factory=dict)
 
     async def of(self, name: str) -> AsyncIterator[Answer]:
@@ -171,8 +170,8 @@ class ExportPages:
         return Page(items, found[-1].place() if found.reaches(PAGE) else None)
 
     async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
-        found = await store_receipts.page(session, self.borger_id, after or 2**63 - 1, PAGE)
-        items = tuple(receipt_view(item) for item in found if self.shows(item))
+        found = await store_receipts.page(session, self.borger_id, actors=self.actors, before=after, limit=PAGE)
+        items = tuple(receipt_view(item) for item in found)
         return Page(items, found[-1].sequence if found.reaches(PAGE) else None)
 
 

@@ -1,6 +1,6 @@
 """What every act of an employee for a citizen begins with: who it is, whether it is theirs to do, and once only."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -60,12 +60,16 @@ async def once(
     key: str,
     *,
     request_sha256: str,
+    alike: Collection[str] = (),
     work: Callable[[], Awaitable[Answer]],
 ) -> Answer:
-    """What the first request with this employee's key was answered, or is by `work`. Raises KeyReusedError."""
+    """What the first request with this employee's key was answered, or is by `work`. Raises KeyReusedError.
+
+    `alike`: as in `store_idempotency.claim`.
+    """
     actor = f"employee:{by.employee_id}"
     now = await clock(session)
-    first = await store_idempotency.claim(session, actor, key, request_sha256=request_sha256, now=now)
+    first = await store_idempotency.claim(session, actor, key, request_sha256=request_sha256, now=now, alike=alike)
     if first is not None:
         return first
     answer = await work()

@@ -1,6 +1,6 @@
 """What a citizen may read about themselves. Every read is on the record too (R20), in its own transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -132,10 +132,19 @@ async def read_receipt(
 
 
 async def list_receipts(
-    session: WriteSession, actor: Actor, borger_id: UUID, *, before: int, limit: int
+    session: WriteSession,
+    actor: Actor,
+    borger_id: UUID,
+    *,
+    actors: Collection[UUID] | None,
+    before: int | None,
+    limit: int,
 ) -> Sequence[StoredReceipt]:
-    """The citizen's receipts, newest first, below a sequence number. Audited as `receipts.listed`."""
+    """The citizen's receipts, newest first, below a sequence number. Audited as `receipts.listed`.
+
+    `actors`: of the acts of these and of nobody only; None: of all.
+    """
     now = await clock(session)
-    found = await store_receipts.page(session, borger_id, before, limit)
+    found = await store_receipts.page(session, borger_id, actors=actors, before=before, limit=limit)
     await append(session, [records.of_read("receipts.listed", actor, subject=borger_id, at=now)])
     return found

@@ -4,14 +4,15 @@ The claim is a row inserted in the act's own transaction. A second request waits
 then it finds the answer, or, if the first one failed, an unclaimed key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from libs.common.database import Session, WriteSession, driver
+from libs.common.database import Session, WriteSession, clock, driver
 
 _CLAIM = """
 INSERT INTO idempotency (actor, key, request_sha256, created_at) VALUES ($1, $2, $3, $4)
@@ -26,6 +27,15 @@ class KeyReusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ActKey:
+    """Whose key it is, the key if there is one, and what it stands for: the act and what it is about."""
+
+    owner: str
+    key: str | None
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the first request with a key was answered."""
 
@@ -33,12 +43,17 @@ class Answer:
     response: dict[str, Any]
 
 
-async def claim(session: WriteSession, actor: str, key: str, *, request_sha256: str, now: datetime) -> Answer | None:
-    """None: the key is ours now. Else the first answer. Raises KeyReusedError when it was for another request."""
+async def claim(
+    session: WriteSession, actor: str, key: str, *, request_sha256: str, now: datetime, alike: Collection[str] = ()
+) -> Answer | None:
+    """None: the key is ours now. Else the first answer. Raises KeyReusedError when it was for another request.
+
+    `alike`: other digests of the same request, as under the keys that were in use before.
+    """
     if await driver(session).fetchval(_CLAIM, actor, key, request_sha256, now):
         return None
     first = await driver(session).fetchrow(_FIRST, actor, key)
-    if first["request_sha256"] != request_sha256 or first["response"] is None:
+    if first["request_sha256"] not in {request_sha256, *alike} or first["response"] is None:
         raise KeyReusedError
     return Answer(first["status"], first["response"])
 
@@ -51,6 +66,18 @@ async def answered(session: Session, actor: str, key: str, *, request_sha256: st
     if first["request_sha256"] != request_sha256 or first["response"] is None:
         raise KeyReusedError
     return Answer(first["status"], first["response"])
+
+
+async def stand_for(session: WriteSession, key: ActKey) -> None:
+    """Let the key stand for an act that answers the same whenever it is repeated. Nothing without a key.
+
+    Raises KeyReusedError when it was for another request.
+    """
+    if key.key is None:
+        return
+    now, digest = await clock(session), sha256(key.content.encode()).hexdigest()
+    if await claim(session, key.owner, key.key, request_sha256=digest, now=now) is None:
+        await complete(session, key.owner, key.key, status=200, response={})
 
 
 async def complete(session: WriteSession, actor: str, key: str, *, status: int, response: Mapping[str, Any]) -> None:

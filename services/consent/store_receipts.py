@@ -1,6 +1,6 @@
 """A citizen's chain of receipts: one sequence without gaps, each naming the hash of the one before."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ class StoredReceipt:
     jws: str
 
 
+_BEFORE_ALL = 2**63 - 1
 _COLUMNS = ", ".join(field.name for field in fields(StoredReceipt))
 _ADD = (
     f"INSERT INTO receipt ({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n, _ in enumerate(fields(StoredReceipt)))})"  # noqa: S608
@@ -37,7 +38,11 @@ _SELECT = f"SELECT {_COLUMNS} FROM receipt WHERE "  # noqa: S608 - constants onl
 _LAST = _SELECT + "borger_id = $1 ORDER BY sequence DESC LIMIT 1"
 _FIND = _SELECT + "receipt_id = $1"
 _OF_ACT = _SELECT + "borger_id = $1 AND event = $2 AND issued_at = $3"
-_PAGE = _SELECT + "borger_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"
+# Who acted stands in the signed content alone: a copy beside it could say something else.
+_CONTENT = "rpad(translate(split_part(jws, '.', 2), '-_', '+/'), (length(split_part(jws, '.', 2)) + 3) / 4 * 4, '=')"
+_ACTOR = f"convert_from(decode({_CONTENT}, 'base64'), 'UTF8')::jsonb #>> '{{act,actor}}'"
+_SHOWN = f"($3::text[] IS NULL OR {_ACTOR} IS NULL OR {_ACTOR} = ANY($3))"
+_PAGE = _SELECT + f"borger_id = $1 AND sequence < $2 AND {_SHOWN} ORDER BY sequence DESC LIMIT $4"
 
 
 async def lock_chain(session: WriteSession, borger_id: UUID) -> None:
@@ -67,9 +72,12 @@ async def of_act(session: Session, borger_id: UUID, event: str, at: datetime) ->
     return found
 
 
-async def page(session: Session, borger_id: UUID, before: int, limit: int) -> Readable[StoredReceipt]:
-    """Newest first, with a sequence number below `before`."""
-    rows = await driver(session).fetch(_PAGE, borger_id, before, limit)
+async def page(
+    session: Session, borger_id: UUID, *, actors: Collection[UUID] | None, before: int | None, limit: int
+) -> Readable[StoredReceipt]:
+    """Newest first, with a sequence number below `before`; of the acts of `actors` and of nobody, None: of all."""
+    shown = None if actors is None else [str(actor) for actor in actors]
+    rows = await driver(session).fetch(_PAGE, borger_id, _BEFORE_ALL if before is None else before, shown, limit)
     return readable(rows, lambda row: StoredReceipt(*row), name="receipts")
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -12,6 +13,8 @@ from tests.consent import issuer
 from tests.consent.door import Citizen, Door
 from tests.consent.staff import authorised, employee
 from tests.consent.test_api_citizens import use
+from tests.consent.test_api_family import WISH, family
+from tests.servers import TestDatabase
 
 UNITS = ("SOF-BCV", "SOF-HJEMLOESE", "SOF-RUSMIDDEL", "SOF-BCH", "SOF-PSYKIATRI")
 LISTS = ("consents", "uses", "refusals", "requests")
@@ -175,3 +178,49 @@ async def test_all_days_and_employees_of_a_use_are_one_line(door: Door):
     [line] = (await door.call("GET", f"/v1/citizens/{peter.borger_id}/uses", peter.token)).json()["items"]
     assert (line["count"], line["categories"]) == (6, ["BESKAEFTIGELSESFORLOEB", "FREMMOEDE"])
     assert line["last_at"] > line["first_at"]
+
+
+# A receipt of another parent's act just after each one: the same chain, with numbers between.
+_SPACED = "UPDATE receipt SET sequence = sequence * 10 WHERE borger_id = $1"
+_OTHERS = """
+INSERT INTO receipt (receipt_id, borger_id, sequence, previous_sha256, event, consent_id, object_kind, object_id,
+  issued_at, jws)
+SELECT gen_random_uuid(), borger_id, sequence + 1, previous_sha256, event, consent_id, object_kind, object_id,
+  issued_at, split_part(jws, '.', 1) || '.' || rtrim(translate(replace(encode(convert_to(jsonb_build_object('act',
+  jsonb_build_object('actor', $2::text))::text, 'UTF8'), 'base64'), E'\n', ''), '+/', '-_'), '=') || '.x'
+FROM receipt WHERE borger_id = $1
+"""
+
+
+async def as_owner(database: TestDatabase, query: str, *values: object) -> None:
+    """What the runtime role may not: to it, receipts are only ever added."""
+    session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
+    try:
+        await session.execute(query, *values)
+    finally:
+        await session.close()
+
+
+async def test_a_parent_cannot_count_or_place_what_the_other_parent_did(door: Door, consent_database: TestDatabase):
+    """Every list that a parent reads of a child: receipts, notices, consents, uses, and what else there is."""
+    home = await family(door)
+    for unit in UNITS[:3]:
+        no = {"purpose": "KOORDINERING", "recipient_unit": unit}
+        path = f"/v1/citizens/{home.id}/refusals"
+        assert (await door.call("POST", path, home.mother.token, json=no)).status_code == 200
+    assert (await door.grant(home.mother, home.id, **WISH)).status_code == 201
+    await as_owner(consent_database, _SPACED, home.id)
+    lists = ("receipts", "notices", "consents", "uses", "refusals", "requests", "restrictions")
+
+    async def world(token: str) -> dict[tuple[str, int], list[bytes]]:
+        base = f"/v1/citizens/{home.id}"
+        return {(name, n): await pages(door, f"{base}/{name}", token, limit=n) for name in lists for n in (1, 2, 50)}
+
+    before, child = await world(home.mother.token), home.child.token
+    own = len(before["receipts", 1])
+    assert own == 4
+    await written(door, _OTHERS, home.id, str(home.father.borger_id))
+    assert await world(home.mother.token) == before
+    export = (await door.call("GET", f"/v1/citizens/{home.id}/export", home.mother.token)).json()
+    assert len(export["receipts"]) == own
+    assert [len((await world(reader))["receipts", 1]) for reader in (child, home.father.token)] == [2 * own, own]
