@@ -237,10 +237,8 @@ class Consumer:
         now = datetime.now(UTC)
         letter = self._parking.letter(delivery, reason, now)
         error = await self._put_aside(place, delivery, letter, report=reason)
-        for instead in (
-            letter,
-            self._parking.stub(delivery, reason, now),
-        ):  # without a report, then without bytes
+        stub = self._parking.stub(delivery, reason, now)
+        for instead in (letter, stub):  # without a report, then without bytes
             if error is not None and not is_outage(error):
                 get_logger().error("record_parked_in_part", **_where(place), exc_info=error)
                 error = await self._put_aside(place, delivery, instead)

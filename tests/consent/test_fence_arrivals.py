@@ -121,3 +121,16 @@ async def test_a_family_event_does_not_open_for_who_no_longer_holds_custody(worl
     child, mother, _ = await _family(world)
     await world.execute("UPDATE custody SET valid_to = now() WHERE holder = $1", mother)
     assert await _family_openings(world, child) == []
+
+
+async def test_what_an_operator_sends_again_opens_only_what_was_covered_when_it_was_first_parked(world: World) -> None:
+    borger_id = await world.citizen()
+    before = await world.value("SELECT clock_timestamp()")
+    consent = await world.grant(borger_id)
+    covered = await world.value("SELECT clock_timestamp()")
+    assert (await _arrive(world, borger_id, first_parked=before)).openings == ()
+    assert len((await _arrive(world, borger_id, first_parked=covered)).openings) == 1
+    await world.withdraw(consent)
+    await world.grant(borger_id)  # covered then and covered now, but not in between
+    assert (await _arrive(world, borger_id, first_parked=covered)).openings == ()
+    assert len((await _arrive(world, borger_id)).openings) == 1

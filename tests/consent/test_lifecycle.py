@@ -275,3 +275,10 @@ async def test_a_fact_that_claims_a_time_to_come_is_parked(door: Door):
     with pytest.raises(PoisonRecordError, match="ahead_of_time"):
         await consumed(door, replace(record, timestamp=record.timestamp - timedelta(days=400)))
     assert await statuses(door) == [("active", None)]
+
+
+@pytest.mark.parametrize(("kind", "alone"), [("cpr.doedsfald", True), ("fremmoede.registreret", False)])
+def test_a_life_event_which_locks_its_persons_scopes_has_a_transaction_of_its_own(kind: str, alone: bool):
+    event = CloudEvent("e1", "urn:test:source", kind, datetime(2026, 11, 1, tzinfo=UTC), b"{}")
+    delivery = Delivery("case.events", 0, 0, "k", to_headers(event), event.data, datetime.now(UTC))
+    assert LifecycleHandler(None, former_until=FORMER_UNTIL).alone(delivery) is alone
