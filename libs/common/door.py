@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
@@ -30,6 +31,7 @@ from libs.common.admission import WAY_TO_STOP, Admission, Kind
 from libs.common.auth import Gate, Principal
 from libs.common.headers import is_media_type, joined
 from libs.common.problems import (
+    MEDIA_TYPE,
     FieldError,
     InvalidError,
     MethodNotAllowedError,
@@ -200,6 +202,11 @@ class BodyLimit:
         async def replaced(message: Message) -> None:
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] == TooLargeError.status:
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type") == MEDIA_TYPE:  # a problem already, and counted as one
+                    headers["Connection"] = "close"
+                    await send(message)
+                    return
                 refused = True
                 await TooLargeError(headers={"Connection": "close"}).response()(scope, receive, send)
             elif not refused:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 
 from libs.common import log
 from libs.common.door import Router
+from libs.common.metrics import REFUSALS
 from libs.common.problems import (
     ERRORS_MAX,
     ConflictError,
@@ -120,7 +121,9 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
     ],
 )
 async def test_every_refusal_is_a_problem_document(http, what: str, status: int, kind: str) -> None:
+    counted = REFUSALS.labels(kind)._value.get()
     answer = await http.get(f"/raise/{what}")
+    assert REFUSALS.labels(kind)._value.get() == counted + 1
     document = answer.json()
     assert answer.status_code == document["status"] == status
     assert answer.headers["Content-Type"] == "application/problem+json"
