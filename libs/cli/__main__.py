@@ -11,15 +11,15 @@ from uuid import UUID
 
 import typer
 
-from libs.cli import commands, kafka, secrets, supervise, topics
+from libs.cli import commands, generation, kafka, secrets, supervise, topics
 from libs.cli.bus_grants import ROLE_PREFIX
 from libs.cli.databases import BUS, SERVICES
 from libs.cli.demo.command import demo
-from libs.cli.profiles import REFERENCE, Ports
+from libs.cli.profiles import REFERENCE, Ports, Profile
 from libs.cli.servers import BUS_URL
 from libs.cli.state import state_dir
 from libs.common.bus import BusUnavailableError
-from libs.common.settings import UnknownSettingError, declared, require_known
+from libs.common.settings import GENERATION_MAX, UnknownSettingError, declared, require_known
 from libs.common.sources import SourcesError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.command("demo")(demo)
 
 FIRST_PORT = 8100
+STATE_DIR = "SAMTYKKEBRO_STATE_DIR"
 PASSWORDS = (
     BUS,
     *(f"{ROLE_PREFIX}{service}" for service in SERVICES),
@@ -61,9 +62,7 @@ def up(
     distributed: Annotated[
         bool, typer.Option("--distributed", help="every role its own process, over Kafka; your servers where named")
     ] = False,
-    folder: Annotated[
-        Path | None, typer.Option("--state-dir", envvar="SAMTYKKEBRO_STATE_DIR", help="data, secrets and logs")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option("--state-dir", envvar=STATE_DIR, help="data, secrets and logs")] = None,
     port: Annotated[
         int,
         typer.Option(
@@ -88,7 +87,7 @@ def supervise_role(service: str, role: str) -> None:
     if (service, role) not in supervise.KNOWN:
         raise typer.BadParameter(f"there is no role {role!r} of a service {service!r}")
     try:
-        if role == "migrate":
+        if role in supervise.ONE_SHOT:
             supervise.become(service, role)
         asyncio.run(supervise.supervise(service, role))
     except (supervise.UnsetError, ValueError, OSError) as error:
@@ -230,7 +229,48 @@ def check_events(
     commands.show_events(file, reference, source)
 
 
+generation_app = typer.Typer(help="After a database lost commits.", no_args_is_help=True)
+
+
+@generation_app.callback()
+def about_generations() -> None:
+    """After a database lost commits."""
+
+
+@generation_app.command("raise")
+def raise_generation(
+    *,
+    service: Annotated[
+        str | None, typer.Option(help="this one's database alone; needed where the environment names its owner's URL")
+    ] = None,
+    above: Annotated[
+        int, typer.Option(help="the highest generation in use since the backup, if known", min=0, max=GENERATION_MAX)
+    ] = 0,
+    distributed: Annotated[bool, typer.Option("--distributed", help="the installation of `up --distributed`")] = False,
+    state_dir: Annotated[Path | None, typer.Option(envvar=STATE_DIR, help="the folder of `up`")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="answer the question beforehand")] = False,
+) -> None:
+    """Let nothing count that lost commits handed out: needed after a restored backup, or a failover that lost some.
+
+    In containers, where SAMTYKKEBRO_MIGRATION_DATABASE_URL is set, one --service at a time.
+    """
+    if service not in {None, *SERVICES}:
+        raise typer.BadParameter(f"there is no service {service!r}")
+    commands.out.print(generation.MEANING)
+    if not yes:
+        typer.confirm("Is everything stopped, and do you want this?", abort=True)
+    if os.environ.get(generation.OWNER_URL):
+        if service is None:
+            raise typer.BadParameter(f"{generation.OWNER_URL} names one database: say whose with --service")
+        os.environ[generation.ABOVE] = str(above)
+        supervise.become(service, "generation")
+    profile: Profile = "distributed" if distributed else "embedded"
+    services = SERVICES if service is None else (service,)
+    asyncio.run(commands.raise_generation(profile, state_dir, services, above=above))
+
+
 app.add_typer(events_app, name="events")
+app.add_typer(generation_app, name="generation")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(audit_app, name="audit")
 

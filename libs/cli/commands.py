@@ -5,7 +5,7 @@ A command ends by raising typer.Exit with its code; what went wrong is said on t
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
@@ -14,7 +14,9 @@ import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
+from libs.cli import generation
 from libs.cli.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
 from libs.cli.events_check import UnreadableFileError, check_file
 from libs.cli.fence import SupervisedHereError, fence
@@ -141,6 +143,18 @@ async def fence_holder(client: ServiceClient, holder_id: UUID) -> None:
         except (UnreachableError, SupervisedHereError) as error:
             raise failed(str(error)) from error
     out.print(f"holder {holder_id} is confirmed dead; what it had open counts as perhaps shown")
+
+
+async def raise_generation(profile: Profile, folder: Path | None, services: Sequence[str], *, above: int) -> None:
+    """Raises the generations of an installation of `up`, and says from what to what."""
+    try:
+        await generation.raise_generations(
+            profile, folder or state_dir(), tell=out.print, services=services, above=above
+        )
+    except (generation.NotRaisedError, StartError, LocalPartError, OSError) as error:
+        raise failed(str(error)) from error
+    except SQLAlchemyError as error:
+        raise failed(f"PostgreSQL refuses: {type(error).__name__}") from error
 
 
 def show_receipt(file: Path, jwks: str) -> None:

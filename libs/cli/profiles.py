@@ -13,7 +13,7 @@ import random
 import socket
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -158,8 +158,11 @@ def programs(plan: Plan) -> tuple[Program, ...]:
 
 
 def migrations(plan: Plan) -> tuple[Program, ...]:
-    """One process a service that brings its database to today's form and ends. It alone gets the owner's URL."""
-    return tuple(_migration(plan, service) for service in SERVICES)
+    """One process a service that brings its database to today's form and ends."""
+    made = (
+        one_shot(service, "migrate", plan.databases, secrets=plan.secrets, log_dir=plan.log_dir) for service in SERVICES
+    )
+    return tuple(replace(one, environment={**one.environment, **plan.more}) for one in made)
 
 
 def process_name(service: str, role: str) -> str:
@@ -227,17 +230,20 @@ def _service(plan: Plan, service: str, name: str) -> dict[str, str]:
     return {**_inherited(), **chosen, **_prefixed(told)}
 
 
-def _migration(plan: Plan, service: str) -> Program:
-    name = process_name(service, "migrate")
+def one_shot(
+    service: str, role: str, databases: Mapping[str, DatabaseUrls], *, secrets: Secrets, log_dir: Path
+) -> Program:
+    """A role of a service that does one thing and ends. It alone gets the owner's URL."""
+    name = process_name(service, role)
     told = {
         "PROFILE": "development",
         "INSTANCE": name,
-        "MIGRATION_DATABASE_URL": plan.databases[service].owner,
-        "SECRETS_DIR": str(plan.secrets.service(service)),
+        "MIGRATION_DATABASE_URL": databases[service].owner,
+        "SECRETS_DIR": str(secrets.service(service)),
         "REFERENCE_DIR": str(REFERENCE),
     }
-    environment = {**_inherited(), **_prefixed(told), **plan.more}
-    return Program(name, python(f"services.{service}", "migrate"), environment, log=plan.log_dir / f"{name}.log")
+    environment = {**_inherited(), **_prefixed(told)}
+    return Program(name, python(f"services.{service}", role), environment, log=log_dir / f"{name}.log")
 
 
 def _prefixed(told: Mapping[str, str]) -> dict[str, str]:

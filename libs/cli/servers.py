@@ -53,13 +53,9 @@ async def start_servers(
 
     Raises LocalPartError, SQLAlchemy's DBAPIError, BusUnavailableError.
     """
-    named = os.environ.get(ADMIN_DATABASE_URL, "") if profile == "distributed" else ""
     own: list[LocalServer] = []
     with progress.step("PostgreSQL"):
-        if not named:
-            postgres = stack.enter_context(PostgresServer.start(state_dir / "postgres"))
-            own.append(postgres)
-            named = postgres.admin_url
+        named = start_database(stack, profile, state_dir=state_dir, own=own)
         databases = await ensure_databases(named, secrets)
     if profile == "embedded":
         bus_url = databases["bus"].owner
@@ -73,6 +69,19 @@ async def start_servers(
             bus_url = kafka.admin_url
         urls = await _principals(bus_url, secrets)
     return Servers(databases, bus_url, urls, tuple(own))
+
+
+def start_database(stack: ExitStack, profile: Profile, *, state_dir: Path, own: list[LocalServer]) -> str:
+    """The administrator's URL of PostgreSQL: yours, or of our own, which is started on `stack` and added to `own`.
+
+    Call it from the main thread. Raises LocalPartError.
+    """
+    named = os.environ.get(ADMIN_DATABASE_URL, "") if profile == "distributed" else ""
+    if named:
+        return named
+    postgres = stack.enter_context(PostgresServer.start(state_dir / "postgres"))
+    own.append(postgres)
+    return postgres.admin_url
 
 
 async def _principals(bus_url: str, secrets: Secrets) -> dict[str, str]:

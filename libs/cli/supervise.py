@@ -5,7 +5,7 @@ Rules:
   reads for itself, such as the supervisor's credentials. What it writes goes where we write.
 - A role that discloses is started only when consent has registered it; its slot lies in the state folder, which must
   outlive the container on a local file system, and be no other container's.
-- `migrate` holds nothing and ends by itself: it takes our place.
+- `migrate` and `generation` hold nothing and end by themselves: they take our place.
 - For a death over a restart of the machine to be proved, the machine's own /etc/machine-id must be mounted.
 """
 
@@ -29,7 +29,8 @@ from libs.common import log
 from libs.common.client import ClientCredentials, ServiceClient
 from libs.common.settings import declared
 
-KNOWN: Final = {(service, role) for service in SERVICES for role in (*ROLES["distributed"][service], "all", "migrate")}
+ONE_SHOT: Final = ("migrate", "generation")
+KNOWN: Final = {(service, role) for service in SERVICES for role in (*ROLES["distributed"][service], "all", *ONE_SHOT)}
 
 _TIMEOUT_S = 2.0
 _CHECK_S = 1.0

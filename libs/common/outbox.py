@@ -35,6 +35,7 @@ __all__ = ["Bell", "Message", "append", "audit_message", "outbox_tables", "raise
 ALL_LANES = 2 * LANES
 # What the runtime role needs; DELETE is for dropping sent rows after the replay horizon.
 OUTBOX_GRANTS = {"outbox": "SELECT, INSERT, UPDATE, DELETE", "outbox_lane": "SELECT, INSERT, UPDATE"}
+ENSURE_LANES = "INSERT INTO outbox_lane (lane) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
 
 _APPEND = (
     "INSERT INTO outbox (topic, key, lane, event_id, type, headers, payload)"
@@ -106,16 +107,21 @@ def audit_message(producer: str, entry: AuditEntry) -> Message:
     return Message(AUDIT_ENTRIES, f"{producer}/{lane}", event)
 
 
-async def raise_generation(session: WriteSession) -> None:
-    """Start numbering anew after a restore that may have lost commits. Stop the relays first.
+async def raise_generation(session: WriteSession, above: int = 0) -> tuple[int, int]:
+    """Start numbering anew after a restore that may have lost commits; (old, new) generation. Stop the relays first.
 
     What was numbered and not marked as sent is numbered again: the audit service sees a new generation, not a gap.
+    The new generation is one more than the old, and than `above`.
     """
+    await driver(session).execute(ENSURE_LANES, ALL_LANES)
     await session.exec_driver_sql(
         "UPDATE outbox o SET number = NULL, generation = NULL FROM outbox_lane l"
         " WHERE o.lane = l.lane AND o.generation = l.generation AND o.number > l.sent"
     )
-    await session.exec_driver_sql("UPDATE outbox_lane SET generation = generation + 1, numbered = 0, sent = 0")
+    old = int(await driver(session).fetchval("SELECT max(generation) FROM outbox_lane"))
+    new = max(old, above) + 1
+    await driver(session).execute("UPDATE outbox_lane SET generation = $1, numbered = 0, sent = 0", new)
+    return old, new
 
 
 def _record(message: Message | OutgoingRecord) -> OutgoingRecord:

@@ -23,7 +23,7 @@ from libs.common.database import Bell, CommitUncertainError, Database, Shares, t
 from libs.common.log import get_logger
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES
 from libs.common.metrics import RECORDS_REFUSED, label
-from libs.common.outbox import ALL_LANES
+from libs.common.outbox import ALL_LANES, ENSURE_LANES
 
 BATCH_MAX = 500  # rows
 POLL_S = 0.5  # NOTIFY is only a wake-up: what it missed is found by looking
@@ -31,7 +31,6 @@ BALANCE_S = 1.0
 BACKOFF_MAX_S = 1.0
 TOPIC_MISSING_S = 30.0  # a topic that its broker does not know for longer is not only late
 
-_ENSURE_LANES = "INSERT INTO outbox_lane (lane) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
 _WAITING = (
     "SELECT EXISTS (SELECT FROM outbox WHERE number IS NULL AND lane = ANY($1::smallint[]))"
     " OR EXISTS (SELECT FROM outbox_lane WHERE numbered > sent AND lane = ANY($1::smallint[]))"
@@ -93,7 +92,7 @@ class Relay:
         """The life of one session: its locks are this relay's lanes."""
         session = await self._database.connect_alone("relay")
         try:
-            await session.execute(_ENSURE_LANES, ALL_LANES)
+            await session.execute(ENSURE_LANES, ALL_LANES)
             await session.execute(_TRY_AGAIN)  # the operator has made the topic, and started us anew
             await session.add_listener("outbox", self._bell.heard)
             shares = Shares(session, "outbox", ALL_LANES)

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from libs.common.admission import Limits
 
 PREFIX = "SAMTYKKEBRO_"
+GENERATION_MAX = 1_000_000  # an epoch has room for eight times as many
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "env"
 _DECLARATION = re.compile(rf"^(?:# )?({PREFIX}[A-Z0-9_]+)=", re.MULTILINE)
@@ -80,9 +81,10 @@ class _Settings(BaseSettings):
 
 
 class MigrationSettings(_Settings):
-    """The one-shot `migrate` role: the owner's address, which no running service ever sees."""
+    """The one-shot roles `migrate` and `generation`: the owner's address, which no running service ever sees."""
 
     migration_database_url: str = Field(repr=False)
+    generation_above: int = Field(default=0, ge=0, le=GENERATION_MAX)  # `generation`: what was in use since the backup
     reference_dir: Path = Path("deploy/reference")
 
 

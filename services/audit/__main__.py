@@ -1,12 +1,12 @@
-"""`python -m services.audit api|consumer|relay|worker|migrate|all`: picks a role, nothing else."""
+"""`python -m services.audit api|consumer|relay|worker|migrate|generation|all`: picks a role, nothing else."""
 
 import sys
 from pathlib import Path
 
-from libs.common import process
+from libs.common import generation, process
 from libs.common.settings import MigrationSettings
 
-ROLES = ("api", "consumer", "relay", "worker", "all", "migrate")
+ROLES = ("api", "consumer", "relay", "worker", "all", "migrate", "generation")
 
 
 def migrate() -> None:
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "migrate":
         migrate()
         return 0
+    if arguments[0] == "generation":
+        return generation.run("audit")
     from services.audit.app import parts_of, roles  # noqa: PLC0415 - migrate needs none of it
     from services.audit.settings import Settings  # noqa: PLC0415 - as above
 

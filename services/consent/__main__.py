@@ -1,4 +1,4 @@
-"""`python -m services.consent api|consumer|relay|worker|migrate|all`: picks a role, nothing else."""
+"""`python -m services.consent api|consumer|relay|worker|migrate|generation|all`: picks a role, nothing else."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from libs.common import process
 from libs.common.settings import MigrationSettings
 
-ROLES = ("api", "consumer", "relay", "worker", "all", "migrate")
+ROLES = ("api", "consumer", "relay", "worker", "all", "migrate", "generation")
 EX_USAGE, EX_DATAERR = 64, 65
 
 
@@ -46,6 +46,14 @@ def migrate() -> int:
     return 0
 
 
+def raise_generation() -> int:
+    """Raise the generation of the fence and of the outbox, as the database's owner."""
+    from libs.common import generation  # noqa: PLC0415 - only this role needs it
+    from services.consent import store_scopes  # noqa: PLC0415 - as above
+
+    return generation.run("consent", {"fence": store_scopes.raise_generation, **generation.NUMBERING})
+
+
 def main(arguments: list[str]) -> int:
     """The exit status: 64 (EX_USAGE) for a role that does not exist."""
     if len(arguments) != 1 or arguments[0] not in ROLES:
@@ -53,6 +61,8 @@ def main(arguments: list[str]) -> int:
         return EX_USAGE
     if arguments[0] == "migrate":
         return migrate()
+    if arguments[0] == "generation":
+        return raise_generation()
     from services.consent.app import parts_of, roles  # noqa: PLC0415 - migrate needs none of it
     from services.consent.settings import Settings  # noqa: PLC0415 - as above
 

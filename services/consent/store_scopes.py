@@ -50,7 +50,10 @@ _KEYS_OF = """
 SELECT borger_id, purpose, recipient_unit FROM scope WHERE borger_id = ANY($1::uuid[]) ORDER BY 1, 2, 3
 """
 _GENERATION = "SELECT generation FROM fence_generation"
-_RAISE_GENERATION = "UPDATE fence_generation SET generation = generation + 1 RETURNING generation"
+_RAISE_GENERATION = (
+    "UPDATE fence_generation g SET generation = greatest(g.generation, $1) + 1"
+    " FROM (SELECT generation FROM fence_generation FOR UPDATE) AS old RETURNING old.generation, g.generation"
+)
 
 
 class IsolationError(Exception):
@@ -116,9 +119,16 @@ async def read_generation(session: Session) -> int:
     return int(generation)
 
 
-async def raise_generation(session: WriteSession) -> int:
-    """After a restore, or a failover that may have lost commits: epochs handed out before count no more."""
-    return int(await driver(session).fetchval(_RAISE_GENERATION))
+async def raise_generation(session: WriteSession, above: int = 0) -> tuple[int, int]:
+    """After a restore, or a failover that may have lost commits: epochs handed out before count no more.
+
+    (old, new) generation of the fence; the new one is one more than the old, and than `above`. The owner's alone.
+    Raises LookupError when the migration's row is gone.
+    """
+    row = await driver(session).fetchrow(_RAISE_GENERATION, above)
+    if row is None:
+        raise LookupError("fence_generation has no row")
+    return row[0], row[1]
 
 
 def _columns(keys: Collection[ScopeKey]) -> tuple[list[UUID], list[str], list[str]]:

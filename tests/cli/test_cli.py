@@ -1,6 +1,9 @@
 """The command line: an operator finds their way, and every command ends with a code and a reason."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,12 +32,25 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_is_where_an_operator_starts() -> None:
     shown = runner.invoke(app, ["--help"])
     assert shown.exit_code == 0
-    for command in ("demo", "up", "supervise", "fence", "holders", "receipt", "audit", "secrets", "topics"):
+    for command in (
+        "demo",
+        "up",
+        "supervise",
+        "fence",
+        "holders",
+        "receipt",
+        "audit",
+        "secrets",
+        "topics",
+        "generation",
+    ):
         assert f" {command} " in shown.output
     assert runner.invoke(app, []).output.strip() == shown.output.strip()
 
 
-@pytest.mark.parametrize("command", [["up"], ["fence"], ["holders"], ["receipt", "verify"], ["audit", "verify"]])
+@pytest.mark.parametrize(
+    "command", [["up"], ["fence"], ["holders"], ["receipt", "verify"], ["audit", "verify"], ["generation", "raise"]]
+)
 def test_every_command_explains_itself(command: list[str]) -> None:
     assert runner.invoke(app, [*command, "--help"]).exit_code == 0
 
@@ -187,3 +203,36 @@ async def test_up_does_not_start_beside_another_program_on_its_port(
     assert ended.value.exit_code == 1
     assert f"listens on port {port}" in capsys.readouterr().err
     assert not (tmp_path / "state").exists()
+
+
+def test_raising_the_generation_says_what_it_means_and_asks_first() -> None:
+    asked = runner.invoke(app, ["generation", "raise"], input="n\n")
+    assert asked.exit_code == 1
+    assert "what arrived before, and was not told yet, is never told" in asked.output
+    assert "Is everything stopped" in asked.output
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/x", "absent", "", "file"])
+def test_no_generation_is_raised_and_nothing_made_where_there_is_no_installation(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_bytes(b"\0")
+    refused = runner.invoke(app, ["generation", "raise", "--yes", "--state-dir", str(tmp_path / folder)])
+    assert refused.exit_code == 1
+    assert "there is no installation" in refused.output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("words", [["--service", "kitchen"], ["--above", "-1"], ["--above", "1000001"]])
+def test_a_generation_that_cannot_be_is_refused(words: list[str]) -> None:
+    assert runner.invoke(app, ["generation", "raise", "--yes", *words]).exit_code == 2
+
+
+def test_an_owners_address_is_one_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container: the service's own role takes the command's place, told what the command was."""
+    monkeypatch.setenv("SAMTYKKEBRO_MIGRATION_DATABASE_URL", "postgresql+asyncpg://consent_owner@127.0.0.1:1/consent")
+    refused = runner.invoke(app, ["generation", "raise", "--yes"])
+    assert refused.exit_code == 2
+    assert "--service" in refused.output
+    command = [sys.executable, "-m", "libs.cli", "generation", "raise", "--yes", "--service", "consent"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == os.EX_UNAVAILABLE
+    assert "consent: the database does not raise its generation" in done.stderr

@@ -216,7 +216,7 @@ async def test_an_epoch_of_an_older_generation_opens_nothing_and_a_new_one_does(
     borger_id, holder_id = await world.citizen(), await world.holder()
     await world.grant(borger_id)
     old = await world.item(borger_id)
-    generation = await world.own(raise_generation)
+    _, generation = await world.own(raise_generation)
     assert await world.acquire(holder_id, old) == []
     told = Revealed(borger_id=borger_id, category=CATEGORY, epoch=generation << 40)
     assert len(await world.acquire(holder_id, an_item(told))) == 1
