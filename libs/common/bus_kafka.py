@@ -9,6 +9,7 @@ lag monitoring only. The compiled record parser must be present: the pure one is
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -164,7 +165,8 @@ class KafkaBus:
 
     def consumer(self, group: str, topics: Sequence[str], start: StartPositions) -> KafkaBusConsumer:
         """A new member of `group`."""
-        consumer = AIOKafkaConsumer(
+        member = partial(
+            AIOKafkaConsumer,
             **self._options,
             group_id=group,
             enable_auto_commit=False,
@@ -172,7 +174,7 @@ class KafkaBus:
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
         )
-        return KafkaBusConsumer(consumer, topics, start)
+        return KafkaBusConsumer(member, topics, start)
 
     async def history(self, topic: str) -> AsyncIterator[Delivery]:
         """See `Bus.history`."""

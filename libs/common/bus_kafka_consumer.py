@@ -11,7 +11,7 @@ aiokafka's own Python parser over a buffer that decodes as PEP 383 says (`libs.c
 import asyncio
 import struct
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -43,8 +43,9 @@ _OVERHEAD = struct.calcsize(">qi")  # base offset, length of what follows
 class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
     """One member of a group. A partition is read only after its position has been sought."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str], start: StartPositions) -> None:
-        self._consumer = consumer
+    def __init__(self, make: Callable[[], AIOKafkaConsumer], topics: Sequence[str], start: StartPositions) -> None:
+        self._make = make
+        self._consumer = make()
         self._topics = list(topics)
         self._start = start
         self._assigned: set[TopicPartition] = set()
@@ -88,6 +89,8 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         skip: Collection[Place] = (),
     ) -> list[Delivery]:
         """See `BusConsumer.fetch`."""
+        if self._has_ended():
+            await self._begin_anew()
         for place in tuple(self._assigned - self._sought):
             offset = await self._start(place.topic, place.partition)
             edges = await self._edges(place)
@@ -107,6 +110,20 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
                 raise BusUnavailableError from error
             raise
         return [delivery_of(record) for place, records in read.items() if place in self._sought for record in records]
+
+    def _has_ended(self) -> bool:
+        """Whether a task of aiokafka's has ended by itself: it logs that once, and from then on reads nothing."""
+        tasks = (self._consumer._fetcher._fetch_task, self._consumer._coordinator._coordination_task)  # noqa: SLF001
+        return any(task.done() for task in tasks)
+
+    async def _begin_anew(self) -> None:
+        """Leave the group and join it as a new member. Raises `BusUnavailableError`."""
+        get_logger().warning("bus_reader_ended", topic=" ".join(self._topics))
+        with suppress(*FAILURES):
+            await self._consumer.stop()
+        self.on_partitions_revoked(())
+        self._consumer = self._make()
+        await self.start()
 
     def rewind(self, topic: str, partition: int, offset: int) -> None:
         """Read this partition from `offset` next, where it is still ours."""

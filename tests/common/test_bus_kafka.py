@@ -1,7 +1,9 @@
 """What only Kafka can get wrong: a broker that is killed, a member that dies, a record parser that is not compiled."""
 
 import asyncio
+import secrets
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,33 @@ async def read_all(bus: Bus, topic: str, distinct: int) -> list[tuple[str, int]]
             seen += [(d.key, int(d.value)) for d in await consumer.fetch(timeout_s=0.3)]
     await consumer.stop()
     return seen
+
+
+@pytest.mark.parametrize("task", ["_fetcher._fetch_task", "_coordinator._coordination_task"])
+async def test_a_member_whose_reader_has_ended_by_itself_begins_anew(kafka: str, task: str):
+    """aiokafka logs it once and then answers every fetch with nothing: its `error_future` is asked by nobody."""
+    topic = f"t-{secrets.token_hex(6)}"
+    kafka_bus = connect(f"kafka://{kafka}", client_id="test")
+    await kafka_bus.start()
+    await kafka_bus.ensure_topics([Topic(topic, 1)])
+
+    async def from_zero(_topic: str, _partition: int) -> int:
+        return 0
+
+    member = kafka_bus.consumer("ended", [topic], from_zero)
+    await member.start()
+    await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"1")])
+    seen: list[bytes] = []
+
+    async def read(value: bytes) -> bool:
+        seen.extend(delivery.value for delivery in await member.fetch(timeout_s=0.3))
+        return value in seen
+
+    await until(lambda: read(b"1"))
+    ended = attrgetter(task)(member._consumer)
+    ended.cancel()
+    await asyncio.gather(ended, return_exceptions=True)
+    await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"2")])
+    await until(lambda: read(b"2"))
+    await member.stop()
+    await kafka_bus.stop()
