@@ -155,7 +155,9 @@ def _is_claims(node: ast.AST | None) -> bool:
     )
 
 
-READS = frozenset({"safe_load", "loads", "read_text", "read_bytes", "model_validate_json", "validate_json"})
+READS = frozenset(
+    {"safe_load", "loads", "read_text", "read_bytes", "model_validate_json", "validate_json", "read_yaml"}
+)
 
 
 def readers() -> dict[str, frozenset[str]]:
@@ -164,9 +166,10 @@ def readers() -> dict[str, frozenset[str]]:
     for path in sorted(path for folder in ("services", "libs") for path in (ROOT / folder).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = {
-            node.func.attr
+            name
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READS
+            if isinstance(node, ast.Call)
+            and (name := getattr(node.func, "attr", None) or getattr(node.func, "id", None)) in READS
         }
         if calls and "migrations" not in path.parts:
             found[str(path.relative_to(ROOT))] = frozenset(calls)

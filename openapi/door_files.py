@@ -31,6 +31,7 @@ READINGS: Final[dict[str, Reading]] = {
     "libs/common/parking.py": Reading("a parked record, and what is said of it", "tests/common/test_parking.py"),
     "libs/common/seal.py": Reading("the operator's keys, statements and seals", "tests/common/test_parking.py"),
     "libs/common/settings.py": Reading("the names of the settings", "tests/cli/test_given_settings.py"),
+    "libs/common/values.py": Reading("YAML files", "tests/common/test_sources.py"),
     "libs/common/sources.py": Reading("sources.yaml", "tests/common/test_sources.py"),
     "libs/common/web.py": Reading("the body of a request", "tests/common/test_web.py"),
     "services/advis/consumer.py": Reading("consent.events", "tests/advis/test_consumer.py"),

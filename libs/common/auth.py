@@ -26,6 +26,7 @@ from fastapi.security.base import SecurityBase
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
+from joserfc.util import urlsafe_b64decode
 from starlette.requests import Request
 
 from libs.common.admission import Admission
@@ -153,7 +154,7 @@ def _parse(token: str) -> jws.CompactSignature:
         raise InvalidTokenError("too_large")
     try:
         signed = jws.extract_compact(token.encode("ascii"))
-        header = signed.headers()
+        header = strict_json(urlsafe_b64decode(token.partition(".")[0].encode()))
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidTokenError("malformed") from error
     if not isinstance(header, dict):

@@ -19,7 +19,7 @@ from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.log import get_logger
 from libs.common.metrics import RECORDS_LOST, label
 from libs.common.settings import nearest
-from libs.common.values import strict_yaml
+from libs.common.values import read_yaml
 
 # Names are UTF-8 in which a byte that is none stands as a lone surrogate (PEP 383), so that every name can be had back.
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -263,7 +263,7 @@ def unpack_headers(packed: bytes) -> Headers:
 
 def load_topics(path: Path) -> tuple[Topic, ...]:
     """The topics declared in a topics.yaml. Raises `ValueError` or `KeyError` when it is malformed."""
-    document = strict_yaml(path.read_text(encoding="utf-8-sig"))
+    document = read_yaml(path)
     _require_keys(document, ("topics",), path.name)
     for entry in document["topics"]:
         _require_keys(entry, ("name", "partitions", "replication_factor", "config"), path.name)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from libs.common import cloudevents
 from libs.common.bus import Delivery, PoisonRecordError
 from libs.common.cloudevents import CloudEvent, from_delivery, is_ahead
-from libs.common.identifiers import EVENT_ID_FORM, SOURCE_FORM, is_event_id
+from libs.common.identifiers import EVENT_ID_FORM, SOURCE_FORM, is_event_id, parse_uuid
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS, CaseEventData
 from libs.common.problems import FieldError, InvalidError, from_validation
 from libs.common.sources import Binding, Violation, by_source, violation
@@ -175,7 +175,7 @@ def from_bus(
     if wrong_one := wrong_correction(event, data):
         raise PoisonRecordError(wrong_one)
     try:
-        return CaseEvent(event, data, UUID(event.subject or ""), binding.code)
+        return CaseEvent(event, data, parse_uuid(event.subject or ""), binding.code)
     except ValueError as error:
         raise PoisonRecordError("no_subject") from error
 
@@ -222,7 +222,7 @@ def require_known(taken: CaseEvent, prefix: str, vocabulary: Vocabulary) -> None
 
 def _subject(subject: str | None, prefix: str) -> UUID:
     try:
-        return UUID(subject or "")
+        return parse_uuid(subject or "")
     except ValueError:
         raise InvalidError(f"{prefix}subject", "must be a borger_id (UUID)") from None
 

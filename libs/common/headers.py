@@ -20,6 +20,7 @@ RANGES_MAX = 20  # of one preference; what comes after is ignored
 
 _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 _OUTSIDE_QUOTES = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_ANOTHER_PATH = re.compile(rb"%(?:2f|[01][0-9a-f]|7f)", re.IGNORECASE)
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -32,6 +33,11 @@ def joined(headers: RawHeaders) -> tuple[list[tuple[bytes, bytes]], str | None]:
     lists = {name: b", ".join(value for key, value in headers if key == name) for name in repeated & LISTS}
     others = [(name, value) for name, value in headers if name not in lists]
     return [*others, *lists.items()], twice
+
+
+def is_another_path(raw: bytes) -> bool:
+    """Whether a path holds a coded slash (RFC 3986 §2.2) or control character: two readers may take it for two."""
+    return _ANOTHER_PATH.search(raw) is not None
 
 
 def is_media_type(value: str, *accepted: str) -> bool:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from libs.common.identifiers import RECORDED, EventSource, Identity
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
-from libs.common.values import strict_yaml
+from libs.common.values import read_yaml
 
 CIVIL_REGISTRATION: Final = "cpr"
 OURS: Final = frozenset({"samtykke", "faellessag"})  # first words of the types that the system itself says
@@ -172,14 +172,14 @@ def load_sources(folder: Path) -> tuple[Binding, ...]:
     """
     path = folder / "sources.yaml"
     try:
-        content: list[Mapping[str, Any]] = strict_yaml(path.read_text(encoding="utf-8-sig"))
+        content: list[Mapping[str, Any]] = read_yaml(path)
         newest = {entry["code"]: entry for entry in sorted(content, key=lambda entry: int(entry["version"]))}
         found = TypeAdapter(tuple[Binding, ...]).validate_python(tuple(newest.values()))
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SourcesError(f"{path.name}: cannot be read") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise SourcesError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise SourcesError(f"{path.name}: cannot be read") from error
     if wrong := contradiction(found, ()):
         raise SourcesError(f"{path.name}: {wrong[0]}: {wrong[1]}: is another source's")
     return found

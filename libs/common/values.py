@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import orjson
@@ -254,6 +255,12 @@ class _PlainLoader(yaml.SafeLoader):
         return found
 
 
+def _refuse_tag(_loader: _PlainLoader, node: yaml.Node) -> NoReturn:
+    raise yaml.constructor.ConstructorError(None, None, "a tag that JSON has no type for", node.start_mark)
+
+
+for _foreign in ("timestamp", "binary", "omap", "pairs", "set"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_foreign}", _refuse_tag)
 _PlainLoader.yaml_implicit_resolvers = {}
 for _tag, _form, _first in (
     ("bool", r"true|false", "tf"),
@@ -266,7 +273,19 @@ for _tag, _form, _first in (
 
 def strict_yaml(text: str) -> Any:
     """The document in a YAML text, in JSON's types alone. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that reads less
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that reads less
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise yaml.YAMLError("the document cannot be read") from error  # a number or a depth beyond what Python takes
+
+
+def read_yaml(path: Path) -> Any:
+    """The document in a YAML file, UTF-8 with or without a byte order mark. Raises OSError, yaml.YAMLError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise yaml.YAMLError("the file is not UTF-8") from error
+    return strict_yaml(text)
 
 
 _DECODER = json.JSONDecoder(

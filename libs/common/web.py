@@ -27,6 +27,7 @@ from libs.common import health
 from libs.common.admission import Admission, Limits
 from libs.common.database import is_away
 from libs.common.door import DISCLOSES, BodyLimit, Router, is_marked
+from libs.common.headers import is_another_path
 from libs.common.identifiers import holds_personal_number, is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
 from libs.common.operations import Measured
@@ -85,8 +86,8 @@ _LEAF_INDEX = re.compile(r"(?<=/entries/)[0-9]+(?=/proof)")
 
 
 def refused_address(scope: Scope) -> Problem | None:
-    """404 for a path, 422 for a query that holds a personal number: addresses stand in the logs of others (P10)."""
-    if holds_personal_number(_LEAF_INDEX.sub("", scope["path"])):
+    """404 for a path, 422 for a query with a personal number (P10); 404 for a path that two readers take for two."""
+    if is_another_path(scope.get("raw_path") or b"") or holds_personal_number(_LEAF_INDEX.sub("", scope["path"])):
         return NotFoundError()
     query = unquote_plus(_TYPED_QUERY.sub("", scope["query_string"].decode("latin-1")))
     return InvalidError("query", "must not hold a personal number") if holds_personal_number(query) else None

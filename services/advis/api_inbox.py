@@ -24,6 +24,7 @@ from libs.common.auth import Principal, require
 from libs.common.cursors import opened, sealed
 from libs.common.database import clock
 from libs.common.door import DISCLOSES, Router
+from libs.common.identifiers import parse_uuid
 from libs.common.permits import BATCH_MAX
 from libs.common.problems import MissingRightError, NotFoundError, UnavailableError
 from libs.common.values import Moment
@@ -205,6 +206,6 @@ def _next(request: Request, shown: Sequence[Shown]) -> str:
 
 def _uuid(given: str) -> UUID | None:
     try:
-        return UUID(given)
+        return parse_uuid(given)
     except ValueError:
         return None

@@ -19,6 +19,7 @@ from libs.common.case_events import CaseEvent, from_bus, key_of, system_of
 from libs.common.cloudevents import from_delivery, named
 from libs.common.consumer import NotYetError, PoisonRecordError
 from libs.common.database import Database, WriteSession, clock
+from libs.common.identifiers import parse_uuid
 from libs.common.inbox import first_seen_of
 from libs.common.messages import ConsentChange, ConsentEventData
 from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
@@ -109,7 +110,7 @@ class CaseEvents:
 
 def _citizen(subject: str | None) -> UUID:
     try:
-        return UUID(subject or "")
+        return parse_uuid(subject or "")
     except ValueError as error:
         raise PoisonRecordError("no_subject") from error
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from libs.common.identifiers import Identity
 from libs.common.messages import Code
 from libs.common.settings import nearest
-from libs.common.values import Day, EndDay, strict_yaml
+from libs.common.values import Day, EndDay, read_yaml
 from services.advis.domain.matching import Subscription
 from services.advis.domain.notification import Notification
 from services.advis.domain.sensitivity import ORDINARY, Sensitivity
@@ -224,11 +224,11 @@ _Any = TypeVar("_Any", bound=BaseModel)
 
 def _read(path: Path, form: type[_Any]) -> list[_Any]:
     try:
-        content = orjson.dumps(strict_yaml(path.read_text(encoding="utf-8-sig")))
+        content = orjson.dumps(read_yaml(path))
         return TypeAdapter(list[form]).validate_json(content, strict=True)  # type: ignore[valid-type]
     except ValidationError as error:
         raise ReferenceDataError(f"{path.name}: {_wrong(error, form)}") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ReferenceDataError(f"{path.name}: cannot be read as YAML") from error
 
 

@@ -17,7 +17,7 @@ import termios
 import time
 from typing import Any
 
-from libs.common.process import BoundedProtocol
+from libs.common.connection import BoundedProtocol
 
 EXTENSION = "samtykkebro.transport"
 POLL_S_MIN = 0.0005

@@ -11,6 +11,7 @@ from libs.common.auth import Principal, require
 from libs.common.cursors import opened, sealed
 from libs.common.database import clock
 from libs.common.door import Router
+from libs.common.identifiers import parse_uuid
 from libs.common.problems import InvalidError, NotFoundError
 from libs.common.sweep import Readable, readable
 from libs.common.values import DECIMAL
@@ -87,7 +88,7 @@ async def record_refusal(request: Request, _status: int) -> None:
 
 def _borger_id(citizen: Principal) -> UUID:
     try:
-        return UUID(citizen.subject)
+        return parse_uuid(citizen.subject)
     except ValueError:
         raise NotFoundError from None
 

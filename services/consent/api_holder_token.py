@@ -12,6 +12,7 @@ from fastapi.openapi.models import HTTPBearer
 from starlette.requests import Request
 
 from libs.common.auth import Gate, bearer, require
+from libs.common.identifiers import parse_uuid
 from libs.common.problems import UnauthenticatedError
 from services.consent.api_transaction import looked_up
 from services.consent.fence_holders import digest
@@ -67,6 +68,6 @@ _ADVIS = require("advis")
 def _parts(token: str) -> tuple[UUID, str]:
     name, _, secret = token.partition(".")
     try:
-        return UUID(name), secret
+        return parse_uuid(name), secret
     except ValueError:
         raise UnauthenticatedError(FAULT) from None

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from libs.common.values import strict_yaml
+from libs.common.values import read_yaml
 from services.consent.catalogue_form import FILE_KINDS, RawEntry, build, require_form
 from services.consent.domain.catalogue import Catalogue
 from services.consent.domain.errors import CatalogueError
@@ -25,7 +25,7 @@ def read(folder: Path) -> tuple[list[RawEntry], Catalogue]:
 
 def _entries(path: Path) -> list[dict[str, Any]]:
     try:
-        document = strict_yaml(path.read_text(encoding="utf-8-sig"))
+        document = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CatalogueError(path.name, "file", "content", "cannot be read as YAML") from error
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):

@@ -75,6 +75,21 @@ async def test_a_claim_that_is_wrong_or_absent_is_refused(issuer: Issuer, change
     assert await _refused(issuer, issuer.token(**changed))
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"%s"}',
+        b'{"alg":"none","\\u0061lg":"ES256","typ":"at+jwt","kid":"%s"}',
+        b'\xef\xbb\xbf{"alg":"ES256","typ":"at+jwt","kid":"%s"}',
+        b'{"alg":"ES256","typ":"at+jwt","kid":"%s","x":NaN}',
+    ],
+    ids=["a name twice", "a name twice, once escaped", "a byte order mark", "no number"],
+)
+async def test_a_header_that_another_reader_reads_otherwise_is_refused(issuer: Issuer, raw: bytes) -> None:
+    header = base64.urlsafe_b64encode(raw % str(issuer.keys[0].kid).encode()).rstrip(b"=").decode()
+    assert await _refused(issuer, f"{header}.{_part(issuer.claims())}.AAAA") == "malformed"
+
+
 @pytest.mark.parametrize("typ", ["JWT", None, "id+jwt"])
 async def test_an_id_token_is_no_access_token(issuer: Issuer, typ: str | None) -> None:
     assert await _refused(issuer, issuer.token(header={"typ": typ})) == "not_an_access_token"

@@ -11,10 +11,10 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
-from libs.common import process
+from libs.common import connection
 from libs.common.admission import Limits
+from libs.common.connection import BoundedProtocol
 from libs.common.door import Router
-from libs.common.process import BoundedProtocol
 from libs.common.web import create_app
 
 LIMITS = Limits(
@@ -106,6 +106,7 @@ HEAD = b"GET /quick HTTP/1.1\r\nHost: x\r\n"
         (b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
         (b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"400"),
+        (b"GET /quick HTTP/1.1\r\n\r\n", b"400"),  # RFC 9112 §3.2
     ],
 )
 async def test_a_head_beyond_its_bounds_is_refused_as_a_problem_and_closed(port: int, sent: bytes, status: bytes):
@@ -141,6 +142,38 @@ async def test_a_head_that_drips_is_closed_in_time(port: int) -> None:
     writer.close()
 
 
+CHUNKED = b"POST /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_what_follows_a_body_is_no_field_of_the_request(port: int) -> None:
+    trailer = b"Content-Encoding: gzip\r\nContent-Type: text/plain\r\nContent-Type: text/html\r\n"
+    got = await _answer(port, CHUNKED + b"1\r\nx\r\n0\r\n" + trailer + b"\r\n")
+    assert got.startswith(b"HTTP/1.1 200")
+    assert got.endswith(b'{"bytes":1}')
+
+
+@pytest.mark.parametrize("endless", [b"a: 1\r\n", b"a" * 100], ids=["fields", "one field"])
+@pytest.mark.parametrize("before", [b"0\r\n", b"1;"], ids=["trailers", "extension"])
+async def test_what_frames_a_body_is_bounded_as_a_head_is(port: int, before: bytes, endless: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(CHUNKED + before)
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < 40 * LIMITS.head_bytes_max and not reader.at_eof():
+            writer.write(endless * 20)
+            await writer.drain()
+            sent += 20 * len(endless)
+            await asyncio.sleep(0)
+    writer.close()
+    assert sent < 40 * LIMITS.head_bytes_max
+    await _served(port)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_within_the_bound(port: int) -> None:
+    got = await _answer(port, CHUNKED + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    assert got.endswith(b'{"bytes":20000}')
+
+
 async def test_a_body_that_does_not_come_in_time_is_408_and_others_are_served(port: int) -> None:
     head = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
     slow = asyncio.get_running_loop().create_task(_answer(port, head, b"x"))
@@ -151,7 +184,7 @@ async def test_a_body_that_does_not_come_in_time_is_408_and_others_are_served(po
 
 
 async def test_a_body_that_nobody_reads_does_not_hold_its_connection(port: int, monkeypatch) -> None:
-    monkeypatch.setattr(process, "UNREAD_BODY_S", 0.1)
+    monkeypatch.setattr(connection, "UNREAD_BODY_S", 0.1)
     got = await _answer(port, b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"x")
     assert got.startswith(b"HTTP/1.1 200")
     whole = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"

@@ -144,6 +144,14 @@ def test_nothing_can_be_said_by_two_of_the_shipped_sources(one, other, source, k
     ("said", "named"),
     [
         ("- {code: x", "cannot be read"),
+        ("- {code: fasit, version: x}", "cannot be read"),
+        ("- {code: fasit, version: " + "9" * 5_000 + "}", "cannot be read"),
+        ("- {code: fasit, version: !!int x}", "cannot be read"),
+        ("- {code: fasit, version: !!bool x}", "cannot be read"),
+        ("- {code: fasit, version: !!timestamp x}", "cannot be read"),
+        ("- {code: fasit, version: 1, valid_from: !!timestamp 2026-11-27}", "cannot be read"),
+        ("[" * 3_000, "cannot be read"),
+        ("\xff", "cannot be read"),
         ("- {code: fasit, version: 1}", "client_id"),
         ("- {code: A B, version: 1, client_id: a, event_sources: [u], event_types: [bif.x], units: [BIF]}", "code"),
         (
@@ -153,6 +161,6 @@ def test_nothing_can_be_said_by_two_of_the_shipped_sources(one, other, source, k
     ],
 )
 def test_a_file_that_cannot_be_right_is_refused_with_the_field(tmp_path, said, named):
-    (tmp_path / "sources.yaml").write_text(said)
+    (tmp_path / "sources.yaml").write_bytes(said.encode("latin-1"))
     with pytest.raises(SourcesError, match=named):
         load_sources(tmp_path)

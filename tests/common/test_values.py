@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from libs.common import values
+from libs.common.identifiers import parse_uuid
 from libs.common.problems import from_validation
 from libs.common.values import FormatError, JsonError, format_moment, parse_day, parse_moment, strict_json
 from tests import hostile
@@ -221,3 +222,24 @@ def test_the_limit_of_depth_is_one_for_reading_and_writing() -> None:
     assert strict_json(b'["' + b"[{" * 200 + b'\\""]') == ["[{" * 200 + '"']
     assert strict_json(b'["\\\\u0000"]') == ["\\u0000"]
     assert len(strict_json(b"[" + b"[]," * 200 + b"[]]")) == 201
+
+
+PERSON = "8d2dfd98-1184-47a4-8c15-f577c9fb428d"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", PERSON[:-1], PERSON + "\n", " " + PERSON, f"{{{PERSON}}}", f"urn:uuid:{PERSON}", PERSON.replace("-", "")),
+        *(" " + PERSON.replace("-", "")[:-1], "0x" + PERSON.replace("-", "")[2:], "1_" + PERSON.replace("-", "")[2:]),
+        *("\u0663" + PERSON[1:], "-".join(PERSON.replace("-", ""))),
+    ],
+)
+def test_a_uuid_has_one_text_form_and_a_mistyped_one_is_nobody(text: str) -> None:
+    with pytest.raises(ValueError, match="UUID"):
+        parse_uuid(text)
+
+
+def test_a_uuid_in_its_form_is_read_in_either_case() -> None:
+    assert parse_uuid(PERSON) == parse_uuid(PERSON.upper())
+    assert str(parse_uuid(PERSON)) == PERSON

@@ -217,3 +217,15 @@ async def test_a_body_that_means_two_things_or_none_is_refused(http, body: bytes
     [error] = answer.json()["errors"]
     assert error["field"] == "body"
     assert error["message"].startswith("must ")
+
+
+@pytest.mark.parametrize("path", ["/v1/x%0a", "/v1/x%0A", "/v1%2fx", "/v1/%2Fx", "/v1/x%00", "/v1/%1fx", "/v1/x%7f"])
+def test_a_path_that_a_proxy_reads_as_another_one_is_not_found(path: str) -> None:
+    refused = refused_address({"path": "/v1/x", "raw_path": path.encode(), "query_string": b""})
+    assert refused is not None
+    assert refused.status == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/x", "/v1/%78", "/v1/x%20y", "/v1/%c3%a6", "/v1/a%3Ab"])
+def test_every_other_path_is_as_it_was(path: str) -> None:
+    assert refused_address({"path": "/v1/x", "raw_path": path.encode(), "query_string": b""}) is None

@@ -23,7 +23,7 @@ import uvicorn
 from joserfc.jwk import OKPKey
 
 from libs.cli.local_parts import package_dir
-from libs.common.process import BoundedProtocol
+from libs.common.connection import BoundedProtocol
 from openapi.export import HERE
 from services.consent.receipts import Signer
 from tests.contract.doors import doors, operations
