@@ -20,7 +20,7 @@ from libs.common.settings import CommonSettings
 from libs.common.web import create_app
 
 REQUIRED = {"database_url": "none", "bus_url": "none", "issuer_url": "none", "audience": "none"}
-CANARY = "610262" + "4444"
+CANARY = "91" + "0290" + "1234"
 ID = "0b8b3c26-5d1c-4f0e-9d3c-1f2a3b4c5d6e"
 router = Router()
 
