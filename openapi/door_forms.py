@@ -73,7 +73,7 @@ FORMS: Final = (
     Form("claim", "libs.common.auth:TokenVerifier", lambda cell: "claim" in cell.schema),
     Form("file", "pathlib:Path", _cli("Path")),
     Form("switch", "typer:Option", _cli("bool")),
-    Form("argument of a type", "typer:Argument", _cli("str", "int", "UUID")),
+    Form("argument of a type", "typer:Argument", _cli("str", "int", "UUID", "list")),
 )
 """In order: the first that matches is the field's form."""
 

@@ -14,6 +14,7 @@ import typer
 from libs.cli import commands, generation, kafka, secrets, supervise, topics
 from libs.cli.bus_grants import ROLE_PREFIX
 from libs.cli.databases import BUS, SERVICES
+from libs.cli.dead_letters_command import dead_letters_app
 from libs.cli.demo.command import demo
 from libs.cli.profiles import REFERENCE, Ports, Profile
 from libs.cli.servers import BUS_URL
@@ -31,6 +32,7 @@ app = typer.Typer(
 receipt_app = typer.Typer(help="A citizen's receipts.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.command("demo")(demo)
+app.add_typer(dead_letters_app, name="dead-letters")
 
 FIRST_PORT = 8100
 STATE_DIR = "SAMTYKKEBRO_STATE_DIR"

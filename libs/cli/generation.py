@@ -1,4 +1,4 @@
-"""`samtykkebro generation raise`: what must be done after a database lost commits, or was restored (ADR 0019).
+"""`samtykkebro generation raise`: what must be done after a database lost commits, or was restored (ADR 0020).
 
 Rules (fence.md §2, §7):
 - Everything of the installation is stopped, but for its PostgreSQL: ours is started here and stopped again, and an

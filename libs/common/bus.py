@@ -5,7 +5,7 @@ A consumer starts where *its database* says (`StartPositions`), on every assignm
 group is for monitoring lag only. Both implementations pass one contract suite, tests/common/test_bus.py.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -186,7 +186,7 @@ class Bus(Protocol):
         """
         ...
 
-    def history(self, topic: str) -> AsyncIterator[Delivery]:
+    def history(self, topic: str) -> AsyncGenerator[Delivery]:
         """Every record that lies on `topic` now, for an operator to look at. Raises `BusUnavailableError`."""
         ...
 

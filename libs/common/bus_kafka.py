@@ -7,7 +7,7 @@ lag monitoring only. The compiled record parser must be present: the pure one is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -176,7 +176,7 @@ class KafkaBus:
         )
         return KafkaBusConsumer(member, topics, start)
 
-    async def history(self, topic: str) -> AsyncIterator[Delivery]:
+    async def history(self, topic: str) -> AsyncGenerator[Delivery]:
         """See `Bus.history`."""
         reader = AIOKafkaConsumer(**self._options, auto_offset_reset="earliest")
         try:

@@ -11,7 +11,7 @@ Partitions are shared among a group's members by session locks. NOTIFY only wake
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC
 
 import asyncpg
@@ -119,7 +119,7 @@ class PostgresBus:
         """A new member of `group`."""
         return PostgresBusConsumer(self._database, group, topics, start)
 
-    async def history(self, topic: str) -> AsyncIterator[Delivery]:
+    async def history(self, topic: str) -> AsyncGenerator[Delivery]:
         """See `Bus.history`."""
         try:
             async with self._database.read() as session:

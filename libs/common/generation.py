@@ -1,4 +1,4 @@
-"""The one-shot role `generation`: what commits that were lost had counted or handed out counts no more (ADR 0019).
+"""The one-shot role `generation`: what commits that were lost had counted or handed out counts no more (ADR 0020).
 
 Rules (fence.md §2, §4, §7):
 - After a restored backup, or a failover that lost commits, a service's numbering of audit entries begins a new

@@ -15,6 +15,7 @@ HOSTILE = {
     "UUID": ("x", "", "7", f"{uuid4()}x"),
     "int": ("x", "", "0", "-1", "1.5", "99999999"),
     "str": UNREACHABLE,
+    "list": UNREACHABLE,
     "Path": ("/dev/null/x", "{folder}/absent", "{folder}/bytes", "{folder}/empty", "{folder}/folder"),
     "bool": (),
 }
@@ -23,6 +24,8 @@ REQUIRED = {
     "file": "{folder}/bytes",
     "folder": "{folder}/secrets",
     "holder": str(uuid4()),
+    "letter": "0/0",
+    "topic": "case.events.fasit",
     "role": "api",
     "service": "consent",
     "username": "morten",
