@@ -129,7 +129,7 @@ async def test_a_database_that_hangs_does_not_hold_up_the_settle(running, consen
             await blocker.exec_driver_sql("SELECT 1")
             return bool(consent.settled)
 
-        await until(settled, 2)
+        await until(settled, 4)  # the lock alone would be given up after five
     assert await running.finish(5)
     assert len(await audit_entries(database, "disclosure.made")) == 1
 
