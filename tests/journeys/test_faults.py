@@ -12,7 +12,7 @@ from tests.faults.run import Plan, run
 
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 DEALT = {"stop at lease-checked", "backends advis"}
-SECONDS = 8.0
+SECONDS = 16.0
 LACKING = {"D1", "R1"}  # too short a run for these to find something of everything
 
 
