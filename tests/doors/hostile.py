@@ -77,10 +77,9 @@ def refused(cell: Cell) -> tuple[Any, ...]:
         "list within a length": ("x", 7, {"x": 1}, [example({"type": "string"})] * (schema.get("maxItems", 0) + 1)),
         "foreign JSON": ("x", 7, [1]),
     }
-    if cell.door == OUR_RECORD and "maxLength" in schema and "actor" not in cell.field:
-        return (*OTHER_TYPES, "a\x00b", LINES, "x" * (schema["maxLength"] + 1))
-    if cell.door == OUR_RECORD and "actor" in cell.field:
-        return (*OTHER_TYPES, "a\x00b", LINES, "a b", "x" * (schema["maxLength"] + 1))
+    if cell.door == OUR_RECORD and "maxLength" in schema:
+        blank = ("a b",) if "actor" in cell.field else ()
+        return (*OTHER_TYPES, "a\x00b", LINES, *blank, "x" * (schema["maxLength"] + 1))
     if form.name == "code of a pattern":
         taken = str(example(schema))
         return (*NOT_TEXT, taken + "\n", NOBODYS_NUMBER, "x" * 300, "")
