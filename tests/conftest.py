@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from libs.common import database
 from libs.common.bus import Bus, Topic, connect
 from tests import servers
 from tests.servers import Postgres, TestDatabase
@@ -20,6 +21,14 @@ MakeTopic = Callable[..., Awaitable[str]]
 def _plain_logs() -> None:
     """structlog's own default draws every traceback with colours and locals, which takes seconds."""
     structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_sessions() -> Iterator[None]:
+    """On a busy machine a test stands still for longer than a transaction may; tests of the limit set it themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "IDLE_IN_TRANSACTION_MS", 30_000)
+        yield
 
 
 MEMORY = Path("/dev/shm")

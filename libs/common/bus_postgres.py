@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Seque
 from datetime import UTC
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.bus import (
     FETCH_MAX_RECORDS,
@@ -36,14 +35,14 @@ from libs.common.bus import (
     unpack_headers,
 )
 from libs.common.bus_postgres_schema import ADMIT, FORGET_GRANTS, GRANT, SCHEMA
-from libs.common.database import Bell, CommitUncertainError, Database, Shares, WriteSession, driver
+from libs.common.database import FAILURES, Bell, Database, WriteSession, driver
 from libs.common.metrics import CONSUMER_LAG_RECORDS
+from libs.common.shares import Shares
 
 CHANNEL = "bus"
 POLL_S = 0.5
 HISTORY_STEP = 100  # records read at a time for an operator
 BALANCE_S = 1.0
-_FAILURES = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError)
 
 _ENSURE = "INSERT INTO bus_partition (topic, partition) SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING"
 _EDGES = (
@@ -84,7 +83,7 @@ class PostgresBus:
                 await driver(session).execute(SCHEMA)
                 for topic in topics:
                     await driver(session).execute(_ENSURE, topic.name, topic.partitions)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusUnavailableError from error
         self._partitions.clear()
 
@@ -99,7 +98,7 @@ class PostgresBus:
                     for topic in sorted(grant.writes | grant.reads):
                         facts = (grant.principal, topic, topic in grant.writes, topic in grant.reads)
                         await driver(session).execute(GRANT, *facts)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusUnavailableError from error
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
@@ -111,7 +110,7 @@ class PostgresBus:
         try:
             async with self._database.write() as session:
                 await self._append(session, records)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusUnavailableError from error
         self._bell.ring()
 
@@ -130,7 +129,7 @@ class PostgresBus:
                         for row in read:
                             yield _delivery(row)
                         after = read[-1]["offset"] + 1
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusUnavailableError from error
 
     async def _append(self, session: WriteSession, records: Sequence[OutgoingRecord]) -> None:
@@ -173,7 +172,7 @@ class PostgresBusConsumer:
             self._session = await self._database.connect_alone("consumer")
             await self._session.add_listener(CHANNEL, self._wake.heard)
             rows = await self._session.fetch(_PARTITIONS)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusUnavailableError from error
         self._places = [(row["topic"], row["partition"]) for row in rows if row["topic"] in self._topics]
         self._shares = Shares(self._session, self._name, len(self._places))
@@ -198,7 +197,7 @@ class PostgresBusConsumer:
             try:
                 session = await self._joined()
                 deliveries = await self._read(session, max_records, skip)
-            except _FAILURES as error:
+            except FAILURES as error:
                 await self.stop()
                 raise BusUnavailableError from error
             remaining_s = deadline - time.monotonic()

@@ -6,7 +6,6 @@ other answer than COMMIT, is a failure. A paused process loses its session, and 
 """
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any, NewType, cast
 import asyncpg
 import orjson
 from sqlalchemy import event, make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -29,17 +28,22 @@ IDLE_IN_TRANSACTION_MS = 500
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5.0
+ROLLBACK_S_MAX = 1.0  # a server that hangs must not hold the caller who gave up; closing the session rolls back too
 POOL_TIMEOUT_S = 5.0
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"  # one round trip; the timeout would cancel a standby's wait
 _AWAY = ("08", "53", "55P03", "57", "25P03")  # connection, resources, lock or statement timeout, ended as idle
-_UNUSABLE = asyncpg.InterfaceError | asyncpg.InternalClientError  # the second: a session that ended in mid-word
-_LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+_UNUSABLE = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # the second: the server's farewell is half read
+_LOST = (*_UNUSABLE, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 class CommitUncertainError(Exception):
     """COMMIT was sent, and what came back does not prove that it is durable. Repeat the same ids."""
+
+
+FAILURES = (OSError, SQLAlchemyError, asyncpg.PostgresError, *_UNUSABLE, CommitUncertainError)
+"""Whatever a database's absence or refusal raises; for a loop that waits it out. `is_away` tells which it was."""
 
 
 class Database:
@@ -71,7 +75,12 @@ class Database:
     async def read(self) -> AsyncIterator[ReadSession]:
         """Each statement its own snapshot; any write is refused by the server."""
         async with self._reads.turn(), self._reader.connect() as connection:
-            yield ReadSession(connection)
+            session = driver(ReadSession(connection))
+            try:
+                yield ReadSession(connection)
+            except (asyncio.CancelledError, TimeoutError):
+                await _uninterrupted(_rollback(session))  # the pool's next user would wait for the cancelled statement
+                raise
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -96,8 +105,8 @@ class Database:
 
 def is_away(error: BaseException) -> bool:
     """Whether the database gave no answer to rely on (no deadlock, no statement's own fault): repeat the same ids."""
-    if isinstance(error, CommitUncertainError | PoolTimeoutError | OSError | _UNUSABLE):
-        return True
+    if isinstance(error, (CommitUncertainError, PoolTimeoutError, OSError, *_UNUSABLE)):
+        return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     return lost or sqlstate(error).startswith(_AWAY)
 
@@ -143,8 +152,8 @@ async def connect_alone(url: str, application_name: str) -> asyncpg.Connection:
 @asynccontextmanager
 async def transaction(session: asyncpg.Connection) -> AsyncIterator[None]:
     """One transaction on `session`, with the promises of `Database.write`."""
-    await session.execute(_BEGIN)
     try:
+        await session.execute(_BEGIN)
         yield
     except BaseException:
         await _uninterrupted(_rollback(session))
@@ -175,11 +184,12 @@ async def _commit(session: asyncpg.Connection) -> None:
 
 
 async def _rollback(session: asyncpg.Connection) -> None:
-    """Leave the session clean, or close it: the pool replaces what is closed."""
+    """Leave neither a transaction nor a statement behind, or close the session: the pool replaces what is closed."""
+    if session.is_closed():
+        return
     try:
-        if session.is_in_transaction():
-            await session.execute("ROLLBACK")
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        await session.execute("ROLLBACK", timeout=ROLLBACK_S_MAX)  # waits for what was cancelled, too
+    except FAILURES:
         session.terminate()
 
 
@@ -203,47 +213,6 @@ def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> No
     """A pooled session that the server has closed is replaced, at no round trip, and so are its elders."""
     if dbapi_connection.driver_connection.is_closed():
         raise InvalidatePoolError
-
-
-class Shares:
-    """Splits numbered slots fairly among the living members of a group, by session advisory locks.
-
-    A member is a session; when it ends, the server frees its slots and the others take them. Ownership is a
-    convenience, never a safety argument: whoever acts on a slot is fenced by a compare-and-set in its own tables.
-    """
-
-    _MEMBER = 2**31 - 1  # the lock that every member shares, so that members can be counted
-
-    def __init__(self, session: asyncpg.Connection, name: str, slots: int) -> None:
-        self._session = session
-        self._class = zlib.crc32(name.encode()) & 0x7FFFFFFF
-        self._slots = slots
-        self._joined = False
-        self.owned: frozenset[int] = frozenset()
-
-    async def balance(self) -> None:
-        """Give up what is beyond a fair share, take what is free up to it. Call between pieces of work."""
-        if not self._joined:
-            await self._session.execute("SELECT pg_advisory_lock_shared($1, $2)", self._class, self._MEMBER)
-            self._joined = True
-        rows = await self._session.fetch(
-            "SELECT objid::bigint AS slot, pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            " AND classid = $1::bigint::oid AND objsubid = 2"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            self._class,
-        )
-        members = {row["pid"] for row in rows if row["slot"] == self._MEMBER}
-        share = -(-self._slots // max(1, len(members)))
-        taken = {row["slot"] for row in rows}
-        surplus = sorted(self.owned)[share:]
-        wanted = [slot for slot in range(self._slots) if slot not in taken][: max(0, share - len(self.owned))]
-        if surplus:
-            await self._session.execute(
-                "SELECT pg_advisory_unlock($1, s) FROM unnest($2::int[]) s", self._class, surplus
-            )
-        take = "SELECT s FROM unnest($2::int[]) s WHERE pg_try_advisory_lock($1, s)"
-        gained = await self._session.fetch(take, self._class, wanted) if wanted else []
-        self.owned = self.owned.difference(surplus).union(row["s"] for row in gained)
 
 
 class Bell:
@@ -286,7 +255,7 @@ class Bell:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _notify(self, database: Database) -> None:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*FAILURES):
             session = await database.connect_alone("bell")
             try:
                 while await self._to_notify.wait():

@@ -16,11 +16,8 @@ from types import MappingProxyType
 from typing import Final
 from uuid import uuid4
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
 from libs.common import outbox, process
-from libs.common.database import CommitUncertainError, Database, WriteSession, clock, driver
+from libs.common.database import FAILURES, CommitUncertainError, Database, WriteSession, clock, driver
 from libs.common.messages import AuditEntry
 from libs.common.settings import MigrationSettings
 
@@ -30,7 +27,6 @@ Raise = Callable[[WriteSession, int], Awaitable[tuple[int, int]]]
 
 NUMBERING: Final[Mapping[str, Raise]] = MappingProxyType({"numbering": outbox.raise_generation})
 _CONNECTED: Final = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1"
-_FAILURES: Final = (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class StillConnectedError(Exception):
@@ -96,7 +92,7 @@ def run(service: str, numbers: Mapping[str, Raise] = NUMBERING) -> int:
     except CommitUncertainError:
         sys.stderr.write(f"{service}: no answer to the commit: look for {ENTRY_TYPE} in the audit log, then repeat\n")
         return os.EX_UNAVAILABLE
-    except _FAILURES as error:
+    except FAILURES as error:
         sys.stderr.write(f"{service}: the database does not raise its generation: {type(error).__name__}\n")
         return os.EX_UNAVAILABLE
     for one in raised:

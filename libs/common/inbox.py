@@ -96,7 +96,7 @@ def is_outage(error: BaseException) -> bool:
         if error.connection_invalidated:
             return True
         state = getattr(error.orig, "sqlstate", None)
-    elif isinstance(error, asyncpg.InterfaceError):
+    elif isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
     else:
         state = getattr(error, "sqlstate", None)

@@ -19,11 +19,12 @@ import asyncpg
 
 from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord, RecordsRefusedError, unpack_headers
-from libs.common.database import Bell, CommitUncertainError, Database, Shares, transaction
+from libs.common.database import FAILURES, Bell, Database, transaction
 from libs.common.log import get_logger
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES
 from libs.common.metrics import RECORDS_REFUSED, label
 from libs.common.outbox import ALL_LANES, ENSURE_LANES
+from libs.common.shares import Shares
 
 BATCH_MAX = 500  # rows
 POLL_S = 0.5  # NOTIFY is only a wake-up: what it missed is found by looking
@@ -84,7 +85,7 @@ class Relay:
         while True:
             try:
                 await self._own_lanes()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, CommitUncertainError):
+            except FAILURES:
                 get_logger().warning("relay_without_database", exc_info=True)
                 await self._back_off()
 

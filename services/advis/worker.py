@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.common.database import Bell, Database, clock
+from libs.common.database import FAILURES, Bell, Database, clock
 from libs.common.log import get_logger
 from services.advis import handlers_inbox, store_doorbells
 from services.advis.domain.delivery import Act, Answer, Reach, Verdict, judge
@@ -26,7 +26,6 @@ from services.advis.reference import Endpoint, Reference
 from services.advis.sender import Sender
 from services.advis.settings import Settings
 from services.advis.store_doorbells import Claimed
-from services.advis.worker_settlements import DATABASE_AWAY
 
 WAIT_FOR_CONSENT = timedelta(seconds=1)
 _log = get_logger()
@@ -50,7 +49,7 @@ class Doorbells:
             while True:
                 try:
                     await self.start_due()
-                except DATABASE_AWAY as error:
+                except FAILURES as error:
                     _log.warning("doorbells_wait", error=type(error).__name__)
                 await self._pause()
         finally:

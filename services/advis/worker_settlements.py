@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from libs.common.database import Bell, CommitUncertainError, Database
+from libs.common.database import FAILURES, Bell, Database
 from libs.common.log import get_logger
 from libs.common.outbox import Message, append
 from libs.common.permits import BATCH_MAX, SettleItem
@@ -31,7 +28,6 @@ RETRY_S_MAX = 2.0
 RECORD_RETRY_S = 1.0
 RECORD_S_MAX = 0.5  # a database that hangs must not hold up a settle, and with it a citizen's withdrawal
 WAITING_MAX = 10_000  # outcomes, or entries about them, that wait; then no new permit is taken until fewer do
-DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, CommitUncertainError)
 
 _log = get_logger()
 
@@ -103,7 +99,7 @@ class Settlements:
         try:
             async with asyncio.timeout(RECORD_S_MAX), self._database.write() as session:
                 await append(session, entries)
-        except DATABASE_AWAY as error:
+        except FAILURES as error:
             self._entries = entries + self._entries
             _log.warning("disclosures_not_recorded_yet", count=len(entries), exc_info=error)
         else:

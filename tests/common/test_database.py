@@ -1,26 +1,39 @@
 """What a transaction of ours promises, on a real PostgreSQL (fence.md §2)."""
 
 import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from libs.common import database as databases
 from libs.common import values
 from libs.common.database import (
     IDLE_IN_TRANSACTION_MS,
     CommitUncertainError,
     Database,
+    Session,
     clock,
     driver,
     is_away,
 )
+from libs.common.inbox import is_outage
 from tests.servers import Postgres, TestDatabase
 from tests.waiting import until
 
 INSERT = text("INSERT INTO effect (id) VALUES (:id)")
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "IDLE_IN_TRANSACTION_MS", IDLE_IN_TRANSACTION_MS)
 
 
 async def effects(database: Database) -> list[str]:
@@ -293,6 +306,80 @@ async def test_every_session_sets_its_timeouts(database: Database):
 def test_a_session_that_cannot_be_used_any_more_is_an_absent_database(error: Exception) -> None:
     """A caller hears 503 and repeats the same ids; never a 500 that would make them give up (P9)."""
     assert is_away(error)
+
+
+def test_an_argument_that_cannot_be_encoded_is_no_absent_database() -> None:
+    assert not is_away(asyncpg.DataError("an int is wanted"))
+
+
+Way = Callable[[Session], Awaitable[object]]
+WAYS: dict[str, Way] = {
+    "through SQLAlchemy": lambda session: session.exec_driver_sql("SELECT pg_sleep(9)"),
+    "through the driver": lambda session: driver(session).execute("SELECT pg_sleep(9)"),
+}
+a_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@a_way
+async def test_a_session_whose_end_is_half_read_is_an_absent_database_and_is_replaced(
+    plain_database: TestDatabase, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still reads the server's farewell first and the closed connection a turn of its loop later.
+
+    In between asyncpg says InternalClientError, which is none of its InterfaceErrors: a consumer would take it for the
+    record's fault, and a loop that waits out an absent database would end of it.
+    """
+    monkeypatch.setattr(databases, "IDLE_IN_TRANSACTION_MS", 100)
+    database = Database(plain_database.url, application_name="test", pool_size=1)
+    heard = []
+    for turns in range(5):
+        with pytest.raises(Exception) as failed:  # noqa: PT011 - which one depends on how much has been read
+            await _stand_still(database, 0.3, turns, way)
+        assert is_away(failed.value), turns
+        assert is_outage(failed.value), turns
+        assert isinstance(failed.value, databases.FAILURES), turns
+        assert await effects(database) == []
+        heard.append(str(failed.value))
+    await database.close()
+    assert "cannot switch to state" in " ".join(heard)  # the half-read end is among them
+
+
+async def _stand_still(database: Database, stop_s: float, turns: int, way: Way) -> None:
+    async with database.write() as session:
+        await session.exec_driver_sql("SELECT 1")
+        time.sleep(stop_s)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await way(session)
+
+
+async def _within(timeout_s: float, open_session: Callable[[], Any], way: Way) -> None:
+    async with asyncio.timeout(timeout_s), open_session() as session:
+        await way(session)
+
+
+@a_way
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_who_gives_up_on_a_server_that_hangs_is_let_go_and_the_session_is_replaced(
+    plain_database: TestDatabase, way: Way, kind: str
+) -> None:
+    """The pool must not keep a session that still waits for its cancelled statement: the next one would wait too."""
+    database = Database(plain_database.url, application_name="test", pool_size=1)
+    open_session = {"read": database.read, "write": database.write}[kind]
+    async with open_session() as session:
+        hanging = driver(session)
+        pid = await hanging.fetchval("SELECT pg_backend_pid()")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(15):
+            with pytest.raises(TimeoutError):
+                await _within(0.1, open_session, way)
+            async with open_session() as session:
+                assert await driver(session).fetchval("SELECT pg_backend_pid()") != pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await database.close()
+    assert hanging.is_closed()
 
 
 async def test_every_moment_and_day_that_a_door_accepts_reads_back_equal(database: Database):

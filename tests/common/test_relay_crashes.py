@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord
-from libs.common.database import Database, Shares
+from libs.common.database import Database
 from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS
 from libs.common.outbox import ALL_LANES, raise_generation
 from libs.common.relay import Relay
+from libs.common.shares import Shares
 from tests.common.relaying import (
     DyingBus,
     assert_gap_free,

@@ -1,6 +1,7 @@
 """Slots shared among the living members of a group (relays and lanes, consumers and partitions)."""
 
-from libs.common.database import Database, Shares
+from libs.common.database import Database
+from libs.common.shares import Shares
 from tests.waiting import until
 
 

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.cli.audit_verify import LogUnreadableError, verify_log
 from libs.cli.topics import TOPICS as DECLARED
 from libs.common.bus import load_topics
+from libs.common.database import FAILURES
 from libs.common.messages import DEAD_LETTER_SUFFIX
 from tests.faults.actors import READERS, Company
 from tests.faults.cast import GaveUpError, machine
@@ -42,7 +43,7 @@ async def until_quiet(world: World, deadline: float) -> str:
     while True:
         try:
             left = await _on_its_way(world)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             left = f"no look: {type(error).__name__}"
         quiet_looks = 0 if left else quiet_looks + 1
         if quiet_looks == 2:
