@@ -36,6 +36,7 @@ from libs.common.metrics import CONSUMER_LAG_RECORDS
 from libs.common.values import from_epoch_ms
 
 LAG_REPORT_S = 1.0
+LAG_DEADLINE_S = 5.0
 FAILURES = (KafkaError, OSError, TimeoutError)
 _OVERHEAD = struct.calcsize(">qi")  # base offset, length of what follows
 
@@ -91,13 +92,7 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         """See `BusConsumer.fetch`."""
         if self._has_ended():
             await self._begin_anew()
-        for place in tuple(self._assigned - self._sought):
-            offset = await self._start(place.topic, place.partition)
-            edges = await self._edges(place)
-            if place in self._assigned:
-                self._sought.add(place)
-                at = readable_from((place.topic, place.partition), offset, first=edges[0], end=edges[1])
-                self.rewind(place.topic, place.partition, at)
+        await self._seek(self._assigned - self._sought)
         try:
             await self._report_lag()
             wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
@@ -110,6 +105,20 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
                 raise BusUnavailableError from error
             raise
         return [delivery_of(record) for place, records in read.items() if place in self._sought for record in records]
+
+    async def _seek(self, places: Collection[TopicPartition]) -> None:
+        """Go to where the database says. Raises `BusUnavailableError`.
+
+        The broker is asked once for all of them: its answer waits for the fetch that is on its way, and one question
+        for each partition would make a member with 70 of them wait for a minute before it reads its first record.
+        """
+        offsets = {place: await self._start(place.topic, place.partition) for place in places}
+        edges = await self._edges(places)
+        for place in self._assigned & edges.keys():
+            first, end = edges[place]
+            self._sought.add(place)
+            at = readable_from((place.topic, place.partition), offsets[place], first=first, end=end)
+            self.rewind(place.topic, place.partition, at)
 
     def _has_ended(self) -> bool:
         """Whether a task of aiokafka's has ended by itself: it logs that once, and from then on reads nothing."""
@@ -137,14 +146,17 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         self._lag |= {TopicPartition(*place): offset for place, offset in positions.items()}
         self._measure()
 
-    async def _edges(self, place: TopicPartition) -> tuple[int, int]:
-        """The oldest record's offset and the next one's. Raises `BusUnavailableError`."""
+    async def _edges(self, places: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The oldest record's offset and the next one's, of each. Raises `BusUnavailableError`."""
+        if not places:
+            return {}
         try:
-            first = await self._consumer.beginning_offsets([place])
-            end = await self._consumer.end_offsets([place])
+            first, end = await asyncio.gather(
+                self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)
+            )
         except FAILURES as error:
             raise BusUnavailableError from error
-        return first[place], end[place]
+        return {place: (first[place], end[place]) for place in places}
 
     def _measure(self) -> None:
         """How far this member is behind, by partition, as of its last fetch."""
@@ -169,8 +181,9 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         due = {place: offset for place, offset in self._lag.items() if place in self._sought}
         self._lag, self._reported_at = {}, time.monotonic()
         try:
-            if due:
-                await self._consumer.commit(due)
+            if due:  # aiokafka asks a coordinator that is away for ever, and reading waits meanwhile
+                async with asyncio.timeout(LAG_DEADLINE_S):
+                    await self._consumer.commit(due)
         except FAILURES:
             get_logger().info("lag_not_reported", exc_info=True)
 

@@ -123,3 +123,65 @@ async def test_a_member_whose_reader_has_ended_by_itself_begins_anew(kafka: str,
     await until(lambda: read(b"2"))
     await member.stop()
     await kafka_bus.stop()
+
+
+async def test_a_member_with_many_partitions_reads_them_at_once(kafka: str):
+    """A question to the broker waits for the fetch that is on its way: one for each partition took a second each."""
+    topic, partitions = f"t-{secrets.token_hex(6)}", 48
+    kafka_bus = connect(f"kafka://{kafka}", client_id="test")
+    await kafka_bus.start()
+    await kafka_bus.ensure_topics([Topic(topic, partitions)])
+    asked: list[object] = []
+
+    async def from_zero(_topic: str, _partition: int) -> int:
+        return 0
+
+    member = kafka_bus.consumer("many", [topic], from_zero)
+    consumer = member._consumer
+    for name in ("beginning_offsets", "end_offsets"):
+        ask = getattr(consumer, name)
+        setattr(consumer, name, lambda places, ask=ask: asked.append(places) or ask(places))
+    await member.start()
+    await kafka_bus.publish([OutgoingRecord(topic, f"key-{nth}", (), b"1") for nth in range(10 * partitions)])
+    read = 0
+
+    async def all_read() -> bool:
+        nonlocal read
+        read += len(await member.fetch(timeout_s=0.3))
+        return read == 10 * partitions
+
+    await until(all_read)
+    assert len(member._consumer.assignment()) == partitions
+    assert len(asked) == 2, "the first record's offset, and the next one's, of all partitions together"
+    await member.stop()
+    await kafka_bus.stop()
+
+
+async def test_a_coordinator_that_does_not_answer_holds_up_no_reading(kafka: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.common.bus_kafka_consumer.LAG_DEADLINE_S", 0.2)
+    monkeypatch.setattr("libs.common.bus_kafka_consumer.LAG_REPORT_S", 0.0)
+    topic = f"t-{secrets.token_hex(6)}"
+    kafka_bus = connect(f"kafka://{kafka}", client_id="test")
+    await kafka_bus.start()
+    await kafka_bus.ensure_topics([Topic(topic, 1)])
+
+    async def from_zero(_topic: str, _partition: int) -> int:
+        return 0
+
+    member = kafka_bus.consumer("silent", [topic], from_zero)
+    await member.start()
+    asked = asyncio.Event()
+
+    async def never(_offsets: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(member._consumer, "commit", never)
+    for value in (b"1", b"2"):
+        await kafka_bus.publish([OutgoingRecord(topic, "k", (), value)])
+        [delivery] = await until(lambda: member.fetch(timeout_s=0.3))
+        assert delivery.value == value
+        await member.report({(topic, 0): delivery.offset + 1})
+    assert asked.is_set()
+    await member.stop()
+    await kafka_bus.stop()

@@ -8,15 +8,21 @@ import time
 import pytest
 from rich.console import Console
 
-from libs.cli.demo import chapters_bridge, chapters_family
+from libs.cli.demo import actors, chapters_bridge, chapters_family
+from libs.cli.demo import stage as story
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
 from libs.cli.demo.stage import Stage
+from libs.cli.system import READY_TIMEOUT_S
 from libs.cli.up import System
+from libs.common.bus_kafka import SESSION_TIMEOUT_MS
 
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 SEED = 7
 QUIET_S, QUIET_WITHIN_S = 6.0, 60.0
+# Twelve processes that start at once share the machine's processors, and a group waits for the session of its killed
+# member before its successor reads: the story's own patience begins after both.
+RESTART_S = READY_TIMEOUT_S + SESSION_TIMEOUT_MS / 1000
 
 
 async def _kill_each_once(system: System, rng: random.Random, killed: list[str]) -> None:
@@ -46,7 +52,9 @@ async def _quiet(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("broker")
-async def test_the_story_ends_right_with_every_process_killed_once(http_client) -> None:
+async def test_the_story_ends_right_with_every_process_killed_once(http_client, monkeypatch) -> None:
+    for patient in (actors, story):
+        monkeypatch.setattr(patient, "PATIENCE_S", RESTART_S + patient.PATIENCE_S)
     killed: list[str] = []
     async with set_up(Console(quiet=True), "distributed") as (stage, system):
         await bring_on(stage, system, http_client)
