@@ -16,12 +16,13 @@ from starlette.requests import Request
 from libs.common import alarms
 from libs.common.auth import Principal, require
 from libs.common.cursors import CURSOR_CHARS_MAX, opened, sealed
-from libs.common.database import Bell, Database, clock
+from libs.common.database import Bell, Database, WriteSession, clock
 from libs.common.door import Router
 from libs.common.log import current_correlation
 from libs.common.messages import AuditEntry
 from libs.common.outbox import append, audit_message
 from libs.common.problems import NotFoundError
+from libs.common.transaction import transact
 from libs.common.values import DECIMAL, Switch
 
 BIGINT_MAX = 2**63 - 1
@@ -87,15 +88,17 @@ async def acknowledge_alarm(
 ) -> Alarm:
     """Close the alarm; one that is closed already is answered as it was closed."""
     desk = _desk(request)
-    async with desk.database.write() as session:
+
+    async def acknowledge(session: WriteSession) -> Alarm:
         row, changed = await alarms.acknowledge(session, alarm_id, principal.subject)
         if row is None:
             raise NotFoundError
         if changed:
             entry = _acknowledged(row, principal, await clock(session))
             await append(session, [audit_message(desk.producer, entry)])
-    desk.bell.ring()
-    return Alarm(**row)
+        return Alarm(**row)
+
+    return await transact(desk.database, desk.bell, acknowledge)
 
 
 def _desk(request: Request) -> AlarmDesk:

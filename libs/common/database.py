@@ -33,7 +33,9 @@ POOL_TIMEOUT_S = 5.0
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"  # one round trip; the timeout would cancel a standby's wait
-_AWAY = ("08", "53", "55P03", "57", "25P03")  # connection, resources, lock or statement timeout, ended as idle
+# SQLSTATE classes that time may mend: connection, transaction state, authorisation, rollback, resources, object state,
+# intervention, system error, configuration, internal. All others are what somebody made a statement do.
+_AWAY = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX"})
 _UNUSABLE = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # the second: the server's farewell is half read
 _LOST = (*_UNUSABLE, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
@@ -104,11 +106,14 @@ class Database:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the database gave no answer to rely on (no deadlock, no statement's own fault): repeat the same ids."""
+    """Whether time alone can help: the database gave no answer to rely on, and nothing is wrong with what was asked.
+
+    The one judgement of every door, consumer and sweep. Repeat the same ids.
+    """
     if isinstance(error, (CommitUncertainError, PoolTimeoutError, OSError, *_UNUSABLE)):
         return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return lost or sqlstate(error).startswith(_AWAY)
+    return lost or sqlstate(error)[:2] in _AWAY
 
 
 def sqlstate(error: BaseException) -> str:

@@ -7,20 +7,13 @@ from a backup reads again what it missed.
 
 from collections.abc import Iterable
 
-import asyncpg
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from libs.common.bus import BusUnavailableError, NotYetError
-from libs.common.database import CommitUncertainError, Session, WriteSession
+from libs.common.database import Session, WriteSession, is_away
 
 # What the runtime role needs; DELETE is for dropping keys older than the bus's retention.
 INBOX_GRANTS = {"inbox": "SELECT, INSERT, DELETE", "bus_position": "SELECT, INSERT, UPDATE"}
-
-# SQLSTATE classes that time may mend: connection, transaction state, authorisation, rollback, resources, object state,
-# intervention, system error, configuration, internal. All others are what a record made its statement do.
-_OUTAGES = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX"})
 
 _FIRST_SEEN = (
     "INSERT INTO inbox (source, event_id) SELECT * FROM unnest($1::text[], $2::text[]) AS k (source, event_id)"
@@ -88,16 +81,5 @@ async def advance(session: WriteSession, topic: str, partition: int, *, expected
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether time alone can help: nothing is wrong with the record."""
-    waits = (NotYetError, ZombieError, BusUnavailableError, CommitUncertainError, OSError, PoolTimeoutError)
-    if isinstance(error, waits):
-        return True
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        state = getattr(error.orig, "sqlstate", None)
-    elif isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return not isinstance(error, ValueError)  # asyncpg's DataError is both: an argument it cannot encode
-    else:
-        state = getattr(error, "sqlstate", None)
-    return state is not None and state[:2] in _OUTAGES
+    """Whether time alone can help with a record: its turn has not come, or the bus or the database is away."""
+    return isinstance(error, NotYetError | ZombieError | BusUnavailableError) or is_away(error)

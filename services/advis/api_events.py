@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from libs.common import case_events
 from libs.common.auth import Principal, require
 from libs.common.case_events import CaseEvent
-from libs.common.database import clock
+from libs.common.database import WriteSession, clock
 from libs.common.door import Router
 from libs.common.headers import is_media_type
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, UnavailableError
@@ -70,12 +70,14 @@ async def ingest(request: Request, principal: Source, means: Means) -> Accepted:
         case_events.require_known(one, prefix, vocabulary)
     correlation = request.scope["state"]["correlation_id"]
     taken = [_said_by(binding, one, correlation) for one in read]
+
+    async def ingested(session: WriteSession) -> None:
+        await handlers_events.ingest(session, taken, actor, await clock(session))
+
     try:
-        async with means.database.write() as session:
-            await handlers_events.ingest(session, taken, actor, await clock(session))
+        await means.committed(ingested)
     except EventConflictError:
         raise ConflictError("This source has used the same event id for another event.") from None
-    means.bell.ring()
     return Accepted(accepted=tuple(event.event.id for event in taken))
 
 
@@ -89,9 +91,11 @@ async def sources_of(means: Resources) -> BindingsAnswer:
 
 async def _refused(means: Resources, actor: Actor, wrong: Violation, subject: UUID | None) -> ForbiddenError:
     """The one answer, once the refusal is on the record. What was wrong is not for the caller."""
-    async with means.database.write() as session:
+
+    async def recorded(session: WriteSession) -> None:
         await handlers_events.refuse(session, actor, EventRefused(subject, wrong), await clock(session))
-    means.bell.ring()
+
+    await means.committed(recorded)
     return ForbiddenError()
 
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from libs.common.auth import Principal, require
 from libs.common.cursors import opened, sealed
-from libs.common.database import clock
+from libs.common.database import WriteSession, clock
 from libs.common.door import DISCLOSES, Router
 from libs.common.identifiers import parse_uuid
 from libs.common.permits import BATCH_MAX
@@ -70,13 +70,15 @@ async def list_inbox(
         granted = await means.permits.acquire(showing[: query.limit], asker.question)
     with granted.not_sent_on_failure():
         read = InboxRead("listed", asker.reader.unit, _criterion(query), found=True)
-        async with means.database.write() as session:
+        gone = [*refused, *granted.refused]
+
+        async def recorded(session: WriteSession) -> None:
             at = await clock(session)
-            gone = [*refused, *granted.refused]
             await handlers_inbox.record_reading(
                 session, read, gone, actor=asker.question.actor, now=at, is_empty=not granted.shown
             )
-        means.bell.ring()
+
+        await means.committed(recorded)
         more = len(showing) > query.limit
         if (more and granted.refused) or (not more and len(found) == BATCH_MAX):
             raise UnavailableError  # a withdrawal between the two calls: a short page with more behind it would tell
@@ -133,16 +135,18 @@ async def _one(given: str, act: Act, asker: _Asker, means: Resources, *, languag
     with _or_503():
         granted = await means.permits.acquire([found] if found else [], asker.question)
     with granted.not_sent_on_failure():
-        state: State | None = None
         actor = asker.question.actor
-        async with means.database.write() as session:
-            at = await clock(session)
+        asked = (("notification_id", str(wanted)),) if wanted else ()
+
+        async def acted(session: WriteSession) -> State | None:
+            at, state = await clock(session), None
             for item in granted.shown:
                 state = await handlers_inbox.act(session, item.notification.notification_id, act, actor=actor, now=at)
-            asked = (("notification_id", str(wanted)),) if wanted else ()
             read = InboxRead(_DONE[act], asker.reader.unit, asked, found=state is not None)
             await handlers_inbox.record_reading(session, read, granted.refused, actor=actor, now=at)
-        means.bell.ring()
+            return state
+
+        state = await means.committed(acted)
         if state is None:
             raise NotFoundError
         body = _item(granted.shown[0], means.reference, language, state).model_dump_json().encode()

@@ -1,11 +1,13 @@
 """What a running process has opened, handed to its doors: no globals, one place that closes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
 from starlette.requests import Request
 
-from libs.common.database import Bell, Database
+from libs.common.database import Bell, Database, WriteSession
+from libs.common.transaction import AnswerT, transact
 from services.advis.permission import Permits
 from services.advis.reference import Reference
 from services.advis.settings import Settings
@@ -22,6 +24,10 @@ class Resources:
     reference: Reference
     permits: Permits
     sources: Sources
+
+    async def committed(self, work: Callable[[WriteSession], Awaitable[AnswerT]]) -> AnswerT:
+        """`libs.common.transaction.transact` here: `work` in one transaction. Raises UnavailableError."""
+        return await transact(self.database, self.bell, work)
 
 
 def resources(request: Request) -> Resources:

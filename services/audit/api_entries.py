@@ -9,15 +9,17 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal, require
 from libs.common.cursors import opened, sealed
-from libs.common.database import clock
+from libs.common.database import WriteSession, clock
 from libs.common.door import Router
 from libs.common.identifiers import parse_uuid
 from libs.common.problems import InvalidError, NotFoundError
 from libs.common.sweep import Readable, readable
+from libs.common.transaction import committed
 from libs.common.values import DECIMAL
 from services.audit import schemas
 from services.audit.handlers_search import Reader, Search, own_entries, search_entries
 from services.audit.handlers_search import record_refusal as record_search_refused
+from services.audit.keyring import Keyring
 from services.audit.reading import Entry
 
 router = Router(prefix="/v1", tags=["entries"])
@@ -40,11 +42,12 @@ async def search(
     limit = query.limit
     wanted = Search(query.subject, query.actor, query.type, query.after, query.before, _below(request, query.cursor))
     reader = Reader(officer.subject, "dpo", officer.unit, request.scope["state"]["correlation_id"])
-    state = request.app.state
-    async with state.database.write() as session:
+
+    async def searched(session: WriteSession) -> Readable[Entry]:
         now = await clock(session)
-        entries = await search_entries(session, wanted, reader, keyring=state.keyring, now=now, limit=limit + 1)
-    state.bell.ring()
+        return await search_entries(session, wanted, reader, keyring=_keyring(request), now=now, limit=limit + 1)
+
+    entries = await committed(request, searched)
     items = readable(entries[:limit], _opened, name="entries")
     return schemas.OpenedEntries(items=list(items), next=_next(request, entries, limit))
 
@@ -52,18 +55,20 @@ async def search(
 @router.get("/me/entries", summary="What was done about me")
 async def mine(request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cursor = None) -> schemas.OwnEntries:
     """Newest first. The token is consent's: its subject is the citizen's `borger_id`."""
-    state = request.app.state
-    async with state.database.write() as session:
-        entries = await own_entries(
+    me, below = _borger_id(citizen), _below(request, cursor)
+
+    async def read(session: WriteSession) -> Readable[Entry]:
+        return await own_entries(
             session,
-            _borger_id(citizen),
-            keyring=state.keyring,
+            me,
+            keyring=_keyring(request),
             now=await clock(session),
             limit=limit + 1,
-            below=_below(request, cursor),
+            below=below,
             correlation_id=request.scope["state"]["correlation_id"],
         )
-    state.bell.ring()
+
+    entries = await committed(request, read)
     items = readable(entries[:limit], _own, name="own_entries")
     return schemas.OwnEntries(items=list(items), next=_next(request, entries, limit))
 
@@ -79,11 +84,17 @@ async def record_refusal(request: Request, _status: int) -> None:
         return
     role = min(caller.roles, default="none")
     reader = Reader(caller.subject, role, caller.unit, request.scope["state"]["correlation_id"])
-    state = request.app.state
-    async with state.database.write() as session:
+
+    async def record(session: WriteSession) -> None:
         now = await clock(session)
-        await record_search_refused(session, subject, reader, keyring=state.keyring, now=now)
-    state.bell.ring()
+        await record_search_refused(session, subject, reader, keyring=_keyring(request), now=now)
+
+    await committed(request, record)
+
+
+def _keyring(request: Request) -> Keyring:
+    keyring: Keyring = request.app.state.keyring
+    return keyring
 
 
 def _borger_id(citizen: Principal) -> UUID:

@@ -16,10 +16,10 @@ from starlette.responses import Response
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import MissingRightError
+from libs.common.transaction import committed
 from services.consent import access_requests
 from services.consent.access_requests import Evaluations
 from services.consent.api_acting import actor_of
-from services.consent.api_transaction import committed
 from services.consent.domain.access import Asker, Opinion, Semantic
 from services.consent.domain.snapshot import Question
 from services.consent.handlers_access import Caller, evaluate

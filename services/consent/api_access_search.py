@@ -17,9 +17,9 @@ from starlette.responses import Response
 from libs.common.cursors import opened, sealed
 from libs.common.door import Router
 from libs.common.problems import InvalidError
+from libs.common.transaction import committed
 from services.consent.access_requests import Document, MalformedError, context, document, entity
 from services.consent.api_access import BAD_REQUEST, AskedBy
-from services.consent.api_transaction import committed
 from services.consent.domain import access
 from services.consent.domain.access import ACTION_NAME, SUBJECT_TYPE, resource_of
 from services.consent.domain.snapshot import Question

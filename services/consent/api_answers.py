@@ -17,12 +17,12 @@ from starlette.requests import Request
 from libs.common.admission import WAY_TO_STOP
 from libs.common.door import Router
 from libs.common.sweep import readable
+from libs.common.transaction import committed
 from services.consent import handlers_answers, handlers_declines, handlers_views
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import Key, OptionalKey
 from services.consent.api_requests import told
-from services.consent.api_transaction import committed
 from services.consent.api_views import consent_view
 from services.consent.api_waiting import waiting_view
 from services.consent.api_withdrawals import wait_for_narrowing

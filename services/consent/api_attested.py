@@ -19,12 +19,12 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, ForbiddenError, PreconditionError
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from services.consent import handlers_attestations
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, Key, Prefer, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
-from services.consent.api_transaction import committed, looked_up
 from services.consent.cpr_vault import Vault
 from services.consent.domain.acting import Method
 from services.consent.domain.attestation import AttestedStatus, Said

@@ -15,13 +15,13 @@ from libs.common.database import Session, WriteSession, clock
 from libs.common.door import Router
 from libs.common.messages import PURPOSES_MAX, CaseReference, Code
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from libs.common.values import Day, EndDay, Flag
 from services.consent import handlers_authorities, store_withdrawals
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, Key, OptionalKey, Prefer, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, PersonReference, actor_for, translated_for_staff
-from services.consent.api_transaction import committed, looked_up
 from services.consent.cpr_vault import Vault
 from services.consent.domain.authority import Authority, AuthorityKind, AuthorityStatus
 from services.consent.domain.staff import Employee

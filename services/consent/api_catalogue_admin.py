@@ -25,12 +25,12 @@ from libs.common.problems import (
     PreconditionError,
     UnavailableError,
 )
+from libs.common.transaction import committed, looked_up
 from libs.common.values import DECIMAL, VERSION_MAX
 from services.consent import handlers_catalogue
 from services.consent.api_acting import actor_of
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, Key, check_match, etag_of
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.catalogue_admin_view import codes, content_of, entry_view, readability
 from services.consent.domain import catalogue_history

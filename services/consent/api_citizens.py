@@ -11,11 +11,11 @@ from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.sweep import readable
+from libs.common.transaction import committed
 from services.consent import handlers_citizens, handlers_representatives, handlers_views
 from services.consent.access_tokens import claims_for
 from services.consent.api_acting import ActingCitizen, ActingWithin, LoggedIn, actor_of, assurance_of, number_of
 from services.consent.api_pages import Page
-from services.consent.api_transaction import committed
 from services.consent.api_translation import number_in, translated
 from services.consent.api_views import me_view, receipt_view, use_view
 from services.consent.cpr_vault import Vault

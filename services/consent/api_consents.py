@@ -12,11 +12,11 @@ from starlette.requests import Request
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from services.consent import handlers_views, store_catalogue
 from services.consent.api_acting import Acting, ActingWithin
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import Key
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.api_views import consent_view, detail_view
 from services.consent.api_withdrawals import wait_for_narrowing

@@ -13,10 +13,10 @@ from fastapi import Response
 from starlette.requests import Request as HttpRequest
 
 from libs.common.database import Database
+from libs.common.transaction import available
 from libs.common.values import Moment
 from services.consent import drain, store_receipts, store_withdrawals, withdrawals
 from services.consent.api_acting import Acting
-from services.consent.api_transaction import available
 from services.consent.schemas import Answer
 from services.consent.settings import Settings
 from services.consent.store_withdrawals import Act, Outcome, Withdrawal

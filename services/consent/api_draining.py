@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from libs.common.database import Database
+from libs.common.transaction import available
 from services.consent import drain
-from services.consent.api_transaction import available
 from services.consent.settings import Settings
 from services.consent.store_withdrawals import Withdrawal
 

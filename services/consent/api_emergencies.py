@@ -16,6 +16,7 @@ from libs.common.database import WriteSession, clock
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from libs.common.values import Switch
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import actor_of, assurance_of
@@ -25,7 +26,6 @@ from services.consent.api_other_bases import recorded
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import Key, Prefer
 from services.consent.api_staff import ActingEmployee
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.receipt import Office
 from services.consent.handlers_other_bases import AlreadyReviewedError

@@ -18,10 +18,10 @@ from starlette.responses import StreamingResponse
 from libs.common.database import ReadSession, WriteSession, clock
 from libs.common.door import Router
 from libs.common.outbox import append
+from libs.common.transaction import committed, looked_up
 from services.consent import pdf, records, store_catalogue
 from services.consent.api_acting import Acting, ActingCitizen
 from services.consent.api_negotiation import Accept, Spoken, form_of
-from services.consent.api_transaction import committed, looked_up
 from services.consent.domain import export_words
 from services.consent.domain.catalogue import Catalogue, Language
 from services.consent.export_pages import ExportPages, Page

@@ -36,10 +36,10 @@ from libs.common.problems import (
     MissingRightError,
     NotFoundError,
 )
+from libs.common.transaction import committed, looked_up
 from libs.common.values import Moment
 from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
-from services.consent.api_transaction import committed, looked_up
 from services.consent.settings import Settings
 
 BATCH_BYTES_MAX = 512 * 1024

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from libs.common.auth import Gate, bearer, require
 from libs.common.identifiers import parse_uuid
 from libs.common.problems import UnauthenticatedError
-from services.consent.api_transaction import looked_up
+from libs.common.transaction import looked_up
 from services.consent.fence_holders import digest
 from services.consent.store_holders import read_credential
 

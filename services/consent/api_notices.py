@@ -10,11 +10,11 @@ from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed
 from libs.common.values import Moment, Switch
 from services.consent import handlers_notices
 from services.consent.api_acting import ActingCitizen, actor_of
 from services.consent.api_pages import Page, Paging
-from services.consent.api_transaction import committed
 from services.consent.schemas import Answer
 from services.consent.store_notices import Kept
 

@@ -13,13 +13,13 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import FieldError, MissingRightError, NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from services.consent import handlers_other_bases, store_catalogue, store_idempotency
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_drain import STATUSES, WithdrawalView, drained_answer, status_answer
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import Key, OptionalKey, Prefer
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.catalogue import Language
 from services.consent.domain.staff import Employee

@@ -5,10 +5,10 @@ from starlette.requests import Request
 
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
+from libs.common.transaction import committed
 from services.consent import handlers_overview
 from services.consent.api_acting import ActingWithin
 from services.consent.api_negotiation import Spoken
-from services.consent.api_transaction import committed
 from services.consent.overview_view import overview_view
 from services.consent.schemas_overview import Overview
 

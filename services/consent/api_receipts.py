@@ -9,10 +9,10 @@ from starlette.requests import Request
 
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
+from libs.common.transaction import committed
 from services.consent import handlers_views, pdf
 from services.consent.api_acting import ActingCitizen
 from services.consent.api_negotiation import Accept, Form, Spoken, form_of
-from services.consent.api_transaction import committed
 from services.consent.api_views import receipt_view
 from services.consent.domain import receipt_words
 from services.consent.domain.catalogue import Catalogue, Language

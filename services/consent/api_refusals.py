@@ -12,13 +12,13 @@ from libs.common.door import Router
 from libs.common.messages import Code
 from libs.common.problems import NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed
 from libs.common.values import Moment, Switch
 from services.consent import handlers_refusals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_drain import STATUSES, WithdrawalView, drained_answer, request_of
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import OptionalKey, Prefer
-from services.consent.api_transaction import committed
 from services.consent.api_translation import translated
 from services.consent.domain.snapshot import Refusal
 from services.consent.receipts import Signer

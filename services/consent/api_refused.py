@@ -12,9 +12,9 @@ from libs.common.auth import Principal
 from libs.common.database import Session, WriteSession, clock
 from libs.common.outbox import append
 from libs.common.problems import Problem
+from libs.common.transaction import committed
 from services.consent import handlers_citizens, records, store_citizens
 from services.consent.api_acting import actor_of, number_of
-from services.consent.api_transaction import committed
 from services.consent.cpr_vault import Vault
 from services.consent.records import Actor
 

@@ -8,11 +8,11 @@ from starlette.requests import Request as HttpRequest
 from libs.common.admission import WAY_TO_STOP
 from libs.common.database import WriteSession
 from libs.common.door import Router
+from libs.common.transaction import committed, looked_up
 from services.consent import handlers_authorities, handlers_representatives, store_idempotency, store_withdrawals
 from services.consent.api_acting import ActingWithin
 from services.consent.api_draining import answered, is_drained
 from services.consent.api_preconditions import OptionalKey, Prefer
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Role
 from services.consent.handlers_authorities import Decided

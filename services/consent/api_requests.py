@@ -19,11 +19,11 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, InvalidError, MissingRightError, NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed
 from services.consent import handlers_citizens, handlers_request_turns, handlers_requests
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import IfMatch, Key, check_match, etag_of
 from services.consent.api_staff import ActingEmployee, actor_for, translated_for_staff
-from services.consent.api_transaction import committed
 from services.consent.api_translation import number_in
 from services.consent.cpr_vault import Vault
 from services.consent.domain.cpr import Cpr

@@ -19,13 +19,13 @@ from libs.common.database import WriteSession
 from libs.common.door import Router
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.sweep import readable
+from libs.common.transaction import committed, looked_up
 from libs.common.values import Moment
 from services.consent import handlers_restrictions, store_citizens, store_idempotency, store_withdrawals
 from services.consent.api_acting import acting, acting_within, actor_of, assurance_of
 from services.consent.api_drain import STATUSES, WithdrawalView, drained_answer, status_answer
 from services.consent.api_pages import Page
 from services.consent.api_preconditions import OptionalKey, Prefer
-from services.consent.api_transaction import committed, looked_up
 from services.consent.api_translation import translated
 from services.consent.domain.acting import Giver
 from services.consent.domain.receipt import Office

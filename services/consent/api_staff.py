@@ -14,9 +14,9 @@ from libs.common.auth import Principal, require
 from libs.common.database import Database
 from libs.common.messages import Code
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, MissingRightError, PreconditionError
+from libs.common.transaction import available
 from services.consent import handlers_citizens
 from services.consent.api_acting import ASSURANCE, NO_NUMBER, TOO_LOW, actor_of, assurance_of
-from services.consent.api_transaction import available
 from services.consent.api_translation import number_in, translated
 from services.consent.cpr_vault import Vault
 from services.consent.domain.errors import CprError, OwnMatterError, SecondEmployeeError

@@ -14,6 +14,7 @@ from libs.common.admission import WAY_TO_STOP
 from libs.common.database import Database, WriteSession
 from libs.common.door import Router
 from libs.common.problems import NotFoundError
+from libs.common.transaction import available, committed
 from libs.common.values import Yes
 from services.consent import drain, store_withdrawals, withdrawals
 from services.consent.api_acting import ActingWithin
@@ -27,7 +28,6 @@ from services.consent.api_drain import (
     status_answer,
 )
 from services.consent.api_preconditions import OptionalKey, Prefer
-from services.consent.api_transaction import available, committed
 from services.consent.api_translation import translated
 from services.consent.receipts import Signer
 from services.consent.schemas import Request

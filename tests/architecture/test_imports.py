@@ -84,7 +84,8 @@ def test_only_the_store_builds_sql(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in python_files("services") if "migrations" not in p.parts], ids=str)
 def test_only_the_edge_opens_a_transaction(path: Path) -> None:
-    edge = {"api", "consumer", "sender", "worker", "app", "__main__", "drain", "signer"}
+    """A door goes through `libs.common.transaction`, which begins anew what a deadlock ends."""
+    edge = {"consumer", "sender", "worker", "app", "__main__", "drain", "signer"}
     for node in ast.walk(parsed(path)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
@@ -93,7 +94,7 @@ def test_only_the_edge_opens_a_transaction(path: Path) -> None:
             owner = node.func.value.attr if isinstance(node.func.value, ast.Attribute) else node.func.value.id
             if owner == "database":
                 assert path.stem.split("_")[0] in edge or path.stem in edge, (
-                    f"{path}:{node.lineno} opens a transaction below the edge"
+                    f"{path}:{node.lineno} opens a transaction below the edge, or at a door by hand"
                 )
 
 

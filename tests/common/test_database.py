@@ -312,6 +312,22 @@ def test_an_argument_that_cannot_be_encoded_is_no_absent_database() -> None:
     assert not is_away(asyncpg.DataError("an int is wanted"))
 
 
+TEMPORARY = {
+    *("08006", "25006", "25P03", "28P01", "3D000", "40001", "40P01"),
+    *("53300", "55P03", "57014", "57P01", "58030", "XX000"),
+}
+LASTING = {"22P02", "22003", "23505", "23503", "42P01", "21000", "0A000", "P0001"}
+
+
+@pytest.mark.parametrize("state", sorted(TEMPORARY | LASTING))
+def test_whether_time_can_help_is_judged_once_for_doors_consumers_and_sweeps(state: str) -> None:
+    error = asyncpg.PostgresError("as the server says")
+    error.sqlstate = state
+    for raised in (error, DBAPIError("SELECT 1", None, error)):
+        assert is_away(raised) is (state in TEMPORARY)
+        assert is_outage(raised) is (state in TEMPORARY)
+
+
 Way = Callable[[Session], Awaitable[object]]
 WAYS: dict[str, Way] = {
     "through SQLAlchemy": lambda session: session.exec_driver_sql("SELECT pg_sleep(9)"),
@@ -336,7 +352,6 @@ async def test_a_session_whose_end_is_half_read_is_an_absent_database_and_is_rep
         with pytest.raises(Exception) as failed:  # noqa: PT011 - which one depends on how much has been read
             await _stand_still(database, 0.3, turns, way)
         assert is_away(failed.value), turns
-        assert is_outage(failed.value), turns
         assert isinstance(failed.value, databases.FAILURES), turns
         assert await effects(database) == []
         heard.append(str(failed.value))

@@ -110,7 +110,7 @@ async def test_a_record_that_fails_only_sometimes_is_handled(bus: Bus, database:
 async def test_what_the_database_refuses_in_a_record_is_the_records_fault(
     bus: Bus, database: Database, make_topic: MakeTopic
 ):
-    """What a record makes its statement do does not get better by waiting (`libs.common.inbox.is_outage`)."""
+    """What a record makes its statement do does not get better by waiting (`libs.common.database.is_away`)."""
     topic = await make_topic()
     async with database.write() as session:
         await session.execute(text("INSERT INTO effect (id) VALUES ('taken')"))

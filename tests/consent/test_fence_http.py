@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from libs.common.problems import UnavailableError
-from services.consent.api_transaction import DEADLOCK_TRIES_MAX, committed
+from libs.common.transaction import TRIES_MAX, committed
 from tests.consent import issuer
 from tests.consent.door import Door, opened
 from tests.consent.fence_door import (
@@ -195,8 +195,8 @@ async def test_a_deadlock_is_repeated_and_one_that_does_not_end_is_unavailable(d
     assert await committed(request, lambda _: deadlocks(2)) == 3
     tries.clear()
     with pytest.raises(UnavailableError):
-        await committed(request, lambda _: deadlocks(DEADLOCK_TRIES_MAX))
-    assert len(tries) == DEADLOCK_TRIES_MAX
+        await committed(request, lambda _: deadlocks(TRIES_MAX))
+    assert len(tries) == TRIES_MAX
 
 
 async def test_with_the_database_away_nothing_is_disclosed_and_the_caller_is_to_ask_again(
