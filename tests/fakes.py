@@ -1,5 +1,6 @@
 """Stand-ins for what is outside the service under test, faithful to the wire contract in libs/common."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ class FakeConsent:
 
     `refused` names notifications, `withdrawn` scopes (person, purpose, recipient unit); both refuse permits. `away`
     breaks every call; `lost` loses the answers of acquires that took effect; `shuffles` answers arrivals out of order.
+    `settle_rate` is how many permits it settles in a second, each call in one transaction, which the caller's leaving
+    rolls back; those in `unsettleable` it refuses to settle, and every call that names one.
     """
 
     openings: dict[str, list[Opening]] = field(default_factory=dict)
@@ -43,12 +46,15 @@ class FakeConsent:
     lost: bool = False
     holder_dead: bool = False
     shuffles: bool = False
+    settle_rate: float | None = None
+    unsettleable: set[UUID] = field(default_factory=set)
     after_preview: Callable[[], object] | None = None
 
     url: str = ""
     calls: defaultdict[str, list[object]] = field(default_factory=lambda: defaultdict(list))
     permits: dict[UUID, PermitItem] = field(default_factory=dict)
     settled: dict[UUID, str] = field(default_factory=dict)
+    accepted: list[int] = field(default_factory=list)  # how many permits each settle that took effect named
     consent_id: UUID = field(default_factory=uuid4)
 
     @property
@@ -101,8 +107,15 @@ class FakeConsent:
 
     async def settle(self, request: web.Request) -> web.Response:
         asked = await self._read(request, SettleRequest, HOLDER_TOKEN)
+        if self.unsettleable & {item.permit_id for item in asked.items}:
+            raise web.HTTPBadRequest
+        if self.settle_rate is not None:
+            await asyncio.sleep(len(asked.items) / self.settle_rate)
+            if request.transport is None or request.transport.is_closing():
+                return web.Response(status=204)
         for item in asked.items:
             self.settled.setdefault(item.permit_id, item.outcome)
+        self.accepted.append(len(asked.items))
         return web.Response(status=204)
 
     async def _read(self, request: web.Request, form: type, token: str):

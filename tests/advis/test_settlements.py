@@ -6,15 +6,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.common.client import ServiceClient
 from libs.common.database import Database
 from services.advis.domain.delivery import Reach
 from services.advis.domain.matching import Revealed
 from services.advis.domain.notification import Notification, State
 from services.advis.entries import Actor
-from services.advis.fence import ConsentUnavailableError
+from services.advis.fence import ConsentUnavailableError, Fence
 from services.advis.permission import Question
 from services.advis.worker_settlements import Settlements, Use
 from tests.advis.reading import audit_entries
+from tests.fakes import HOLDER_TOKEN
 from tests.waiting import until
 
 ACTOR = Actor("bif101", "caseworker")
@@ -131,6 +133,85 @@ async def test_a_database_that_hangs_does_not_hold_up_the_settle(running, consen
         await until(settled, 4)  # the lock alone would be given up after five
     assert await running.finish(5)
     assert len(await audit_entries(database, "disclosure.made")) == 1
+
+
+@pytest.mark.parametrize("rate", [5, 40, 400])
+async def test_a_slow_consent_gets_through_what_it_can_and_is_asked_for_none_of_it_twice(rate, consent, database, bell):
+    """64 permits that begin anew as 64 after each timeout would be settled by no consent that takes longer for them."""
+    consent.settle_rate = rate
+    timeout_s = 0.5
+    async with ServiceClient(consent.url, bearer=HOLDER_TOKEN, timeout_s=timeout_s) as holder:
+        settlements = Settlements(Fence(holder, holder, lease_ms=5_000), database, bell)
+        task = asyncio.create_task(settlements.run())
+        uses = [use() for _ in range(64 if rate > 5 else 8)]
+        settlements.add(uses, Reach.DISCLOSED)
+        assert await settlements.finish(3 * len(uses) / rate + 10 * timeout_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert consent.settled.keys() == {one.permit_id for one in uses}
+    assert sum(consent.accepted) == len(uses)
+    tries = [len(call.items) for call in consent.calls[SETTLE]]
+    assert len(tries) - len(consent.accepted) <= 1 + len(tries) // 4  # few are too large
+
+
+async def test_after_a_failure_the_batches_grow_again(running, consent):
+    consent.away = True
+    running.add([use() for _ in range(500)], Reach.NOT_SENT)
+    assert not await running.finish(0.5)
+    consent.away = False
+    assert await running.finish(10)
+    sizes = consent.accepted[:-1]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 10
+    assert max(sizes) > 4 * sizes[0]
+
+
+async def test_one_that_consent_cannot_settle_holds_up_no_other(running, consent):
+    uses = [use() for _ in range(40)]
+    consent.unsettleable = {uses[0].permit_id}
+    running.add(uses, Reach.DISCLOSED)
+
+    async def others_settled() -> bool:
+        return consent.settled.keys() == {one.permit_id for one in uses[1:]}
+
+    await until(others_settled)
+    assert not await running.finish(0)
+    consent.unsettleable = set()
+    assert await running.finish(10)
+    assert sum(consent.accepted) == len(uses)
+
+
+async def test_a_commit_that_hangs_does_not_hold_up_the_settle_and_is_not_begun_twice(
+    running, consent, database, postgres, advis_database
+):
+    """As where a synchronous standby is missing: a commit takes as long as it likes, and nothing may end it."""
+    postgres.execute(
+        "CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER waiting AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait_at_commit()",
+        database=advis_database.name,
+    )
+    gate = await database.connect_alone("gate")
+    await gate.execute("SELECT pg_advisory_lock(7)")
+    uses = [use(), use()]
+    try:
+        for count, one in enumerate(uses, 1):
+            running.add([one], Reach.DISCLOSED)
+
+            async def settled(count: int = count) -> bool:
+                return len(consent.settled) == count
+
+            await until(settled, 2)  # the commit's own lock would be given up after five
+        commits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        assert await gate.fetchval(commits) == 1
+        assert not await running.finish(0)
+    finally:
+        await gate.close()
+    assert await running.finish(5)
+    made = await audit_entries(database, "disclosure.made")
+    assert {entry["objects"]["permit_id"] for entry in made} == {str(one.permit_id) for one in uses}
+    assert len({entry["id"] for entry in made}) == 2  # what is not sure to be committed is repeated under its own id
 
 
 async def test_with_too_much_waiting_nothing_more_is_disclosed_and_nothing_is_forgotten(

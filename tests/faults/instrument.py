@@ -115,8 +115,9 @@ _ADVIS = (
     _edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
     _edit(
         "services/advis/worker_settlements.py",
-        "            while ready:\n",
-        '            if ready:\n                probe.point("settle-due")\n            while ready:\n',
+        "                self._ready.extend(new)\n",
+        '                if new:\n                    probe.point("settle-due")\n'
+        "                self._ready.extend(new)\n",
     ),
     _edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
 )
