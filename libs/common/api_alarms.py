@@ -4,8 +4,8 @@ An alarm names things of ours and never a person. Who acknowledges one stands on
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -16,13 +16,13 @@ from starlette.requests import Request
 from libs.common import alarms
 from libs.common.auth import Principal, require
 from libs.common.cursors import CURSOR_CHARS_MAX, opened, sealed
-from libs.common.database import Bell, Database, WriteSession, clock
+from libs.common.database import WriteSession, clock
 from libs.common.door import Router
 from libs.common.log import current_correlation
 from libs.common.messages import AuditEntry
 from libs.common.outbox import append, audit_message
 from libs.common.problems import NotFoundError
-from libs.common.transaction import transact
+from libs.common.transaction import committed, looked_up
 from libs.common.values import DECIMAL, Switch
 
 BIGINT_MAX = 2**63 - 1
@@ -31,15 +31,6 @@ _PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
 _Id = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="`alarm_id` of the list"), DECIMAL]
 
 router = Router(prefix="/v1", tags=["alarms"])
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmDesk:
-    """Whose alarms the door shows; a service puts it on `app.state.alarm_desk`."""
-
-    database: Database
-    bell: Bell
-    producer: str
 
 
 class Alarm(BaseModel):
@@ -76,8 +67,8 @@ async def list_alarms(
 ) -> AlarmPage:
     """A page of this service's alarms, open and acknowledged."""
     before = None if cursor is None else opened(request, cursor, _PLACE)[0]
-    async with _desk(request).database.read() as session:
-        rows = await alarms.listed(session, before=before, acknowledged=acknowledged, limit=limit + 1)
+    wanted = partial(alarms.listed, before=before, acknowledged=acknowledged, limit=limit + 1)
+    rows = await looked_up(request, wanted)
     items = tuple(Alarm(**row) for row in rows[:limit])
     return AlarmPage(items=items, next=sealed(request, (items[-1].alarm_id,)) if len(rows) > limit else None)
 
@@ -87,7 +78,6 @@ async def acknowledge_alarm(
     request: Request, alarm_id: _Id, principal: Annotated[Principal, Depends(require("operator", "dpo"))]
 ) -> Alarm:
     """Close the alarm; one that is closed already is answered as it was closed."""
-    desk = _desk(request)
 
     async def acknowledge(session: WriteSession) -> Alarm:
         row, changed = await alarms.acknowledge(session, alarm_id, principal.subject)
@@ -95,15 +85,10 @@ async def acknowledge_alarm(
             raise NotFoundError
         if changed:
             entry = _acknowledged(row, principal, await clock(session))
-            await append(session, [audit_message(desk.producer, entry)])
+            await append(session, [audit_message(request.app.state.service, entry)])
         return Alarm(**row)
 
-    return await transact(desk.database, desk.bell, acknowledge)
-
-
-def _desk(request: Request) -> AlarmDesk:
-    desk: AlarmDesk = request.app.state.alarm_desk
-    return desk
+    return await committed(request, acknowledge)
 
 
 def _acknowledged(row: Mapping[str, Any], principal: Principal, at: datetime) -> AuditEntry:

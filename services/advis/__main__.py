@@ -26,7 +26,7 @@ def main() -> None:
     if role == "generation":
         sys.exit(generation.run("advis"))
     settings = process.configured(Settings, "advis", role)
-    roles = ROLES if role == "all" else (role,)
+    roles = list(ROLES) if role == "all" else [role]
     try:
         require(settings, roles)
     except SettingMissingError as error:

@@ -5,31 +5,22 @@ connections close. What is not settled in time is settled by the supervisor's co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from libs.common import api_alarms
-from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.bus import Bus, connect
 from libs.common.client import ClientCredentials, ServiceClient
-from libs.common.consumer import Consumer, Handler
+from libs.common.composition import DOOR, Loops, Parts, loops_of
 from libs.common.cursors import CursorKeys
-from libs.common.database import Bell, Database, clock
-from libs.common.health import Conditions, kept_running
+from libs.common.health import Conditions
 from libs.common.messages import CONSENT_EVENTS
-from libs.common.operations import Observer, observe_storage, operate, outbox_observer
-from libs.common.parking import Parking
+from libs.common.operations import observe_storage
 from libs.common.process import Role, serve
-from libs.common.relay import Relay
-from libs.common.retention import keep_bus_purged, keep_purging
-from libs.common.seal import Keys
-from libs.common.settings import pool_of
+from libs.common.retention import keep_purging
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.advis import api_events, api_fates, api_inbox
@@ -51,8 +42,6 @@ from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
 ROUTERS = (api_events.router, api_fates.router, api_inbox.router, api_alarms.router)
-ROLES = ("api", "consumer", "relay", "worker")
-DOOR = "api"
 DISCLOSING = frozenset({"api", "worker"})
 
 
@@ -64,83 +53,50 @@ class SettingMissingError(Exception):
 class Means:
     """What the roles of one process share."""
 
+    parts: Parts[Settings]
     resources: Resources
     fence: Fence
     settlements: Settlements
-    bus: Bus
-    conditions: Conditions
 
 
 def create(
     resources: Resources, verifier: TokenVerifier, cursors: CursorKeys, conditions: Conditions | None = None
 ) -> FastAPI:
     """The HTTP application. It must be served with `DisclosureProtocol`, or it discloses nothing."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.verifier = verifier
-        app.state.resources = resources
-        app.state.alarm_desk = AlarmDesk(resources.database, resources.bell, PRODUCER)
-        app.state.cursors = cursors
-        yield
-
-    async def database() -> None:
-        async with resources.database.read() as session:
-            await clock(session)
-
+    held = resources.settings, resources.database, resources.bell
+    parts = Parts(PRODUCER, *held, conditions or Conditions())
     return create_app(
-        limits=resources.settings,
+        limits=parts.settings,
         title="Samtykkebro advis",
         version=VERSION,
-        service="advis",
-        lifespan=lifespan,
+        service=parts.service,
+        lifespan=parts.lifespan(verifier, cursors, resources=resources),
         routers=ROUTERS,
-        checks={"database": database},
-        components={"loops": (conditions or Conditions()).component},
+        checks={"database": parts.answers},
+        components=parts.components,
     )
 
 
-async def run(settings: Settings, roles: tuple[str, ...]) -> None:
-    """Run these roles together until cancelled or until one fails. See `require`."""
+async def run(settings: Settings, roles: Iterable[str]) -> None:
+    """Run these of ROLES together until cancelled or until a door fails. See `require`."""
+    chosen = {role: ROLES[role] for role in roles}
     async with AsyncExitStack() as opened:
-        means = await _open(settings, roles, opened)
+        means = await _open(settings, opened)
+        _require_keys(means, chosen)
         settling = asyncio.get_running_loop().create_task(means.settlements.run())
         try:
             async with asyncio.TaskGroup() as group:
-                for name, run in _started(means, roles):
-                    group.create_task(_run(name, run, means.conditions))
+                for run in loops_of(means.parts, chosen, means, {"storage": observe_storage}).values():
+                    group.create_task(_awaited(run))
                 group.create_task(_unless_ended(settling))
-                group.create_task(_operate(means, roles))
         finally:
             await means.settlements.finish(settings.settle_at_stop_ms / 1000)
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
 
 
-async def _operate(means: Means, roles: tuple[str, ...]) -> None:
-    resources = means.resources
-    observers: dict[str, Observer] = {}
-    if "relay" in roles:
-        observers["outbox"] = outbox_observer(resources.settings)
-    if "worker" in roles:
-        observers["storage"] = observe_storage
-    components = {"loops": means.conditions.component}
-    await operate(resources.database, resources.settings, service=PRODUCER, observers=observers, components=components)
-
-
-async def _run(name: str, run: Role, conditions: Conditions) -> None:
-    """A door that fails ends the process; a loop begins anew."""
-    await (run() if name == DOOR else kept_running(name, run, conditions))
-
-
-def _over_bus(means: Means, run: Role) -> Role:
-    """`run` on a started bus: without one, this loop waits, and no door with it."""
-
-    async def running() -> None:
-        await means.bus.start()
-        await run()
-
-    return running
+async def _awaited(run: Role) -> None:
+    await run()
 
 
 async def _unless_ended(settling: asyncio.Task[None]) -> None:
@@ -148,7 +104,7 @@ async def _unless_ended(settling: asyncio.Task[None]) -> None:
     await asyncio.shield(settling)
 
 
-def require(settings: Settings, roles: tuple[str, ...]) -> None:
+def require(settings: Settings, roles: Iterable[str]) -> None:
     """Raises SettingMissingError where these roles cannot run."""
     if DISCLOSING & set(roles) and (settings.holder_id is None or settings.holder_token is None):
         raise SettingMissingError("SAMTYKKEBRO_HOLDER_ID and SAMTYKKEBRO_HOLDER_TOKEN: given by the supervisor")
@@ -156,20 +112,23 @@ def require(settings: Settings, roles: tuple[str, ...]) -> None:
         raise SettingMissingError("SAMTYKKEBRO_CLIENT_SECRET_FILE")
 
 
-async def _open(settings: Settings, roles: tuple[str, ...], opened: AsyncExitStack) -> Means:
-    name = settings.instance or f"advis-{'-'.join(roles)}"
-    database = Database(settings.database_url, application_name=name, **pool_of(settings))
-    opened.push_async_callback(database.close)
-    bell = Bell(database)
-    opened.push_async_callback(bell.close)
+def _require_keys(means: Means, roles: Iterable[str]) -> None:
+    """Raises SealError or ReferenceDataError where a loop would be without its keys."""
+    if "consumer" in roles:
+        _ = means.parts.parking
+    if "worker" in roles:
+        _doorbells(means)
+
+
+async def _open(settings: Settings, opened: AsyncExitStack) -> Means:
+    parts = Parts.of(PRODUCER, settings)
+    opened.push_async_callback(parts.close)
     fence, sources = _fence(settings, opened)
-    settlements = Settlements(fence, database, bell)
+    settlements = Settlements(fence, parts.database, parts.bell)
     tls_only = settings.profile == "production"
     reference = load(settings.reference_dir, settings.endpoints_file, tls_only=tls_only)
-    bus = connect(settings.bus_url, client_id=name)
-    opened.push_async_callback(bus.stop)
-    resources = Resources(settings, database, bell, reference, Permits(fence, settlements), sources)
-    return Means(resources, fence, settlements, bus, Conditions())
+    resources = Resources(settings, parts.database, parts.bell, reference, Permits(fence, settlements), sources)
+    return Means(parts, resources, fence, settlements)
 
 
 def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
@@ -191,96 +150,67 @@ def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
     return Fence(holder, service, lease_ms=settings.lease_ms), Sources(asking(service))
 
 
-def _started(means: Means, roles: tuple[str, ...]) -> list[tuple[str, Role]]:
-    made: Mapping[str, Callable[[Means], list[Role]]] = {
-        "api": _api,
-        "consumer": _consumers,
-        "relay": _relay,
-        "worker": _workers,
-    }
-    return [(role, run) for role in roles for run in made[role](means)]
-
-
-def _api(means: Means) -> list[Role]:
-    settings = means.resources.settings
+async def _serve(means: Means) -> None:
+    settings = means.parts.settings
     cursors = CursorKeys.load(settings.secrets_dir)
-
-    async def api() -> None:
-        verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
-        try:
-            app = create(means.resources, verifier, cursors, means.conditions)
-            await serve(app, settings, http_protocol=DisclosureProtocol)
-        finally:
-            await verifier.close()
-
-    return [api]
+    verifier = TokenVerifier([TrustedIssuer(settings.issuer_url)], settings.audience)
+    app = create(means.resources, verifier, cursors, means.parts.conditions)
+    await serve(app, settings, http_protocol=DisclosureProtocol)
 
 
-def _consumers(means: Means) -> list[Role]:
-    database, settings = means.resources.database, means.resources.settings
-    parking = Parking(Keys.read(settings.parking_keys), PRODUCER)
-    case = case_topics(load_sources(settings.reference_dir))
-    changes = ConsentEvents(database, means.resources.permits)
-    hands: tuple[tuple[str, Sequence[str], Handler, timedelta | None], ...] = (
-        (GROUP_CASE_EVENTS, case, _case_events(means), settings.replay_horizon),
-        # A change of consent only makes us ask again, however old it is.
-        (GROUP_CONSENT_EVENTS, [CONSENT_EVENTS], changes, None),
-    )
-    consumers = [
-        Consumer(
-            means.bus,
-            database,
-            group,
-            topics,
-            handler=handler,
-            parking=parking,
-            bell=means.resources.bell,
-            horizon=horizon,
-            conditions=means.conditions,
-        )
-        for group, topics, handler, horizon in hands
-    ]
-    return [_over_bus(means, consumer.run) for consumer in consumers]
+async def _hear_cases(means: Means) -> None:
+    resources, settings = means.resources, means.parts.settings
+    until = settings.former_case_events_until
+    handler = CaseEvents(means.fence, resources.reference, resources.sources, former_until=until)
+    topics = case_topics(load_sources(settings.reference_dir))
+    await means.parts.consume(GROUP_CASE_EVENTS, topics, handler, horizon=settings.replay_horizon)
 
 
-def _case_events(means: Means) -> CaseEvents:
-    resources = means.resources
-    until = resources.settings.former_case_events_until
-    return CaseEvents(means.fence, resources.reference, resources.sources, former_until=until)
+async def _hear_consents(means: Means) -> None:
+    """A change of consent only makes us ask again, however old it is: there is no horizon."""
+    handler = ConsentEvents(means.parts.database, means.resources.permits)
+    await means.parts.consume(GROUP_CONSENT_EVENTS, [CONSENT_EVENTS], handler)
 
 
-def _relay(means: Means) -> list[Role]:
-    async def purging_bus() -> None:
-        await keep_bus_purged(means.resources.settings)
-
-    relay = Relay(means.resources.database, means.bus, producer=PRODUCER, bell=means.resources.bell)
-    return [_over_bus(means, relay.run), purging_bus]
+async def _relay(means: Means) -> None:
+    await means.parts.relay()
 
 
-def _workers(means: Means) -> list[Role]:
-    resources = means.resources
-    endpoints = resources.reference.endpoints
+async def _purge_bus(means: Means) -> None:
+    await means.parts.purge_bus()
 
-    async def telling() -> None:
-        await keep_telling(resources.database, resources.bell)
 
-    async def purging() -> None:
-        await keep_purging(resources.database, RETENTION, resources.settings)
+async def _ring(means: Means) -> None:
+    await _doorbells(means).run()
 
-    doorbells = Doorbells(
-        resources.settings,
-        resources.database,
-        resources.bell,
-        resources.permits,
-        Sender({unit: _key(resources.settings, one.secret_file) for unit, one in endpoints.items()}),
-        resources.reference,
-    )
-    return [doorbells.run, purging, telling]
+
+async def _purge(means: Means) -> None:
+    await keep_purging(means.parts.database, RETENTION, means.parts.settings)
+
+
+async def _tell(means: Means) -> None:
+    await keep_telling(means.parts.database, means.parts.bell)
+
+
+def _doorbells(means: Means) -> Doorbells:
+    """Raises ReferenceDataError without the secret of an endpoint."""
+    resources, settings = means.resources, means.parts.settings
+    keys = {unit: _key(settings, one.secret_file) for unit, one in resources.reference.endpoints.items()}
+    shared = (resources.database, resources.bell, resources.permits)
+    return Doorbells(settings, *shared, Sender(keys), resources.reference)
 
 
 def _key(settings: Settings, secret_file: str) -> bytes:
-    path: Path = settings.secrets_dir / secret_file
+    path = settings.secrets_dir / secret_file
     try:
         return key_of(path.read_text(encoding="utf-8").strip())
     except (OSError, ValueError) as error:
         raise ReferenceDataError(f"{secret_file}: no webhook secret") from error
+
+
+ROLES: Loops[Means] = {
+    DOOR: {DOOR: _serve},
+    "consumer": {"case_events": _hear_cases, "consent_events": _hear_consents},
+    "relay": {"relay": _relay, "bus_retention": _purge_bus},
+    "worker": {"doorbells": _ring, "retention": _purge, "readings": _tell},
+}

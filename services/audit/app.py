@@ -1,31 +1,18 @@
-"""Composition root: settings become a database, keys, doors and loops, one function per role.
+"""Composition root: settings become a database, keys, doors and loops, one function per role."""
 
-Start order: the database is reached lazily, keys are read at once (a process without its keys must not look well).
-Stop order: doors first, then loops, then the database.
-"""
-
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 
 from fastapi import FastAPI
 
 from libs.common import api_alarms, process
-from libs.common.api_alarms import AlarmDesk
 from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.bus import opened
-from libs.common.consumer import Consumer
+from libs.common.composition import DOOR, Loops, Parts, loops_of
 from libs.common.cursors import CursorKeys
-from libs.common.database import Bell, Database
-from libs.common.health import Conditions, kept_running
+from libs.common.database import Database
 from libs.common.messages import AUDIT_ENTRIES
-from libs.common.operations import Observer, observe_storage, operate, outbox_observer
-from libs.common.parking import Parking
-from libs.common.relay import Relay
-from libs.common.retention import keep_bus_purged, keep_purging
-from libs.common.seal import Keys
-from libs.common.settings import pool_of
+from libs.common.operations import Observer, observe_storage
+from libs.common.retention import keep_purging
 from libs.common.web import create_app
 from services.audit import api_entries, api_log, store_tree
 from services.audit.consumer import GROUP, EntryHandler
@@ -40,7 +27,6 @@ from services.audit.vault import Vault
 from services.audit.worker import GapWatch
 
 VERSION = "0.1.0"
-DOOR = "api"  # its failure ends the process; a loop begins anew
 ROUTERS = (api_log.router, api_entries.router, api_alarms.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
@@ -50,85 +36,52 @@ _STAFF = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the roles of one process share."""
-
-    settings: Settings
-    database: Database
-    bell: Bell
-    conditions: Conditions
-
-    async def close(self) -> None:
-        """Close what the roles share, after the last of them."""
-        await self.bell.close()
-        await self.database.close()
-
-
-def parts_of(settings: Settings) -> Parts:
+def parts_of(settings: Settings) -> Parts[Settings]:
     """The shared parts; nothing is connected yet."""
-    name = settings.instance or "audit"
-    database = Database(settings.database_url, application_name=name, **pool_of(settings))
-    return Parts(settings, database, Bell(database), Conditions())
+    return Parts.of(PRODUCER, settings)
 
 
-def roles(parts: Parts, wanted: str) -> dict[str, Callable[[], Awaitable[None]]]:
+def roles(parts: Parts[Settings], wanted: str) -> Mapping[str, process.Role]:
     """The loops to run for `wanted`: one of ROLES, or `all` of them. Raises KeyError for another.
 
     Raises OSError, KeyError, ValueError or SealError at once where a loop would be without its keys.
     """
-    names = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
-    if "consumer" in names:
+    chosen = ROLES if wanted == "all" else {wanted: ROLES[wanted]}
+    if "consumer" in chosen:
         entry_handler(parts)
-    if "worker" in names:
+    if "worker" in chosen:
         signer(parts)
-    loops = {loop: _kept(loop, partial(run, parts), parts) for name in names for loop, run in ROLES[name].items()}
-    observers: dict[str, Observer] = {}
-    if "relay" in names:
-        observers["outbox"] = outbox_observer(parts.settings)
-    if "worker" in names:
-        observers |= OBSERVED
-    beside = partial(
-        operate,
-        parts.database,
-        parts.settings,
-        service="audit",
-        observers=observers,
-        components={"loops": parts.conditions.component},
-    )
-    return {**loops, "operations": _kept("operations", beside, parts)}
+    return loops_of(parts, chosen, parts, OBSERVED)
 
 
-def _kept(loop: str, run: process.Role, parts: Parts) -> process.Role:
-    return run if loop == DOOR else partial(kept_running, loop, run, parts.conditions)
-
-
-def create(parts: Parts) -> FastAPI:
+def create(parts: Parts[Settings]) -> FastAPI:
     """The HTTP door. Raises OSError, KeyError, ValueError or CursorKeysError without whole keys."""
+    settings = parts.settings
+    lifespan = parts.lifespan(
+        TokenVerifier(issuers(settings), settings.audience),
+        CursorKeys.load(settings.secrets_dir),
+        keyring=Keyring(Vault.load(settings.secrets_dir)),
+        refused=api_entries.record_refusal,
+    )
     return create_app(
-        limits=parts.settings,
+        limits=settings,
         title="Samtykkebro audit",
         version=VERSION,
-        service="audit",
-        lifespan=_lifespan(parts, Keyring(Vault.load(parts.settings.secrets_dir))),
+        service=parts.service,
+        lifespan=lifespan,
         routers=ROUTERS,
         checks={"database": partial(_database_answers, parts.database)},
-        components={"loops": parts.conditions.component},
+        components=parts.components,
     )
 
 
-def entry_handler(parts: Parts) -> EntryHandler:
+def entry_handler(parts: Parts[Settings]) -> EntryHandler:
     """What the consumer hands records to."""
     keyring = Keyring(Vault.load(parts.settings.secrets_dir))
-    return EntryHandler(parts.database, _maker(parts.settings), keyring, parking(parts))
+    return EntryHandler(parts.database, _maker(parts.settings), keyring, parts.parking)
 
 
-def parking(parts: Parts) -> Parking:
-    """Where records go that cannot become entries. Raises SealError without the operator's keys."""
-    return Parking(Keys.read(parts.settings.parking_keys), PRODUCER)
-
-
-def signer(parts: Parts) -> Signer:
+def signer(parts: Parts[Settings]) -> Signer:
     """Who signs. Raises ValueError when the key is another log's."""
     settings = parts.settings
     key = LogKey.load(settings.secrets_dir)
@@ -152,22 +105,6 @@ def issuers(settings: Settings) -> list[TrustedIssuer]:
     ]
 
 
-def _lifespan(parts: Parts, keyring: Keyring) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    cursors = CursorKeys.load(parts.settings.secrets_dir)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        verifier = TokenVerifier(issuers(parts.settings), parts.settings.audience)
-        app.state.verifier, app.state.keyring = verifier, keyring
-        app.state.cursors, app.state.refused = cursors, api_entries.record_refusal
-        app.state.database, app.state.bell = parts.database, parts.bell
-        app.state.alarm_desk = AlarmDesk(parts.database, parts.bell, PRODUCER)
-        yield
-        await verifier.close()
-
-    return lifespan
-
-
 async def _database_answers(database: Database) -> None:
     async with database.read() as session:
         await store_tree.load_size(session)
@@ -177,54 +114,32 @@ def _maker(settings: Settings) -> LeafMaker:
     return LeafMaker(settings.log_origin, settings.tenant)
 
 
-async def _serve(parts: Parts) -> None:
+async def _serve(parts: Parts[Settings]) -> None:
     await process.serve(create(parts), parts.settings)
 
 
-async def _consume(parts: Parts) -> None:
-    handler = entry_handler(parts)
-    async with opened(parts.settings.bus_url, client_id="audit-consumer") as bus:
-        consumer = Consumer(
-            bus,
-            parts.database,
-            GROUP,
-            [AUDIT_ENTRIES],
-            handler=handler,
-            parking=parking(parts),
-            bell=parts.bell,
-            conditions=parts.conditions,
-        )
-        await consumer.run()
+async def _consume(parts: Parts[Settings]) -> None:
+    await parts.consume(GROUP, [AUDIT_ENTRIES], entry_handler(parts))
 
 
-async def _relay(parts: Parts) -> None:
-    async with opened(parts.settings.bus_url, client_id="audit-relay") as bus:
-        await Relay(parts.database, bus, producer=PRODUCER, bell=parts.bell).run()
-
-
-async def _sign(parts: Parts) -> None:
+async def _sign(parts: Parts[Settings]) -> None:
     await signer(parts).run()
 
 
-async def _watch(parts: Parts) -> None:
+async def _watch(parts: Parts[Settings]) -> None:
     settings = parts.settings
     watch = GapWatch(parts.database, _maker(settings), grace_s=settings.gap_grace_s, poll_s=settings.gap_poll_s)
     await watch.run()
 
 
-async def _purge(parts: Parts) -> None:
+async def _purge(parts: Parts[Settings]) -> None:
     await keep_purging(parts.database, RETENTION, parts.settings)
 
 
-async def _purge_bus(parts: Parts) -> None:
-    await keep_bus_purged(parts.settings)
-
-
-Run = Callable[[Parts], Awaitable[None]]
 OBSERVED: dict[str, Observer] = {"storage": observe_storage}
-ROLES: dict[str, dict[str, Run]] = {
+ROLES: Loops[Parts[Settings]] = {
     DOOR: {DOOR: _serve},
     "consumer": {"consumer": _consume},
-    "relay": {"relay": _relay, "bus_retention": _purge_bus},
+    "relay": {"relay": Parts.relay, "bus_retention": Parts.purge_bus},
     "worker": {"signer": _sign, "gap_watch": _watch, "retention": _purge},
 }
