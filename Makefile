@@ -27,7 +27,7 @@ up: setup ## the same system for a person to use; Ctrl-C stops everything
 	@$(BIN)/samtykkebro up $(ARGS)
 
 test: setup ## the whole suite against real PostgreSQL and a real Apache Kafka
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 bench: setup ## each figure beside its ceiling, measured in the same run (about four minutes, on an idle machine)
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -44,7 +44,7 @@ check: setup ## format, lint, types, import contracts, specifications, budgets
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m openapi.export --check
-	@$(BIN)/python -m pytest -q tests/architecture tests/contract
+	@$(BIN)/python -m pytest -q -n logical --dist loadfile tests/architecture tests/contract
 
 format: setup ## rewrite the code in the project's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

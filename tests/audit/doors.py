@@ -30,7 +30,7 @@ def token(*roles: str, subject: str = "kk901", issuer: str = STAFF, **changed: A
         "sub": subject,
         "client_id": "test",
         "iat": now,
-        "exp": now + 300,
+        "exp": now + 6 * 3600,  # some are made when the run begins, and a whole run takes a while
         "jti": str(uuid4()),
         "roles": list(roles),
         "unit": "KK-DPO",

@@ -2,7 +2,7 @@
 
 import unicodedata
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import orjson
 import pytest
@@ -57,7 +57,7 @@ def test_control_characters_and_danish_letters_are_in_the_profile(text: str) -> 
         {1: 2},
         b"bytes",
         {1, 2},
-        uuid4(),
+        UUID(int=7),
         {"nested": [{"deep": 0.5}]},
         type("Text", (str,), {})("x"),
     ],

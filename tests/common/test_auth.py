@@ -8,7 +8,7 @@ import json
 import string
 from contextlib import asynccontextmanager
 from typing import Annotated
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -153,7 +153,16 @@ async def test_who_calls_is_named_in_one_form_or_not_at_all(issuer: Issuer, clai
         await issuer.verifier().verify(issuer.token(**{claim: value}))
 
 
-@pytest.mark.parametrize("value", ["a" * 255, "hans@kk.example", str(uuid4()), uuid4().hex, "auth0|5f7c"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * 255,
+        "hans@kk.example",
+        "0b8f0f0e-7a51-4b43-9c27-5d2f1f6c8e11",
+        "0b8f0f0e7a514b439c275d2f1f6c8e11",
+        "auth0|5f7c",
+    ],
+)
 async def test_what_openid_connect_allows_names_a_caller(issuer: Issuer, value: str) -> None:
     caller = await issuer.verifier().verify(issuer.token(sub=value, client_id=value))
     assert (caller.subject, caller.client_id) == (value, value)

@@ -184,9 +184,14 @@ async def test_what_concerns_only_others_is_passed_over(door: Door):
     ("kind", "subject", "data", "reason"),
     [
         ("sof.sag.lukket", "not an id", CASE, "no_subject"),
-        ("sof.sag.lukket", str(uuid4()), {}, "invalid_data"),
-        ("sof.sag.lukket", str(uuid4()), {"unit": "SOF-BCV"}, "no_case_reference"),
-        ("cpr.foraeldremyndighed_aendret", str(uuid4()), {"unit": "CPR"}, "no_custody_holders"),
+        ("sof.sag.lukket", "0b8f0f0e-7a51-4b43-9c27-5d2f1f6c8e11", {}, "invalid_data"),
+        ("sof.sag.lukket", "0b8f0f0e-7a51-4b43-9c27-5d2f1f6c8e11", {"unit": "SOF-BCV"}, "no_case_reference"),
+        (
+            "cpr.foraeldremyndighed_aendret",
+            "0b8f0f0e-7a51-4b43-9c27-5d2f1f6c8e11",
+            {"unit": "CPR"},
+            "no_custody_holders",
+        ),
     ],
 )
 async def test_what_cannot_be_read_is_parked_with_its_reason(
