@@ -61,12 +61,16 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class CaseEvent:
-    """A case event that has been read: the envelope, its data, whom it is about, and the source system's code."""
+    """A case event that has been read: the envelope, its data, whom it is about, and the source system's code.
+
+    `resent`: the operator sent the record again, after it had been parked.
+    """
 
     event: CloudEvent
     data: CaseEventData
     subject: UUID
     system: str
+    resent: bool = False
 
     @property
     def key(self) -> Key:
@@ -154,6 +158,13 @@ def system_of(delivery: Delivery, attributes: Mapping[str, str], bindings: Seque
     return delivery.topic.removeprefix(f"{CASE_EVENTS}.")
 
 
+def key_in(delivery: Delivery, bindings: Sequence[Binding]) -> Key | None:
+    """What names the event in a record of any bytes, where its source can be told; None where it cannot."""
+    attributes = cloudevents.named(delivery)
+    system = None if attributes is None else system_of(delivery, attributes, bindings)
+    return None if attributes is None or system is None else key_of(system, attributes["source"], attributes["id"])
+
+
 def from_bus(
     delivery: Delivery, bindings: Sequence[Binding], vocabulary: Vocabulary, *, former_until: date
 ) -> CaseEvent:
@@ -175,7 +186,7 @@ def from_bus(
     if wrong_one := wrong_correction(event, data):
         raise PoisonRecordError(wrong_one)
     try:
-        return CaseEvent(event, data, parse_uuid(event.subject or ""), binding.code)
+        return CaseEvent(event, data, parse_uuid(event.subject or ""), binding.code, delivery.replay is not None)
     except ValueError as error:
         raise PoisonRecordError("no_subject") from error
 

@@ -30,6 +30,7 @@ from libs.common.problems import InvalidError
 
 CURSOR_CHARS_MAX = 400
 KEYS_FILE = "cursor-keys.json"
+_MARK = b"mark"  # associated data in two parts: no cursor is a mark
 KEY_BYTES = 64  # two keys of 256 bits
 
 _KEY_ID_BYTES, _BLOCK_BYTES = 4, 128  # one block holds every place but that of a long code
@@ -76,6 +77,19 @@ class CursorKeys:
             return self.keys[raw[:_KEY_ID_BYTES]].decrypt(raw[_KEY_ID_BYTES:], [bound_to])
         except (InvalidTag, KeyError, binascii.Error) as error:
             raise ValueError("not a cursor of ours") from error
+
+    def mark(self, facts: bytes) -> bytes:
+        """A keyed hash of `facts`: the synthetic IV over them (RFC 5297). A key that is left out checks no mark."""
+        key_id, key = next(iter(self.keys.items()))
+        return key_id + key.encrypt(b"\0", [_MARK, facts])
+
+    def marked(self, mark: bytes, facts: bytes) -> bool:
+        """Whether `mark` was made of these `facts`."""
+        try:
+            self.keys[mark[:_KEY_ID_BYTES]].decrypt(mark[_KEY_ID_BYTES:], [_MARK, facts])
+        except (InvalidTag, KeyError):
+            return False
+        return True
 
 
 def sealed(request: Request, place: Sequence[Any], *, asked: object = None) -> str:

@@ -21,15 +21,18 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from libs.common.identifiers import RECORDED, EventSource, Identity
+from libs.common.identifiers import RECORDED, EventId, EventSource, Identity
 from libs.common.messages import CASE_EVENTS, HTTP_EVENTS
 from libs.common.values import read_yaml
 
 CIVIL_REGISTRATION: Final = "cpr"
+FATES_MAX: Final = 100  # events in one question
 OURS: Final = frozenset({"samtykke", "faellessag"})  # first words of the types that the system itself says
 _CASE_STEPS: Final = ("aabnet", "lukket", "sagsbehandlerskift")
 
-SourceCode = Annotated[str, Field(pattern=r"^[a-z](-?[a-z0-9]){1,29}$", description="also the end of its topic's name")]
+SourceCode = Annotated[
+    str, Field(pattern=r"^[a-z](-?[a-z0-9]){1,29}$", description="also the end of its topic's name"), RECORDED
+]
 TypePattern = Annotated[str, Field(pattern=r"^[a-z]+(\.[a-z0-9_]+)*(\.\*)?$", max_length=80), RECORDED]
 UnitPattern = Annotated[str, Field(pattern=r"^[A-ZÆØÅ0-9]+(-[A-ZÆØÅ0-9]+)*(-\*)?$", max_length=64), RECORDED]
 
@@ -74,6 +77,32 @@ class BindingsAnswer(BaseModel):
     revision: int
     items: tuple[Binding, ...]
     units: Mapping[str, str]
+
+
+class EventNamed(BaseModel):
+    """What names an event of a source's: its CloudEvents source and id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: EventSource
+    event_id: EventId
+
+
+class ParkedRequest(BaseModel):
+    """`POST /v1/case-events:parked` of consent: which of these events of one source did its consumer park."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: SourceCode
+    events: tuple[EventNamed, ...] = Field(min_length=1, max_length=FATES_MAX)
+
+
+class ParkedAnswer(BaseModel):
+    """The reason for each, in the order asked; null where it was not parked, or was handled after all."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reasons: tuple[str | None, ...]
 
 
 class SourcesError(Exception):

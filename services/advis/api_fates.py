@@ -3,22 +3,24 @@
 Whether anybody was told, or the person is known here, makes no difference to the answer or to what is looked up.
 """
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query
 
 from libs.common.auth import Principal, require
-from libs.common.case_events import key_of
+from libs.common.case_events import Key, key_of
 from libs.common.door import Router
 from libs.common.identifiers import EventId, EventSource
-from libs.common.problems import ForbiddenError, InvalidError, NotFoundError
+from libs.common.inbox import still_parked
+from libs.common.problems import ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from libs.common.sources import Binding
 from services.advis import store_fates
 from services.advis.api_events import sources_of
+from services.advis.fence import ConsentUnavailableError
 from services.advis.resources import Resources, resources
 from services.advis.schemas import EventFate, EventFates, FatesRequest
 from services.advis.sources import client_of
-from services.advis.store_fates import Known
 
 router = Router(prefix="/v1", tags=["case events"])
 
@@ -37,11 +39,8 @@ async def read_fate(
     binding = await _binding(principal, means)
     if source is None and len(binding.event_sources) > 1:
         raise InvalidError("source", "is required where a system has several CloudEvents sources")
-    asked = [(source or binding.event_sources[0], event_id)]
-    async with means.database.read() as session:
-        (known,) = await store_fates.fates(session, [key_of(binding.code, *one) for one in asked])
-    fate = _fate(*asked[0], known)
-    if fate is None:
+    (fate,) = await _fates(means, binding, [(source or binding.event_sources[0], event_id)])
+    if fate.fate == "unknown":
         raise NotFoundError
     return fate
 
@@ -50,11 +49,7 @@ async def read_fate(
 async def read_fates(body: FatesRequest, principal: Source, means: Means) -> EventFates:
     """In the order asked; `unknown` for an id that this system has not used."""
     binding = await _binding(principal, means)
-    asked = [(one.source, one.event_id) for one in body.events]
-    async with means.database.read() as session:
-        known = await store_fates.fates(session, [key_of(binding.code, *one) for one in asked])
-    found = [_fate(*one, fate) or _unknown(*one) for one, fate in zip(asked, known, strict=True)]
-    return EventFates(events=tuple(found))
+    return EventFates(events=await _fates(means, binding, [(one.source, one.event_id) for one in body.events]))
 
 
 async def _binding(principal: Principal, means: Resources) -> Binding:
@@ -64,11 +59,20 @@ async def _binding(principal: Principal, means: Resources) -> Binding:
     return binding
 
 
-def _fate(source: str, event_id: str, known: Known) -> EventFate | None:
-    if known.reason is not None and not known.heard:
-        return EventFate(source=source, event_id=event_id, fate="parked", reason=known.reason)
-    return EventFate(source=source, event_id=event_id, fate="accepted") if known.heard or known.taken else None
+async def _fates(means: Resources, binding: Binding, asked: Sequence[Key]) -> tuple[EventFate, ...]:
+    """The same is looked up here and at consent, whatever is found. Raises UnavailableError while consent is away."""
+    async with means.database.read() as session:
+        keys = [key_of(binding.code, *one) for one in asked]
+        known = await store_fates.known(session, keys)
+        parked_here = await still_parked(session, keys)
+    try:
+        parked_there = await means.sources.parked(binding, asked)
+    except ConsentUnavailableError:
+        raise UnavailableError from None
+    found = zip(asked, known, parked_here, parked_there, strict=True)
+    return tuple(_fate(one, here or there, known=is_known) for one, is_known, here, there in found)
 
 
-def _unknown(source: str, event_id: str) -> EventFate:
-    return EventFate(source=source, event_id=event_id, fate="unknown")
+def _fate(named: Key, reason: str | None, *, known: bool) -> EventFate:
+    fate: Literal["accepted", "parked", "unknown"] = "parked" if reason else "accepted" if known else "unknown"
+    return EventFate(source=named[0], event_id=named[1], fate=fate, reason=reason)

@@ -33,7 +33,7 @@ from services.advis.reference import ReferenceDataError, load
 from services.advis.resources import Resources
 from services.advis.sender import Sender
 from services.advis.settings import Settings
-from services.advis.sources import Sources, asking
+from services.advis.sources import Sources, asking, asking_parked
 from services.advis.tables_retention import RETENTION
 from services.advis.transport import DisclosureProtocol
 from services.advis.worker import Doorbells
@@ -147,7 +147,7 @@ def _fence(settings: Settings, opened: AsyncExitStack) -> tuple[Fence, Sources]:
     if settings.holder_token is not None:
         holder = ServiceClient(settings.consent_url, bearer=settings.holder_token, timeout_s=timeout_s)
         opened.push_async_callback(holder.close)
-    return Fence(holder, service, lease_ms=settings.lease_ms), Sources(asking(service))
+    return Fence(holder, service, lease_ms=settings.lease_ms), Sources(asking(service), asking_parked(service))
 
 
 async def _serve(means: Means) -> None:
@@ -160,8 +160,8 @@ async def _serve(means: Means) -> None:
 
 async def _hear_cases(means: Means) -> None:
     resources, settings = means.resources, means.parts.settings
-    until = settings.former_case_events_until
-    handler = CaseEvents(means.fence, resources.reference, resources.sources, former_until=until)
+    keys, until = CursorKeys.load(settings.secrets_dir), settings.former_case_events_until
+    handler = CaseEvents(means.fence, resources.reference, resources.sources, keys=keys, former_until=until)
     topics = case_topics(load_sources(settings.reference_dir))
     await means.parts.consume(GROUP_CASE_EVENTS, topics, handler, horizon=settings.replay_horizon)
 

@@ -15,16 +15,17 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from libs.common.bus import Delivery
-from libs.common.case_events import CaseEvent, from_bus, key_of, system_of
-from libs.common.cloudevents import from_delivery, named
+from libs.common.case_events import CaseEvent, from_bus, key_in
+from libs.common.cloudevents import from_delivery
 from libs.common.consumer import NotYetError, PoisonRecordError
+from libs.common.cursors import CursorKeys
 from libs.common.database import Database, WriteSession, clock
 from libs.common.identifiers import parse_uuid
-from libs.common.inbox import first_seen_of
+from libs.common.inbox import first_seen_of, park
 from libs.common.messages import ConsentChange, ConsentEventData
 from libs.common.permits import BATCH_MAX, Arrival, ArrivalAnswer, Position
 from libs.common.sources import Binding
-from services.advis import handlers_events, handlers_inbox, store_fates, store_notifications
+from services.advis import handlers_events, handlers_inbox, store_notifications
 from services.advis.domain.errors import CaseOwnerError
 from services.advis.domain.matching import Opening, Revealed
 from services.advis.domain.notification import Notification
@@ -45,10 +46,13 @@ _ASK_AGAIN = Question("inbox", ADVIS)
 class CaseEvents:
     """`case.events` → registry, notifications, doorbells, audit entries and inbox keys."""
 
-    def __init__(self, fence: Fence, reference: Reference, sources: Sources, *, former_until: date) -> None:
+    def __init__(
+        self, fence: Fence, reference: Reference, sources: Sources, *, keys: CursorKeys, former_until: date
+    ) -> None:
         self._fence = fence
         self._reference = reference
         self._sources = sources
+        self._keys = keys
         self._former_until = former_until
         self._known: Sequence[Binding] = ()
 
@@ -95,17 +99,14 @@ class CaseEvents:
         """One transaction for the whole batch. Raises PoisonRecordError."""
         assert len(deliveries) == len(prepared)
         try:
-            await handlers_events.take_in(session, prepared, self._reference, await clock(session))
+            await handlers_events.take_in(session, prepared, self._reference, await clock(session), keys=self._keys)
         except CaseOwnerError as error:
             raise PoisonRecordError("case_owner_differs") from error
 
     async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
         """Keep the reason for the source that wrote the record, where record and source can be told."""
-        attributes = named(delivery)
-        system = None if attributes is None else system_of(delivery, attributes, self._known)
-        if attributes is not None and system is not None:
-            key = key_of(system, attributes["source"], attributes["id"])
-            await store_fates.park(session, key, reason, await clock(session))
+        if key := key_in(delivery, self._known):
+            await park(session, key, reason)
 
 
 def _citizen(subject: str | None) -> UUID:

@@ -10,12 +10,13 @@ from datetime import datetime
 from uuid import uuid4
 
 from libs.common.alarms import AlarmCode, raise_alarm
-from libs.common.bus import PoisonRecordError
 from libs.common.case_events import CORRECTS, CaseEvent, Key, step_of
+from libs.common.cursors import CursorKeys
 from libs.common.database import WriteSession
 from libs.common.inbox import first_seen_of
 from libs.common.messages import HTTP_EVENTS
 from libs.common.outbox import Message, append
+from libs.common.reported import take
 from services.advis import entries, handlers_inbox, store_cases, store_doorbells, store_notifications
 from services.advis.domain.cases import Case, CaseChange, Registry, Step
 from services.advis.domain.errors import EventConflictError
@@ -71,24 +72,30 @@ def _ingested(taken: CaseEvent, actor: Actor, now: datetime) -> Message:
     return tell(fact, actor, now, correlation_id=taken.event.correlationid)
 
 
-async def take_in(session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime) -> int:
+async def take_in(
+    session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime, *, keys: CursorKeys
+) -> int:
     """Registry, notifications, doorbells, audit entries and inbox keys of a batch; returns how many advis it made.
 
-    In the order of the batch: an event sees every case change before it. Raises CaseOwnerError.
+    In the order of the batch: an event sees every case change before it. Raises CaseOwnerError, and
+    PoisonRecordError for a correction that names no such event.
     """
     made = 0
     for start in range(0, len(batch), STEP):
-        made += await _take_in_step(session, batch[start : start + STEP], reference, now)
+        made += await _take_in_step(session, batch[start : start + STEP], reference, now, keys=keys)
     return made
 
 
-async def _take_in_step(session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime) -> int:
+async def _take_in_step(
+    session: WriteSession, batch: Sequence[Arrived], reference: Reference, now: datetime, *, keys: CursorKeys
+) -> int:
     new = set(await first_seen_of(session, [arrived.case_event.key for arrived in batch]))
     fresh = []
     for arrived in batch:
         if arrived.case_event.key in new:
             new.remove(arrived.case_event.key)
             fresh.append(arrived)
+    await take(session, keys, [arrived.case_event for arrived in fresh])
     cases, drafts = await _decide(session, fresh, reference, now)
     await store_cases.save_cases(session, cases)
     made = await store_notifications.create(session, drafts, now)
@@ -126,14 +133,15 @@ async def _replacing(session: WriteSession, taken: CaseEvent, now: datetime) -> 
     """What takes the place of the notifications of the event that this one corrects, which are cancelled (R18).
 
     Under the opening of the original, so that only who was told of it is told of the correction, and only while its
-    coverage is unbroken. Raises PoisonRecordError when the corrected event was of another type, unit or person.
+    coverage is unbroken. What another type, unit or person was told of stays: a refusal would say that it was told.
     """
     if taken.corrects is None:
         return []
-    originals = await store_notifications.of_event(session, *taken.corrects)
-    same = (taken.event.type, taken.data.unit)
-    if any((one.event_type, one.holder_unit) != same or taken.subject not in one.persons for one in originals):
-        raise PoisonRecordError("corrects_another")
+    originals = [
+        one
+        for one in await store_notifications.of_event(session, *taken.corrects)
+        if (one.event_type, one.holder_unit) == (taken.event.type, taken.data.unit) and taken.subject in one.persons
+    ]
     await handlers_inbox.cancel(session, [one.notification_id for one in originals], now)
     return [_replacement(taken, one, now) for one in originals]
 

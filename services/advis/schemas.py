@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.cursors import CURSOR_CHARS_MAX
-from libs.common.identifiers import EventId, EventSource
 from libs.common.messages import CaseReference
+from libs.common.sources import FATES_MAX, EventNamed
 from libs.common.values import DECIMAL, Moment
 
 PAGE_MAX = 100  # items
@@ -33,17 +33,10 @@ class EventFate(_Shape):
     reason: str | None = None
 
 
-class EventNamed(_Shape):
-    """What names an event: its CloudEvents source and id."""
-
-    source: EventSource
-    event_id: EventId
-
-
 class FatesRequest(_Shape):
     """Up to 100 events of the caller's own."""
 
-    events: tuple[EventNamed, ...] = Field(min_length=1, max_length=100)
+    events: tuple[EventNamed, ...] = Field(min_length=1, max_length=FATES_MAX)
 
 
 class EventFates(_Shape):

@@ -6,27 +6,36 @@ While consent is away the last answer serves for `stale_s`; after that, and befo
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from libs.common.case_events import Vocabulary
+from libs.common.case_events import Key, Vocabulary
 from libs.common.client import RefusedError, ServiceClient, UnreachableError
-from libs.common.sources import Binding, BindingsAnswer
+from libs.common.sources import Binding, BindingsAnswer, EventNamed, ParkedAnswer, ParkedRequest
 from services.advis.fence import ConsentUnavailableError
 from services.advis.reference import Reference
 
 FRESH_S = 1.0
 STALE_S = 300.0
 
+Parked = Callable[[Binding, Sequence[Key]], Awaitable[Sequence[str | None]]]
+"""Why consent parked each of these events (CloudEvents source, id) of a source; None where it did not."""
+
 
 class Sources:
-    """The registry of one process. `read` asks consent; it raises ConsentUnavailableError."""
+    """The registry of one process. `read` and `parked` ask consent; they raise ConsentUnavailableError."""
 
     def __init__(
-        self, read: Callable[[], Awaitable[BindingsAnswer]], *, fresh_s: float = FRESH_S, stale_s: float = STALE_S
+        self,
+        read: Callable[[], Awaitable[BindingsAnswer]],
+        parked: Parked,
+        *,
+        fresh_s: float = FRESH_S,
+        stale_s: float = STALE_S,
     ) -> None:
         self._read = read
+        self.parked = parked
         self._fresh_s = fresh_s
         self._stale_s = stale_s
         self._lock = asyncio.Lock()
@@ -63,6 +72,23 @@ def asking(service: ServiceClient) -> Callable[[], Awaitable[BindingsAnswer]]:
             raise ConsentUnavailableError("/v1/sources") from error
 
     return read
+
+
+def asking_parked(service: ServiceClient) -> Parked:
+    """Asks consent as advis itself."""
+
+    async def parked(binding: Binding, asked: Sequence[Key]) -> Sequence[str | None]:
+        path, named = "/v1/case-events:parked", (EventNamed(source=source, event_id=one) for source, one in asked)
+        try:
+            request = ParkedRequest(system=binding.code, events=tuple(named))
+            found = ParkedAnswer.model_validate(await service.post(path, request, idempotent=True)).reasons
+        except (UnreachableError, RefusedError, ValidationError) as error:
+            raise ConsentUnavailableError(path) from error
+        if len(found) != len(asked):
+            raise ConsentUnavailableError(path)
+        return found
+
+    return parked
 
 
 def client_of(known: BindingsAnswer, client_id: str) -> Binding | None:

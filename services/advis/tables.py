@@ -24,8 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.common.alarms import ALARM_GRANTS, alarm_tables
-from libs.common.inbox import INBOX_GRANTS, inbox_tables
+from libs.common.inbox import INBOX_GRANTS, PARKED_GRANTS, inbox_tables, parked_tables
 from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
+from libs.common.reported import REPORTED_GRANTS, reported_tables
 from services.advis.domain import delivery, notification
 
 metadata = MetaData(
@@ -128,19 +129,6 @@ ingested = Table(
     Index(None, "received_at"),
 )
 
-parked_event = (
-    Table(  # what a source may learn of an event of its own that can have no effect: a code, and nothing else
-        "parked_event",
-        metadata,
-        Column("source", Text, nullable=False),
-        Column("event_id", Text, nullable=False),
-        Column("reason", Text, nullable=False),
-        _moment("parked_at"),
-        PrimaryKeyConstraint("source", "event_id"),
-        Index("parked_event_ix", "parked_at"),
-    )
-)
-
 # A look-up that found nothing, and how often it was repeated since: told in one entry when the window has ended.
 reading = Table(
     "reading",
@@ -159,6 +147,8 @@ reading = Table(
 
 outbox_tables(metadata)
 inbox_tables(metadata)
+parked_tables(metadata)
+reported_tables(metadata)
 alarm_tables(metadata)
 
 GRANTS = {
@@ -166,9 +156,10 @@ GRANTS = {
     "notification": "SELECT, INSERT, UPDATE, DELETE",
     "doorbell": "SELECT, INSERT, UPDATE, DELETE",
     "ingested": "SELECT, INSERT, DELETE",
-    "parked_event": "SELECT, INSERT, UPDATE, DELETE",
     "reading": "SELECT, INSERT, UPDATE, DELETE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
+    **PARKED_GRANTS,
+    **REPORTED_GRANTS,
     **ALARM_GRANTS,
 }

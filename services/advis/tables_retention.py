@@ -23,5 +23,8 @@ RETENTION: Final[Retention] = {
         ),
         Purged("arrived_at", "retention_any_days", "Raised so long ago, whatever became of it (R19)."),
     ),
+    "reported_event": (
+        Purged("reported_at", "replay_horizon_days", "Keyed hashes that a source's corrections are judged by."),
+    ),
     "reading": Kept("Goes when it is told, a minute after the first look-up."),
 }

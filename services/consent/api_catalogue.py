@@ -6,9 +6,11 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from libs.common.auth import Principal, require
+from libs.common.case_events import key_of
 from libs.common.database import Database, clock
 from libs.common.door import Router
-from libs.common.sources import BindingsAnswer
+from libs.common.inbox import still_parked
+from libs.common.sources import BindingsAnswer, ParkedAnswer, ParkedRequest
 from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer
@@ -39,6 +41,15 @@ async def sources(request: Request, _caller: Annotated[Principal, Depends(requir
         catalogue = await store_catalogue.current(session)
         bindings = bindings_of(catalogue, await clock(session))
     return BindingsAnswer(revision=catalogue.revision, items=bindings, units=vocabulary_of(catalogue).units)
+
+
+@router.post("/v1/case-events:parked", dependencies=[Depends(require("advis"))])
+async def parked(request: Request, body: ParkedRequest) -> ParkedAnswer:
+    """Which of these events of one source were parked here, and why, for the door at which their source asks."""
+    database: Database = request.app.state.database
+    keys = [key_of(body.system, one.source, one.event_id) for one in body.events]
+    async with database.read() as session:
+        return ParkedAnswer(reasons=tuple(await still_parked(session, keys)))
 
 
 @router.get("/.well-known/jwks.json")

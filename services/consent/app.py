@@ -149,7 +149,9 @@ async def _serve(parts: Parts[Settings]) -> None:
 
 async def _consume(parts: Parts[Settings]) -> None:
     settings = parts.settings
-    handler = LifecycleHandler(signer_of(parts), former_until=settings.former_case_events_until)
+    handler = LifecycleHandler(
+        signer_of(parts), CursorKeys.load(settings.secrets_dir), former_until=settings.former_case_events_until
+    )
     topics = case_topics(load_sources(settings.reference_dir))
     await parts.consume(GROUP, topics, handler, horizon=settings.replay_horizon)
 

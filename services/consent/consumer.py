@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from datetime import date
 
 from libs.common.bus import Delivery, PoisonRecordError
-from libs.common.case_events import CaseEvent, from_bus
+from libs.common.case_events import CaseEvent, from_bus, key_in
 from libs.common.cloudevents import from_delivery
+from libs.common.cursors import CursorKeys
 from libs.common.database import WriteSession, clock
-from libs.common.inbox import first_seen
+from libs.common.inbox import first_seen, park
+from libs.common.reported import take
+from libs.common.sources import Binding
 from services.consent import handlers_corrections, store_catalogue
 from services.consent.handlers_lifecycle import HANDLERS, Fact
 from services.consent.receipts import Signer
@@ -25,13 +28,15 @@ GROUP = "consent"
 class LifecycleHandler:
     """Applies life-cycle events, each once per source and id, each in the transaction that moves the position past it.
 
-    `signer`: what ends by a fact has a receipt as what ends by a word has. `former_until`: the first day on which the
-    former topic is read no more.
+    `signer`: what ends by a fact has a receipt as what ends by a word has. `keys`: they mark what was reported.
+    `former_until`: the first day on which the former topic is read no more.
     """
 
-    def __init__(self, signer: Signer, *, former_until: date) -> None:
+    def __init__(self, signer: Signer, keys: CursorKeys, *, former_until: date) -> None:
         self._signer = signer
+        self._keys = keys
         self._former_until = former_until
+        self._known: Sequence[Binding] = ()
 
     def alone(self, delivery: Delivery) -> bool:
         """Whether it is a life event, which locks its person's scopes: nobody else's withdrawal waits for those."""
@@ -50,10 +55,17 @@ class LifecycleHandler:
             return
         catalogue = await store_catalogue.current(session)
         bindings, vocabulary = bindings_of(catalogue, await clock(session)), vocabulary_of(catalogue)
+        self._known = bindings
         for delivery in prepared:
             heard = from_bus(delivery, bindings, vocabulary, former_until=self._former_until)
             if await first_seen(session, *heard.key):
+                await take(session, self._keys, [heard])
                 await self._apply(session, heard)
+
+    async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
+        """Keep the reason for the source that wrote the record, where record and source can be told."""
+        if key := key_in(delivery, self._known):
+            await park(session, key, reason)
 
     async def _apply(self, session: WriteSession, heard: CaseEvent) -> None:
         if heard.corrects is None:

@@ -5,8 +5,9 @@ is the owner's; history, receipts and declarations are only ever added to.
 """
 
 from libs.common.alarms import ALARM_GRANTS
-from libs.common.inbox import INBOX_GRANTS
+from libs.common.inbox import INBOX_GRANTS, PARKED_GRANTS
 from libs.common.outbox import OUTBOX_GRANTS
+from libs.common.reported import REPORTED_GRANTS
 
 RUNTIME_ROLE = "consent"
 GRANTS = {
@@ -43,5 +44,7 @@ GRANTS = {
     "restriction": "SELECT, INSERT, UPDATE",
     **OUTBOX_GRANTS,
     **INBOX_GRANTS,
+    **PARKED_GRANTS,
+    **REPORTED_GRANTS,
     **ALARM_GRANTS,
 }

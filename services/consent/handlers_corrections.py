@@ -4,14 +4,13 @@
    one among them unless it annuls. Decisions follow it from then on, and every scope is bumped.
 2. What the wrong fact ended does not come back: consents stay closed and authorities ended. Those concerned are told,
    and may give anew.
-3. Only its own source corrects an event, once, with the same type and person. Anything else is parked with a reason.
+3. Only its own source corrects an event, once, with the same type and person (`libs/common/reported.py`).
 """
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import uuid4
 
-from libs.common.bus import PoisonRecordError
 from libs.common.case_events import Key
 from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
@@ -38,14 +37,18 @@ async def hear(session: WriteSession, signer: Signer, key: Key, fact: Fact) -> N
 async def correct(
     session: WriteSession, signer: Signer, key: Key, fact: Fact, *, corrects: Key, annulled: bool
 ) -> None:
-    """Take back the fact that `corrects` names and put `fact` in its place, or nothing. Raises PoisonRecordError."""
-    if await store_citizens.born(session, fact.borger_id) is None:
-        return
+    """Take back the fact that `corrects` names and put `fact` in its place, or nothing.
+
+    Whether it may was judged before (`libs/common/reported.py`). No fact is kept where the person was unknown when it
+    was reported; the right one is then as good as the first.
+    """
     earlier = await store_life_facts.find(session, corrects)
     if earlier is None:
-        raise PoisonRecordError("corrects_unknown")
-    if not _about_the_same(earlier, fact):
-        raise PoisonRecordError("corrects_another")
+        if not annulled:
+            await hear(session, signer, key, fact)
+        return
+    if not earlier.stands or not _about_the_same(earlier, fact):  # an older event than its marks are kept for
+        return
     await store_life_facts.take_back(session, corrects, key[1])
     if not annulled:
         await store_life_facts.add(session, key, _kept(key, fact))

@@ -1,7 +1,7 @@
 """SQL for the facts that sources reported, and for what a person's state is once one of them is taken back."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ _FIELDS = "source, event_id, type, borger_id, at, unit, case_reference, custody_
 _ADD = f"""
 INSERT INTO life_fact ({_FIELDS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
 """  # noqa: S608 - constants
-_FIND = f"SELECT {_FIELDS} FROM life_fact WHERE source = $1 AND event_id = $2 AND corrected_by IS NULL FOR UPDATE"  # noqa: S608
+_FIND = f"SELECT {_FIELDS}, corrected_by FROM life_fact WHERE source = $1 AND event_id = $2 FOR UPDATE"  # noqa: S608
 _TAKE_BACK = "UPDATE life_fact SET corrected_by = $3 WHERE source = $1 AND event_id = $2"
 _STANDING = f"""
 SELECT {_FIELDS} FROM life_fact WHERE borger_id = $1 AND type = ANY($2::text[]) AND corrected_by IS NULL
@@ -26,7 +26,7 @@ _FORGET_CUSTODY = "DELETE FROM custody_fact WHERE child = $1 AND at = $2"
 
 @dataclass(frozen=True, slots=True)
 class LifeFact:
-    """One fact as its source reported it; `at`: when it happened, by the source's clock."""
+    """One fact as its source reported it; `at`: when it happened, by the source's clock. `stands`: uncorrected."""
 
     source: str
     event_id: str
@@ -36,6 +36,7 @@ class LifeFact:
     unit: str | None
     case_reference: str | None
     custody_holders: tuple[UUID, ...] | None
+    stands: bool = True
 
 
 async def add(session: WriteSession, key: Key, fact: LifeFact) -> None:
@@ -46,9 +47,9 @@ async def add(session: WriteSession, key: Key, fact: LifeFact) -> None:
 
 
 async def find(session: WriteSession, key: Key) -> LifeFact | None:
-    """The fact that this event reported, locked; None when there is none, or when it has been corrected already."""
+    """The fact that this event reported, locked; None when none is kept."""
     row = await driver(session).fetchrow(_FIND, *key)
-    return None if row is None else _fact(row)
+    return None if row is None else replace(_fact(row), stands=row["corrected_by"] is None)
 
 
 async def take_back(session: WriteSession, key: Key, by: str) -> None:

@@ -28,8 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from libs.common.alarms import alarm_tables
-from libs.common.inbox import inbox_tables
+from libs.common.inbox import inbox_tables, parked_tables
 from libs.common.outbox import outbox_tables
+from libs.common.reported import reported_tables
 
 metadata = MetaData(
     naming_convention={
@@ -42,6 +43,8 @@ metadata = MetaData(
 )
 outbox_tables(metadata)
 inbox_tables(metadata)
+parked_tables(metadata)
+reported_tables(metadata)
 alarm_tables(metadata)
 
 

@@ -35,6 +35,9 @@ RETENTION: Final[Retention] = {
     "life_fact": Kept("What was reported of a person, so that it can be corrected however late (R18)."),
     "notice": Kept(_CASE),
     "other_basis": Kept(_CASE),
+    "parked_event": (
+        Purged("parked_at", "replay_horizon_days", "What a source may ask the fate of; older, nothing is replayed."),
+    ),
     "permit": (
         Purged(
             "ended_at",
@@ -47,6 +50,9 @@ RETENTION: Final[Retention] = {
     "permit_scope": Kept("Goes when its permit ends."),
     "receipt": Kept(_CASE),
     "refusal": Kept(_CASE),
+    "reported_event": (
+        Purged("reported_at", "replay_horizon_days", "Keyed hashes that a source's corrections are judged by."),
+    ),
     "request_item": Kept(_CASE),
     "restriction": Kept(_CASE),
     "scope": Kept(_FENCE),

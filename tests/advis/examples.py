@@ -1,6 +1,7 @@
 """Valid things by name: people, cases, events, and how they get into the database the way production puts them."""
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from libs.common import permits as wire
 from libs.common.bus import Delivery
 from libs.common.cloudevents import CloudEvent, to_headers
+from libs.common.cursors import KEY_BYTES, CursorKeys
 from libs.common.database import Database
 from libs.common.messages import CONSENT_EVENTS
 from libs.common.sources import Binding, BindingsAnswer
@@ -41,13 +43,23 @@ SYSTEM = Binding(
 """A source that may say nearly everything, so that a test about something else needs no other."""
 
 
+KEYS = CursorKeys.of([os.urandom(KEY_BYTES)])
+
+PARKED: dict[tuple[str, str, str], str] = {}
+"""(system, CloudEvents source, event id) → why consent parked the event."""
+
+
+async def parked(binding: Binding, asked: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+    return [PARKED.get((binding.code, *one)) for one in asked]
+
+
 def sources(*more: Binding) -> Sources:
     """The registry as consent would answer it."""
 
     async def read() -> BindingsAnswer:
         return BindingsAnswer(revision=1, items=(SYSTEM, *more), units=UNITS)
 
-    return Sources(read)
+    return Sources(read, parked)
 
 
 def opening(borger_id: UUID, recipient: str = RECIPIENT, purpose: str = PURPOSE, epoch: int = EPOCH) -> wire.Opening:
@@ -111,7 +123,7 @@ class Intake:
     """Takes case events in as the consumer does, without a bus."""
 
     def __init__(self, fence: Fence, reference: Reference, database: Database, consent: FakeConsent) -> None:
-        self.handler = CaseEvents(fence, reference, sources(), former_until=date(2100, 1, 1))
+        self.handler = CaseEvents(fence, reference, sources(), keys=KEYS, former_until=date(2100, 1, 1))
         self.database = database
         self.consent = consent
 

@@ -8,7 +8,8 @@ import pytest
 
 from libs.common.bus import PoisonRecordError
 from libs.common.cloudevents import from_delivery
-from tests.advis.examples import SYSTEM, case_opened, deliveries, event, opening, sources, treatment_started
+from services.advis.fence import ConsentUnavailableError
+from tests.advis.examples import PARKED, SYSTEM, case_opened, deliveries, event, opening, sources, treatment_started
 from tests.advis.reading import rows
 from tests.advis.serving import Advis, serving
 from tests.advis.test_source_binding import BCH, BCV, hand_in, said
@@ -92,3 +93,22 @@ async def test_a_record_of_any_bytes_can_be_parked(intake, database):
         async with database.write() as session:
             await intake.handler.parked(session, broken, "not_cloudevent")
     assert len(await rows(database, "SELECT 1 FROM parked_event")) == 1  # the one that has a name
+
+
+async def test_what_only_consent_parked_is_told_as_parked_to_its_own_source(door: Advis, monkeypatch):
+    one = said()
+    await hand_in(door, "bcv-system", one)
+    monkeypatch.setitem(PARKED, (BCV.code, one["source"], one["id"]), "corrects_unknown")
+    answer = (await fate(door, one["id"])).json()
+    assert (answer["fate"], answer["reason"]) == ("parked", "corrects_unknown")
+    assert (await fate(door, one["id"], "bch-system", "?source=urn:kk:bcv")).status_code == 404
+
+
+async def test_while_consent_is_away_no_fate_is_told(door: Advis):
+    async def away(_binding, _asked):
+        raise ConsentUnavailableError
+
+    one = said()
+    await hand_in(door, "bcv-system", one)
+    door.resources.sources.parked = away
+    assert (await fate(door, one["id"])).status_code == 503

@@ -14,7 +14,7 @@ from libs.common.sources import Binding
 from services.advis.consumer import CaseEvents
 from services.advis.fence import ConsentUnavailableError
 from services.advis.sources import Sources
-from tests.advis.examples import deliveries, event, sources
+from tests.advis.examples import KEYS, deliveries, event, parked, sources
 from tests.advis.reading import audit_entries, rows, value
 from tests.advis.serving import Advis, serving
 from tests.advis.test_ingestion import document
@@ -106,7 +106,7 @@ async def test_nobody_may_report_while_consents_word_is_not_known(resources, set
     async def away():
         raise ConsentUnavailableError("away")
 
-    async with serving(replace(resources, sources=Sources(away)), settlements) as door:
+    async with serving(replace(resources, sources=Sources(away, parked)), settlements) as door:
         assert (await hand_in(door, "bcv-system", said())).status_code == 503
 
 
@@ -118,13 +118,13 @@ async def test_a_binding_that_ends_counts_at_once_and_an_old_word_serves_for_a_w
             raise ConsentUnavailableError("away")
         return answers.pop(0)
 
-    known = Sources(read, fresh_s=0)
+    known = Sources(read, parked, fresh_s=0)
     assert BCV in (await known.current()).items
     assert BCV not in (await known.current()).items
     assert BCV not in (await known.current()).items
     with pytest.raises(ConsentUnavailableError):
-        await Sources(read, fresh_s=0).current()
-    stale = Sources(_one_then_away([await sources(BCV).current()]), fresh_s=0, stale_s=-1)
+        await Sources(read, parked, fresh_s=0).current()
+    stale = Sources(_one_then_away([await sources(BCV).current()]), parked, fresh_s=0, stale_s=-1)
     with pytest.raises(ConsentUnavailableError):
         await stale.current()
 
@@ -160,7 +160,7 @@ def record(binding: Binding, kind: str = "sof.stoette.aendret", **changes: objec
     ],
 )
 async def test_a_record_that_is_not_its_writers_to_say_is_parked_by_name(delivery, reason, fence, reference, database):
-    handler = CaseEvents(fence, reference, sources(BCV, BCH), former_until=SINCE)
+    handler = CaseEvents(fence, reference, sources(BCV, BCH), keys=KEYS, former_until=SINCE)
     with pytest.raises(PoisonRecordError) as parked:
         await handler.prepare([delivery])
     assert parked.value.reason == reason
@@ -172,7 +172,7 @@ async def test_one_source_cannot_close_or_take_over_anothers_case(intake, databa
     opened = event("sof.sag.aabnet", citizen, "SOF-BCV", case_reference="SOF-26-1", caseworker="sof101")
     await intake.take(opened)
     before = await rows(database, "SELECT * FROM case_registry")
-    handler = CaseEvents(fence, reference, sources(BCV, BCH), former_until=SINCE)
+    handler = CaseEvents(fence, reference, sources(BCV, BCH), keys=KEYS, former_until=SINCE)
     for step in ("aabnet", "lukket", "sagsbehandlerskift"):
         wrong = record(BCH, f"sof.sag.{step}", unit="SOF-BCV", case_reference="SOF-26-1", caseworker="sof101")
         with pytest.raises(PoisonRecordError, match="not_its_unit"):

@@ -103,6 +103,17 @@ def test_the_key_before_still_opens_and_a_retired_one_does_not():
         opened(asking(keys=CursorKeys.of([newest, new])), cursor, FORM)
 
 
+def test_a_mark_checks_its_own_facts_only_until_its_key_is_retired():
+    old, new = (os.urandom(KEY_BYTES) for _ in range(2))
+    mark = CursorKeys.of([old]).mark(b"facts")
+    assert mark == CursorKeys.of([old]).mark(b"facts")
+    rotated = CursorKeys.of([new, old])
+    assert rotated.marked(mark, b"facts")
+    assert not rotated.marked(mark, b"other facts")
+    assert not CursorKeys.of([new]).marked(mark, b"facts")
+    assert not rotated.marked(b"", b"facts")
+
+
 @given(
     st.one_of(
         st.text(max_size=CURSOR_CHARS_MAX), st.binary(max_size=300).map(base64.urlsafe_b64encode).map(bytes.decode)

@@ -1,14 +1,18 @@
 """What was reported wrong is corrected by its own source: decisions follow it, and nothing comes back by itself."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from libs.common.bus import PoisonRecordError
+from services.consent.consumer import LifecycleHandler
 from services.consent.domain.decision import Reason
+from tests.consent import issuer
 from tests.consent.door import Citizen, Door
-from tests.consent.test_lifecycle import CASE, CUSTODY, consumed, decided, delivery, granted, statuses
+from tests.consent.test_lifecycle import CASE, CUSTODY, FORMER_UNTIL, consumed, decided, delivery, granted, statuses
+from tests.consent.test_sources import ADVIS
 
 CPR = {"unit": "CPR"}
 
@@ -124,3 +128,27 @@ async def test_nothing_is_kept_of_somebody_who_is_unknown_here(door: Door):
     death = await said(door, "cpr.doedsfald", stranger, CPR)
     await said(door, "cpr.doedsfald", stranger, CPR | {"annulled": True}, corrects=death)
     assert await door.rows("SELECT 1 FROM life_fact") == []
+
+
+async def test_why_consent_parked_an_event_is_told_to_advis_for_its_source_until_it_is_handled(door: Door):
+    peter = await granted(door)
+    wrong = delivery(
+        "cpr.doedsfald", str(peter.borger_id), CPR | {"annulled": True}, "cpr", id="evt-1", corrects="never-1"
+    )
+    record = delivery("cpr.doedsfald", str(peter.borger_id), CPR, "cpr", id="evt-1")
+    handler = LifecycleHandler(door.app.state.signer, door.app.state.cursors, former_until=FORMER_UNTIL)
+    broken = replace(record, headers=(), value=b"\x00")
+    async with door.app.state.database.write() as session:
+        await handler.parked(session, wrong, "corrects_unknown")
+        await handler.parked(session, broken, "not_cloudevent")  # names nobody and nothing
+    source = "urn:samtykkebro:source:cpr"
+
+    async def asked(system: str, token: str = ADVIS) -> Any:
+        body = {"system": system, "events": [{"source": source, "event_id": one} for one in ("evt-1", "evt-2")]}
+        return await door.call("POST", "/v1/case-events:parked", token, json=body)
+
+    assert (await asked("cpr")).json() == {"reasons": ["corrects_unknown", None]}
+    assert (await asked("dubu")).json() == {"reasons": [None, None]}
+    assert (await asked("cpr", issuer.token("source_system", client_id="cpr"))).status_code == 403
+    await consumed(door, record)
+    assert (await asked("cpr")).json() == {"reasons": [None, None]}

@@ -144,7 +144,7 @@ def delivery(kind: str, subject: str, data: dict, system: str = "domus", **said:
 
 
 async def consumed(door: Door, *deliveries: Delivery) -> None:
-    handler = LifecycleHandler(door.app.state.signer, former_until=FORMER_UNTIL)
+    handler = LifecycleHandler(door.app.state.signer, door.app.state.cursors, former_until=FORMER_UNTIL)
     prepared = await handler.prepare(deliveries)
     async with door.app.state.database.write() as session:
         await handler.handle(session, deliveries, prepared)
@@ -155,7 +155,7 @@ CASE = {"unit": "SOF-BCV", "case_reference": "SOF-26-1", "caseworker": "sof101"}
 
 def test_a_life_event_has_a_transaction_of_its_own(door: Door):
     """Of 500 in one, a withdrawal of the first one's person would wait for the last."""
-    handler = LifecycleHandler(door.app.state.signer, former_until=FORMER_UNTIL)
+    handler = LifecycleHandler(door.app.state.signer, door.app.state.cursors, former_until=FORMER_UNTIL)
     assert handler.alone(delivery("cpr.doedsfald", str(uuid4()), {"unit": "CPR"}, "cpr"))
     assert not handler.alone(delivery("sof.stoette.aendret", str(uuid4()), {"unit": "SOF-BCV"}))
 
@@ -286,4 +286,4 @@ async def test_a_fact_that_claims_a_time_to_come_is_parked(door: Door):
 def test_a_life_event_which_locks_its_persons_scopes_has_a_transaction_of_its_own(kind: str, alone: bool):
     event = CloudEvent("e1", "urn:test:source", kind, datetime(2026, 11, 1, tzinfo=UTC), b"{}")
     delivery = Delivery("case.events", 0, 0, "k", to_headers(event), event.data, datetime.now(UTC))
-    assert LifecycleHandler(None, former_until=FORMER_UNTIL).alone(delivery) is alone
+    assert LifecycleHandler(None, None, former_until=FORMER_UNTIL).alone(delivery) is alone

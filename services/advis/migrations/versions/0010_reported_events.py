@@ -1,0 +1,21 @@
+"""Which events were reported, as keyed hashes: a correction is judged by these alone."""
+
+from alembic import op
+
+from libs.common.revisions import statements
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET lock_timeout = '3s'")
+    for statement in statements(__file__):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("SET lock_timeout = '3s'")
+    op.execute("DROP TABLE reported_event")
