@@ -96,14 +96,14 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
         try:
             await self._report_lag()
             wanted = [place for place in self._sought if (place.topic, place.partition) not in skip]
-            if not wanted:
-                return await self._wait(timeout_s)
-            read = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            read = await self._read(wanted, timeout_s, max_records)
         except Exception as error:
             self._sought.clear()  # what it had read before it failed is lost: every partition is sought again
             if isinstance(error, FAILURES):
                 raise BusUnavailableError from error
             raise
+        if not read and self._consumer._coordinator.coordinator_id is None:  # noqa: SLF001 - aiokafka waits silently
+            raise BusUnavailableError
         return [delivery_of(record) for place, records in read.items() if place in self._sought for record in records]
 
     async def _seek(self, places: Collection[TopicPartition]) -> None:
@@ -165,15 +165,20 @@ class KafkaBusConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiok
             if end is not None and offset is not None:
                 CONSUMER_LAG_RECORDS.labels(place.topic, place.partition).set(max(0, end - offset))
 
-    async def _wait(self, timeout_s: float) -> list[Delivery]:
-        """Until an assignment, or the end of `timeout_s`."""
+    async def _read(self, places: Collection[TopicPartition], timeout_s: float, limit: int) -> dict[Any, Any]:
+        """What is new in `places`, within `timeout_s`; without any, wait for an assignment."""
+        if places:
+            read: dict[Any, Any] = await self._consumer.getmany(
+                *places, timeout_ms=int(timeout_s * 1000), max_records=limit
+            )
+            return read
         if not self._assigned:
             await self._consumer.getmany(timeout_ms=0)  # raises what went wrong in the group
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
         self._changed.clear()
-        return []
+        return {}
 
     async def _report_lag(self) -> None:
         if not self._lag or time.monotonic() - self._reported_at < LAG_REPORT_S:

@@ -11,8 +11,9 @@ Partitions are shared among a group's members by session locks. NOTIFY only wake
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC
+from typing import TypeVar
 
 import asyncpg
 
@@ -38,6 +39,8 @@ from libs.common.bus_postgres_schema import ADMIT, FORGET_GRANTS, GRANT, SCHEMA
 from libs.common.database import FAILURES, Bell, Database, WriteSession, driver
 from libs.common.metrics import CONSUMER_LAG_RECORDS
 from libs.common.shares import Shares
+
+T = TypeVar("T")
 
 CHANNEL = "bus"
 POLL_S = 0.5
@@ -173,9 +176,11 @@ class PostgresBusConsumer:
             await self._session.add_listener(CHANNEL, self._wake.heard)
             rows = await self._session.fetch(_PARTITIONS)
         except FAILURES as error:
+            await self.stop()
             raise BusUnavailableError from error
         self._places = [(row["topic"], row["partition"]) for row in rows if row["topic"] in self._topics]
         self._shares = Shares(self._session, self._name, len(self._places))
+        self._owned: list[Place] = []
         self._balanced_at = float("-inf")
 
     async def stop(self) -> None:
@@ -194,12 +199,9 @@ class PostgresBusConsumer:
         """See `BusConsumer.fetch`. After a lost session it joins anew, and asks `start` anew."""
         deadline = time.monotonic() + timeout_s
         while True:
-            try:
-                session = await self._joined()
-                deliveries = await self._read(session, max_records, skip)
-            except FAILURES as error:
-                await self.stop()
-                raise BusUnavailableError from error
+            new = await self._asked(self._balanced())
+            starts = {place: await self._start(*place) for place in new}  # its own database's failure is no bus's
+            deliveries = await self._asked(self._read(starts, max_records, skip))
             remaining_s = deadline - time.monotonic()
             if deliveries or remaining_s <= 0:
                 return deliveries
@@ -213,7 +215,16 @@ class PostgresBusConsumer:
     async def report(self, positions: Mapping[Place, int]) -> None:
         """Nothing: the positions in the consumers' databases are the lag's only measure here."""
 
-    async def _joined(self) -> asyncpg.Connection:
+    async def _asked(self, asking: Awaitable[T]) -> T:
+        """What the bus answers. Raises `BusUnavailableError`, and has left the group then."""
+        try:
+            return await asking
+        except FAILURES as error:
+            await self.stop()
+            raise BusUnavailableError from error
+
+    async def _balanced(self) -> list[Place]:
+        """Take this member's share of the partitions; those that are to be sought."""
         if self._session is None or self._session.is_closed():
             await self.stop()
             await self.start()
@@ -221,14 +232,10 @@ class PostgresBusConsumer:
         if time.monotonic() - self._balanced_at >= BALANCE_S:
             await self._shares.balance()
             self._balanced_at = time.monotonic()
-            owned = [self._places[slot] for slot in sorted(self._shares.owned)]
-            self._next = {place: self._next[place] for place in owned if place in self._next}
-            for place in owned:
-                if place not in self._next:
-                    edges = await self._session.fetchrow(_EDGES, *place)
-                    self._next[place] = readable_from(place, await self._start(*place), **edges)
+            self._owned = [self._places[slot] for slot in sorted(self._shares.owned)]
+            self._next = {place: self._next[place] for place in self._owned if place in self._next}
             await self._measure(self._session)
-        return self._session
+        return [place for place in self._owned if place not in self._next]
 
     async def _measure(self, session: asyncpg.Connection) -> None:
         """How far this member is behind, by partition; what it no longer owns is another's to show."""
@@ -239,7 +246,13 @@ class PostgresBusConsumer:
             CONSUMER_LAG_RECORDS.labels(*place).set(max(0, ends[place] - offset))
         self._shown = set(self._next)
 
-    async def _read(self, session: asyncpg.Connection, limit: int, skip: Collection[Place]) -> list[Delivery]:
+    async def _read(self, starts: Mapping[Place, int], limit: int, skip: Collection[Place]) -> list[Delivery]:
+        session = self._session
+        assert session is not None
+        for place, offset in starts.items():
+            self._next[place] = readable_from(place, offset, **await session.fetchrow(_EDGES, *place))
+        if starts:
+            await self._measure(session)
         wanted = [(*place, offset) for place, offset in self._next.items() if place not in skip]
         if not wanted:
             return []

@@ -19,7 +19,7 @@ from libs.common.consumer import Consumer, Handler
 from libs.common.cursors import CursorKeys
 from libs.common.database import Bell, Database, clock
 from libs.common.health import Component, Conditions, kept_running
-from libs.common.operations import Observer, operate, outbox_observer
+from libs.common.operations import Observer, bus_observer, operate, outbox_observer
 from libs.common.parking import Parking
 from libs.common.process import Role
 from libs.common.relay import Relay
@@ -64,8 +64,8 @@ class Parts(Generic[SettingsT]):
 
     @property
     def components(self) -> dict[str, Component]:
-        """What readiness tells of the loops."""
-        return {"loops": self.conditions.component}
+        """What readiness tells of the loops and of the bus."""
+        return {"loops": self.conditions.component, "bus": self.conditions.bus}
 
     def lifespan(self, verifier: TokenVerifier, cursors: CursorKeys, **state: Any) -> Lifespan:
         """What the door is opened with, on `app.state`: these, and whatever else is the service's own."""
@@ -101,7 +101,8 @@ class Parts(Generic[SettingsT]):
     async def relay(self) -> None:
         """Run the relay on a bus of its own."""
         async with opened(self.settings.bus_url, client_id=f"{self.service}-relay") as bus:
-            await Relay(self.database, bus, producer=self.service, bell=self.bell).run()
+            relay = Relay(self.database, bus, producer=self.service, bell=self.bell, conditions=self.conditions)
+            await relay.run()
 
     async def purge_bus(self) -> None:
         """Keep the embedded bus within its horizon."""
@@ -116,10 +117,13 @@ class Parts(Generic[SettingsT]):
 def loops_of(parts: Parts[Any], roles: Loops[OwnT], own: OwnT, observers: Mapping[str, Observer]) -> dict[str, Role]:
     """Every loop of `roles`, each given `own`, and what a process does beside them: it watches its figures.
 
-    The relay's process watches the outbox, the worker's what is in `observers`. Only a door ends others when it fails.
+    Each watches whether it reaches the bus, the relay's process the outbox, the worker's what is in `observers`. Only a
+    door ends others when it fails.
     """
     loops: dict[str, Role] = {name: partial(run, own) for role in roles.values() for name, run in role.items()}
-    watched: dict[str, Observer] = {"outbox": outbox_observer(parts.settings)} if "relay" in roles else {}
+    watched: dict[str, Observer] = {"bus": bus_observer(parts.conditions)}
+    if "relay" in roles:
+        watched["outbox"] = outbox_observer(parts.settings)
     if "worker" in roles:
         watched |= observers
     loops["operations"] = partial(

@@ -15,20 +15,22 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.bus import (
     FETCH_TIMEOUT_S,
     Bus,
     BusConsumer,
+    BusUnavailableError,
     Delivery,
     NotYetError,
     OutgoingRecord,
     Place,
     PoisonRecordError,
 )
-from libs.common.database import Bell, CommitUncertainError, Database, WriteSession
+from libs.common.database import Bell, CommitUncertainError, Database
+from libs.common.handler import Handler, Reporter
 from libs.common.health import Conditions
 from libs.common.inbox import ZombieError, advance, is_outage, positions
 from libs.common.log import get_logger
@@ -41,31 +43,6 @@ __all__ = ["Consumer", "Handler", "NotYetError", "PoisonRecordError"]
 ATTEMPTS_MAX = 5
 BACKOFF_MIN_S = 0.02
 BACKOFF_MAX_S = 1.0
-
-
-class Handler(Protocol):
-    """What a service does with records. Each call may be repeated for the same deliveries."""
-
-    def alone(self, delivery: Delivery) -> bool:
-        """Whether this record gets a transaction of its own, because it locks what a person's acts wait for."""
-        ...
-
-    async def prepare(self, deliveries: Sequence[Delivery]) -> Any:
-        """Outside any transaction; may ask other services. Raises `NotYetError`, `PoisonRecordError`."""
-        ...
-
-    async def handle(self, session: WriteSession, deliveries: Sequence[Delivery], prepared: Any) -> None:
-        """All effects, in the transaction that moves the position. Raises `PoisonRecordError`."""
-        ...
-
-
-@runtime_checkable
-class Reporter(Protocol):
-    """A handler that also keeps why a record was parked. It must take a record of any bytes."""
-
-    async def parked(self, session: WriteSession, delivery: Delivery, reason: str) -> None:
-        """In the transaction that parks the record."""
-        ...
 
 
 class Consumer:
@@ -114,10 +91,10 @@ class Consumer:
                     await self._round()
                     delay_s = 0.0
                     self._conditions.end(self._name)
+                    self._conditions.bus_reached(self._group)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on: it waits, and is seen
                     get_logger().warning("consumer_waits", group=self._group, exc_info=True)
-                    if self._conditions.begin(self._name, "unavailable" if is_outage(error) else "broken"):
-                        raise_alarm_later(AlarmCode.BUS_UNREACHABLE, about=self._group)
+                    self._note(error)
                     delay_s = min(BACKOFF_MAX_S, max(BACKOFF_MIN_S, 2 * delay_s))
                     await asyncio.sleep(delay_s)
                     if not self._started or not is_outage(error):
@@ -126,6 +103,15 @@ class Consumer:
             await self._member.stop()
             if self._own_bell:
                 await self._bell.close()
+
+    def _note(self, error: Exception) -> None:
+        """Say why no round is finished. A database that is away makes the process unready, so it needs no alarm."""
+        if isinstance(error, BusUnavailableError):
+            self._conditions.bus_away(self._group)
+        elif is_outage(error):
+            self._conditions.begin(self._name, "unavailable")
+        elif self._conditions.begin(self._name, "broken"):
+            raise_alarm_later(AlarmCode.LOOP_BROKEN, about=self._name)
 
     async def _join_anew(self) -> None:
         """After what nobody foresaw: a new member, which begins where the database says."""

@@ -26,9 +26,12 @@ WELL = "ok"
 RESTART_MIN_S = 0.2  # before a broken loop begins anew, doubled each time
 RESTART_MAX_S = 30.0
 STEADY_S = 10.0  # a loop that has run for so long works again
+UNREACHABLE, UNKNOWN = "unreachable", "unknown"
+BUS_UNREACHABLE_AFTER_S = 60.0  # a bus that is away for longer is an alarm
 STUCK_AFTER_S = 60.0  # a partition that waits for longer, or a loop that breaks for longer, is told to people
 CHECK_TIMEOUT_S = 2.0
 
+_BUS = "bus:"
 _log = get_logger()
 router = Router(prefix="/health", tags=["health"])
 
@@ -42,6 +45,7 @@ class Conditions:
     def __init__(self) -> None:
         self._since: dict[str, tuple[float, str]] = {}  # on the monotonic clock, and a code
         self._told: set[str] = set()
+        self._reached: set[str] = set()  # who has reached the bus, and does still
 
     def begin(self, name: str, code: str) -> bool:
         """Say that `name` fails, with a code. True once, when it has done so for longer than STUCK_AFTER_S."""
@@ -66,6 +70,30 @@ class Conditions:
     async def component(self) -> Mapping[str, str]:
         """For `app.state.components`: what has failed for long, or nothing."""
         return self.lasting()
+
+    def bus_away(self, speaker: str) -> None:
+        """Say that `speaker` (a relay, a consumer's group, a loop) did not reach the bus."""
+        self._reached.discard(speaker)
+        self.begin(_BUS + speaker, UNREACHABLE)
+
+    def bus_reached(self, speaker: str) -> None:
+        """Say that `speaker` reached the bus."""
+        self._reached.add(speaker)
+        self.end(_BUS + speaker)
+
+    def without_bus(self, longer_than_s: float | None = None) -> list[str]:
+        """Who has not reached the bus for longer than BUS_UNREACHABLE_AFTER_S, or what is given."""
+        lasting = self.lasting(BUS_UNREACHABLE_AFTER_S if longer_than_s is None else longer_than_s)
+        return [name.removeprefix(_BUS) for name in lasting if name.startswith(_BUS)]
+
+    async def bus(self) -> str:
+        """For `app.state.components`: what this process's speakers saw last; no request asks the bus itself.
+
+        `unreachable` when one of them did not reach it, `unknown` when none has spoken with it, as in a door's process.
+        """
+        if self.without_bus(longer_than_s=0):
+            return UNREACHABLE
+        return WELL if self._reached else UNKNOWN
 
 
 async def kept_running(name: str, role: Callable[[], Awaitable[None]], conditions: Conditions) -> None:
@@ -112,7 +140,7 @@ async def _code(component: Component) -> str | Mapping[str, str]:
             return await component()
     except Exception as error:  # noqa: BLE001 - a component that cannot say how it is is not well
         _log.warning("component_failed", error=type(error).__name__)
-        return "unknown"
+        return UNKNOWN
 
 
 async def _components(components: Mapping[str, Component]) -> dict[str, str]:

@@ -75,6 +75,15 @@ def outbox_observer(settings: CommonSettings) -> Observer:
     return observe
 
 
+def bus_observer(conditions: health.Conditions) -> Observer:
+    """Who of this process has not reached the bus for longer than BUS_UNREACHABLE_AFTER_S."""
+
+    async def observe(_session: ReadSession) -> Sequence[Beyond]:
+        return [Beyond(AlarmCode.BUS_UNREACHABLE, speaker) for speaker in conditions.without_bus()]
+
+    return observe
+
+
 async def observe_storage(session: ReadSession) -> Sequence[Beyond]:
     """Growth: rows (the server's estimate) and bytes of each table; and the alarms that are open."""
     for row in await driver(session).fetch(_TABLES):

@@ -20,6 +20,7 @@ import asyncpg
 from libs.common.alarms import AlarmCode, raise_alarm_later
 from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord, RecordsRefusedError, unpack_headers
 from libs.common.database import FAILURES, Bell, Database, transaction
+from libs.common.health import Conditions
 from libs.common.log import get_logger
 from libs.common.messages import AUDIT_ENTRIES, DEAD_LETTER_SUFFIX, LANES
 from libs.common.metrics import RECORDS_REFUSED, label
@@ -68,14 +69,27 @@ _SET_ASIDE = (
 _TRY_AGAIN = "UPDATE outbox SET refused = NULL, number = NULL, generation = NULL WHERE refused = 'unknown_topic'"
 
 
+class _TopicMissingError(BusUnavailableError):
+    """The bus answers, but does not know the topic yet."""
+
+
 class Relay:
     """One of any number of relays of one service; they share the lanes. `producer` is the service's name."""
 
-    def __init__(self, database: Database, bus: Bus, *, producer: str, bell: Bell | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        *,
+        producer: str,
+        bell: Bell | None = None,
+        conditions: Conditions | None = None,
+    ) -> None:
         self._database = database
         self._bus = bus
         self._producer = producer
         self._bell = bell or Bell()
+        self._conditions = conditions or Conditions()
         self._delay_s = 0.0
         self._missing: dict[str, float] = {}  # topic → since when, on the monotonic clock
         self._given_up: set[str] = set()  # topics that were missing for too long; a new process tries them again
@@ -117,10 +131,13 @@ class Relay:
             rows = await session.fetch(_PENDING if behind else _NUMBER, lanes, BATCH_MAX)
         try:
             refused = await self._publish({row["id"]: self._record(row) for row in rows})
-        except BusUnavailableError:
+        except BusUnavailableError as error:
+            known = self._conditions.bus_reached if isinstance(error, _TopicMissingError) else self._conditions.bus_away
+            known("relay")
             get_logger().warning("relay_without_bus", producer=self._producer, exc_info=True)
             await self._back_off()
             return len(rows)
+        self._conditions.bus_reached("relay")
         if refused:
             await session.execute(_SET_ASIDE, list(refused), list(refused.values()))
         self._delay_s = 0.0
@@ -154,7 +171,7 @@ class Relay:
         if why == "unknown_topic":
             missing_s = time.monotonic() - self._missing.setdefault(record.topic, time.monotonic())
             if missing_s < TOPIC_MISSING_S or record.topic == AUDIT_ENTRIES:  # an entry's number is never passed over
-                raise BusUnavailableError(f"no topic {record.topic}")
+                raise _TopicMissingError(f"no topic {record.topic}")
             self._given_up.add(record.topic)
         get_logger().error("record_refused_by_bus", topic=record.topic, reason=why)
         RECORDS_REFUSED.labels(label(record.topic), why).inc()

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from libs.common.bus import Bus, Topic
+from libs.common.bus import Bus, Replay, Topic
 from libs.common.consumer import Consumer, NotYetError, PoisonRecordError
 from libs.common.outbox import OutgoingRecord
 from services.advis.consumer import GROUP_CASE_EVENTS
@@ -163,6 +163,15 @@ async def test_an_event_that_consent_is_a_moment_behind_for_is_asked_about_again
     assert await value(database, COUNT) == 2
     asked = [[item.event_id for item in call.items] for call in consent.calls["/v1/arrivals"]]
     assert asked == [[early.id, late.id], [late.id], [late.id]]
+
+
+async def test_consent_is_told_when_an_event_that_is_sent_again_was_first_parked(intake, consent):
+    """What was parked opens only what was covered then (fence.md §7); what was never parked says nothing of it."""
+    parked_at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    usual, again = deliveries([treatment_started(uuid4()), treatment_started(uuid4())])
+    await intake.handler.prepare([usual, replace(again, replay=Replay(parked_at, again.timestamp))])
+    (call,) = consent.calls["/v1/arrivals"]
+    assert [item.first_parked for item in call.items] == [None, parked_at]
 
 
 async def test_openings_answered_out_of_order_are_never_mixed_up(intake, consent):

@@ -1,6 +1,5 @@
 """Whatever a record is made of, it is handled or parked byte for byte, and the partition goes on; on both buses."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -18,7 +17,6 @@ from libs.common import consumer
 from libs.common.bus import (
     Bus,
     Delivery,
-    NotYetError,
     OutgoingRecord,
     PoisonRecordError,
     Replay,
@@ -30,9 +28,7 @@ from libs.common.bus import (
     unpack_headers,
 )
 from libs.common.cloudevents import from_delivery
-from libs.common.consumer import Consumer
 from libs.common.database import Database, WriteSession
-from libs.common.health import Conditions
 from libs.common.parking import (
     REPLAY_HEADER,
     SEALED_BYTES_MAX,
@@ -306,33 +302,3 @@ async def test_a_record_that_locks_a_person_has_a_transaction_of_its_own(
     async with consuming(bus, database, topic, Recorder(before=noting)):
         await until(lambda: _handled(database, "c"))
     assert [one for one in sizes if any("alone" in value for value in one)] == [["alone-1"], ["alone-2"]]
-
-
-async def test_a_partition_that_waits_for_long_is_a_named_component_until_it_goes_on(
-    bus: Bus, database: Database, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("libs.common.health.STUCK_AFTER_S", 0.0)
-    topic, open_now = await make_topic(), False
-
-    async def waiting(_: Sequence[Delivery]) -> None:
-        if not open_now:
-            raise NotYetError
-
-    conditions = Conditions()
-    sealing, handler = parking(), Recorder(preparing=waiting)
-    member = Consumer(bus, database, f"g-{topic}", [topic], handler=handler, parking=sealing, conditions=conditions)
-    await publish(bus, topic, "held")
-    running = asyncio.create_task(member.run())
-
-    async def told() -> bool:
-        return await conditions.component() == {f"{topic}/0": "stuck"}
-
-    async def nothing_left() -> bool:
-        return await conditions.component() == {}
-
-    await until(told)
-    open_now = True
-    await until(lambda: _handled(database, "held"))
-    await until(nothing_left)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)

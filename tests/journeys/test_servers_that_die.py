@@ -46,6 +46,18 @@ def kill(keeper: ServerKeeper) -> None:
     os.kill(keeper.server.pid, signal.SIGKILL)
 
 
+async def tells_of_the_bus(http: httpx2.AsyncClient, system: System, code: str) -> None:
+    """Every consumer is ready, and says this of the bus to the operator."""
+
+    async def told() -> bool:
+        consumers = [keeper.program for name, keeper in system.supervisor.keepers.items() if "consumer" in name]
+        answers = [await http.get(str(program.ready_url)) for program in consumers]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        return {answer.json()["components"]["bus"] for answer in answers} == {code}
+
+    await until(told)
+
+
 async def restarted(keeper: ServerKeeper, times: int = 1) -> None:
     """A broker takes a while on a busy machine."""
 
@@ -149,9 +161,11 @@ async def test_with_the_broker_killed_a_citizen_withdraws_and_events_flow_afterw
         assert kafka.restarts == 0, f"answered after {time.monotonic() - asked:.1f} s, when the broker was back"
         for service in ("consent", "advis", "audit"):
             assert (await http_client.get(system.urls[service] + "/health/ready")).status_code == 200
+        await tells_of_the_bus(http_client, system, "unreachable")
         await restarted(kafka)
         await granted(stage)
         await told(stage)
+        await tells_of_the_bus(http_client, system, "ok")
 
         async def printed() -> bool | None:
             return "Kafka ended with -9 and was started again" in said.getvalue() or None
