@@ -53,6 +53,32 @@ async def until_quiet(world: World, deadline: float) -> str:
         await asyncio.sleep(POLL_S)
 
 
+async def waiting(world: World) -> dict[str, float]:
+    """How much is on its way now: rows not yet published, permits or withdrawals in flight."""
+    found: dict[str, float] = {}
+    for service in CONSUMED:
+        session = await asyncpg.connect(world.database(service))
+        try:
+            found[f"{service}: unsent"] = float(await session.fetchval(_UNSENT))
+            if service == "consent":
+                found["permits and withdrawals in flight"] = float(await session.fetchval(_IN_FLIGHT))
+        finally:
+            await session.close()
+    return found
+
+
+async def bus_records(world: World) -> dict[str, float]:
+    """How many records lie on the bus, and how many of them are parked ones."""
+    found = {"bus records": 0.0, "parked": 0.0}
+    async with _consumer(world) as consumer:
+        every = [TopicPartition(topic, number) for topic, count in _PARTITIONS.items() for number in range(count)]
+        first, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
+        for place in every:
+            kind = "parked" if place.topic.endswith(DEAD_LETTER_SUFFIX) else "bus records"
+            found[kind] += ends[place] - first[place]
+    return found
+
+
 async def _on_its_way(world: World) -> str:
     async with _consumer(world) as consumer:
         for service, topics in CONSUMED.items():

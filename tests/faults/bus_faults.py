@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, HTTP_EVENTS
 from tests.faults.aftermath import places
+from tests.faults.evidence import NoEffectError
 from tests.faults.poison import Header, Place, drawn
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ POSITIONS = (("advis", HTTP_EVENTS), ("advis", CONSENT_EVENTS), ("consent", HTTP
 COPIES = 40
 REWOUND = 60
 PATIENCE_S = 20.0
+POISON_S, AGAIN_S = 30.0, 0.5  # a broker that is killed is back within that
+Outgoing = tuple[str, bytes | None, bytes | None, list[Header], int | None]  # topic, key, value, headers, partition
 
 
 async def _storm(scene: "Scene", rng: random.Random) -> str:
@@ -45,6 +49,8 @@ async def _storm(scene: "Scene", rng: random.Random) -> str:
                     await asyncio.sleep(rng.uniform(0.2, 1.5))
             finally:
                 await member.stop()
+    if not joined:
+        raise NoEffectError("no bus")
     return f"{joined} members came and went"
 
 
@@ -80,7 +86,7 @@ async def _rewind(scene: "Scene", rng: random.Random) -> str:
         with suppress(ProcessLookupError):  # a consumer that lives on meets its own position only at the next record
             await scene.world.system.kill(f"{service}-consumer")
         return said
-    return "no database"
+    raise NoEffectError("no database")
 
 
 async def _copies(scene: "Scene", rng: random.Random) -> str:
@@ -90,9 +96,12 @@ async def _copies(scene: "Scene", rng: random.Random) -> str:
         async with asyncio.timeout(PATIENCE_S):
             records = await _some(scene, topic)
             rng.shuffle(records)
-            await _publish(scene, [(topic, r.key, r.value, list(r.headers), r.partition) for r in records])
-    except (KafkaError, OSError, TimeoutError):
-        return "no bus"
+            copies: list[Outgoing] = [(topic, r.key, r.value, list(r.headers), r.partition) for r in records]
+            await _publish(scene, copies)
+    except (KafkaError, OSError) as error:
+        raise NoEffectError(f"no bus: {error!r}") from None
+    if not records:
+        raise NoEffectError(f"nothing on {topic}")
     return f"{len(records)} records of {topic}"
 
 
@@ -113,25 +122,33 @@ async def _some(scene: "Scene", topic: str) -> list[Any]:
 
 
 async def _poison(scene: "Scene", rng: random.Random) -> str:
-    """Records that nobody can ever handle, on every topic; what lies behind them must go on."""
-    before = len(scene.poisoned)
-    with suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(PATIENCE_S):
-            await _publish(scene, [(topic, *shape, None) for topic, shape in drawn(rng)], scene.poisoned)
-    return f"{len(scene.poisoned) - before} records"
+    """Records that nobody can ever handle, on every topic; what lies behind them must go on.
+
+    The bus may be away just now, by another fault: a member that does not reach it gives up at once, so it begins anew.
+    """
+    left: list[Outgoing] = [(topic, *shape, None) for topic, shape in drawn(rng)]
+    wanted, end, why = len(left), time.monotonic() + POISON_S, "too late"
+    while left and time.monotonic() < end:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await _publish(scene, left, scene.poisoned)
+        except (KafkaError, OSError) as error:
+            why = repr(error)
+            await asyncio.sleep(AGAIN_S)
+    if left:
+        raise NoEffectError(f"{wanted - len(left)} of {wanted} records: {why}")
+    return f"{wanted} records"
 
 
-async def _publish(
-    scene: "Scene",
-    records: list[tuple[str, bytes | None, bytes | None, list[Header], int | None]],
-    places: list[Place] | None = None,
-) -> None:
-    """One after the other; `places` gets where each lies as soon as the bus has it."""
+async def _publish(scene: "Scene", records: list[Outgoing], places: list[Place] | None = None) -> None:
+    """One after the other; as soon as the bus has it, a record is no longer among `records`, and `places` has where."""
     producer = AIOKafkaProducer(**scene.world.kafka, acks="all", enable_idempotence=True)
     try:
         await producer.start()
-        for topic, key, value, headers, partition in records:
+        while records:
+            topic, key, value, headers, partition = records[0]
             at = await producer.send_and_wait(topic, value, key=key, headers=headers, partition=partition)
+            del records[0]
             if places is not None:
                 places.append((at.topic, at.partition, at.offset))
     finally:

@@ -11,29 +11,31 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.faults.evidence import Closed, Event, Evidence, Notification, Permit, Scope, Write
-from tests.faults.poison import misparked
+from tests.faults.poison import TOPICS, misparked
 
 S = 1e9  # nanoseconds
 CALM_P99_S, GRANTS = 1.0, 1.5  # R1 without faults: a second, and what one and a half grants take on this machine
 LEASE_S, MARGIN_S, KILL_S = 5.0, 0.5, 6.5  # R1 with faults: the lease, consent's margin, and a death confirmed
 QUIET_S = 60.0
+POISON = "poison"  # the fault of that name
 SHOWN_MAX = 5  # offending lines that a verdict quotes
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One invariant. `needs` names the counts of which there must be at least one."""
+    """One invariant. `needs`: the counts of which there must be at least one; `missing`: what else there was not."""
 
     name: str
     title: str
     counts: Mapping[str, int | float]
     needs: tuple[str, ...]
     broken: Sequence[str] = field(default_factory=tuple)
+    missing: Sequence[str] = field(default_factory=tuple)
 
     @property
     def undecided(self) -> tuple[str, ...]:
         """What there was nothing of."""
-        return tuple(need for need in self.needs if not self.counts.get(need))
+        return *(need for need in self.needs if not self.counts.get(need)), *self.missing
 
     @property
     def held(self) -> bool:
@@ -403,7 +405,9 @@ def d1(evidence: Evidence) -> Verdict:
     counts = {f"bytes of {name}": size for name, size in evidence.searched.items()}
     counts |= {"poison records": len(evidence.poisoned), "parked": sum(evidence.parked.values())}
     needs = tuple(f"bytes of {name}" for name in ("topics", "doorbells", "logs"))
-    return Verdict("D1", "no personal data outside", counts, needs, broken)
+    poisoned = {topic for topic, _, _ in evidence.poisoned}
+    missing = [f"poison on {topic}" for topic in TOPICS if POISON in evidence.asked and topic not in poisoned]
+    return Verdict("D1", "no personal data outside", counts, needs, broken, missing)
 
 
 def r1(evidence: Evidence) -> Verdict:
@@ -450,6 +454,17 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 INVARIANTS: tuple[Callable[[Evidence], Verdict], ...] = (s1, s2, s3, s4, s5, l1, a1, a2, o1, d1, r1)
+
+
+def without_effect(evidence: Evidence) -> list[str]:
+    """The faults that the run was to choose from and that it has not done: not dealt, or each time without effect."""
+    dealt = {fault.name for fault in evidence.faults}
+    done = {fault.name for fault in evidence.faults if fault.took_effect}
+    return [
+        f"{name} ({'dealt without effect' if name in dealt else 'never dealt'})"
+        for name in evidence.asked
+        if name not in done
+    ]
 
 
 def check(evidence: Evidence) -> list[Verdict]:

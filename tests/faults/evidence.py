@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.poison import Parked, Place
+from tests.faults.trend import Trend
 
 Scope = tuple[str, str, str]
 
@@ -171,6 +172,11 @@ class FaultLine:
     ended_ns: int
     outage: bool
     detail: str = ""
+    took_effect: bool = True
+
+
+class NoEffectError(Exception):
+    """A fault that was dealt and changed nothing; the text says why."""
 
 
 @dataclass
@@ -208,6 +214,9 @@ class Evidence:
     growth: Sequence[Mapping[str, int | str]] = ()  # each table's rows and bytes at the beginning and the end
     memory: Sequence[Mapping[str, int | str]] = ()  # each process's resident bytes
     latencies: Sequence[Mapping[str, int | str]] = ()  # of each kind of call, early and late
+    trends: Sequence[Trend] = ()  # whether each figure stayed flat
+    load_s: float = 0.0  # how long actors acted
+    asked: Sequence[str] = ()  # the names of the faults that the run was to choose from
     faults: Sequence[FaultLine] = ()
     prompt: frozenset[str] = frozenset()  # recipient units whose readers and receivers take what they get at once
     grants: Sequence[tuple[int, int]] = ()  # asked and answered (ns): acts of the same making that wait for nobody

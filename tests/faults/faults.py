@@ -16,6 +16,7 @@ import asyncpg
 
 from libs.cli.system import StartError
 from tests.faults import bus_faults, probe, restore
+from tests.faults.evidence import NoEffectError
 from tests.faults.instrument import ABOUT_SOMEBODY, FAIL_POINTS, STOPPABLE
 from tests.faults.poison import Place
 from tests.faults.world import World
@@ -82,14 +83,14 @@ async def _kill(scene: Scene, _rng: random.Random, name: str) -> str:
     try:
         pids = await scene.world.system.kill(name)
     except ProcessLookupError:
-        return "was not running"
+        raise NoEffectError("was not running") from None
     return f"pid {pids[0]}" + await _ready(scene, name)
 
 
 async def _stop(scene: Scene, _rng: random.Random, name: str) -> str:
     pids = scene.world.system.pids(name)
     if not pids:
-        return "was not running"
+        raise NoEffectError("was not running")
     os.kill(pids[0], signal.SIGSTOP)
     held_s = await _held(pids[0], STOPPED_S if name in HOLDERS else PAUSED_S)
     return held_s + await _ready(scene, name)
@@ -126,7 +127,7 @@ async def _point(scene: Scene, _rng: random.Random, name: str, act: str) -> str:
         await asyncio.sleep(LOOK_S)
     with suppress(FileNotFoundError):
         armed.unlink()
-        return "not reached"
+        raise NoEffectError("not reached")
     taken = next(path for path in folder.iterdir() if path.name.startswith(f".{name}.{act}."))
     pid = int(taken.name.rpartition(".")[2])
     taken.unlink()
@@ -161,6 +162,8 @@ async def _backends(scene: Scene, rng: random.Random, service: str) -> str:
                 await asyncio.sleep(rng.uniform(0.2, 0.8))
         finally:
             await session.close()
+    if not ended:
+        raise NoEffectError("no session was there")
     return f"{ended} sessions"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from libs.cli.system import System
 from tests.faults.history import Line
 
-SAMPLE_S = 30.0
+LOOK_S = 10.0
 PARTS = 3  # a run is compared by its thirds
 _TIMED = ("withdraw", "grant", "read", "emit")
 _MS = 1_000_000  # ns

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.faults import faults
-from tests.faults.evidence import FaultLine
+from tests.faults.evidence import FaultLine, NoEffectError
 from tests.faults.faults import Fault, Scene
 
 FAULT_S_MAX = 60.0
@@ -49,7 +49,7 @@ class Nemesis:
         return hand
 
     def _next_of(self, family: str) -> Fault:
-        """One member of a family, and each of them once before any comes again."""
+        """One member of a family, and each of them once before any comes again; what had no effect comes once more."""
         if not self._rest.get(family):
             self._rest[family] = [kind for kind in self.kinds if kind.family == family]
             self.rng.shuffle(self._rest[family])
@@ -58,14 +58,19 @@ class Nemesis:
     async def _inflict(self, fault: Fault) -> None:
         await asyncio.sleep(self.rng.uniform(0.0, 0.8))
         self.under_way.append(fault.name)
-        began, detail = time.monotonic_ns(), "did not end in time"
+        began, detail, took_effect = time.monotonic_ns(), "did not end in time", False
         try:
             async with asyncio.timeout(FAULT_S_MAX):
-                detail = await fault.run(self.scene, self.rng)
+                detail, took_effect = await fault.run(self.scene, self.rng), True
         except TimeoutError:
             pass
+        except NoEffectError as error:
+            detail = f"no effect: {error}"
         except (OSError, RuntimeError, KeyError) as error:
             detail = f"could not be done: {type(error).__name__}: {error}"
         finally:
             self.under_way.remove(fault.name)
-            self.lines.append(FaultLine(fault.name, began, time.monotonic_ns(), fault.outage, detail))
+            ended = time.monotonic_ns()
+            self.lines.append(FaultLine(fault.name, began, ended, fault.outage, detail, took_effect))
+        if not took_effect:
+            self._rest.setdefault(fault.family, []).insert(0, fault)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults.checker import SHOWN_MAX, Verdict
+from tests.faults.checker import SHOWN_MAX, Verdict, without_effect
 from tests.faults.evidence import Evidence, FaultLine
 from tests.faults.run import Outcome
+from tests.faults.trend import Trend, summary
 
 WIDTH, LEFT, ROW = 1400, 190, 15
 GROWTH_SHOWN = 8  # tables on the console; the report has all
@@ -29,15 +30,23 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict], outcome: Outco
             console.print(f"      nothing of: {', '.join(verdict.undecided)}", markup=False)
     if outcome.problem:
         console.print(f"[red]{outcome.problem}[/]", highlight=False)
-    for line in outcome.evidence.growth[:GROWTH_SHOWN]:
-        console.print(_grown(line), highlight=False, markup=False)
-    for line in outcome.evidence.memory:
-        console.print(_held(line), highlight=False, markup=False)
-    for line in outcome.evidence.latencies:
-        console.print(_took(line), highlight=False, markup=False)
+    _print_figures(console, outcome.evidence)
     faults = outcome.evidence.faults
-    reached = sum("not reached" not in fault.detail for fault in faults)
+    reached = sum(fault.took_effect for fault in faults)
     console.print(f"{len(faults)} faults, {reached} took effect, seed {seed}", highlight=False)
+    if undone := without_effect(outcome.evidence):
+        console.print(f"[red]asked for and not done: {', '.join(undone)}[/]", highlight=False, soft_wrap=True)
+
+
+def _print_figures(console: Console, evidence: Evidence) -> None:
+    for line in evidence.growth[:GROWTH_SHOWN]:
+        console.print(_grown(line), highlight=False, markup=False)
+    for trend in evidence.trends:
+        if len(trend.rates) == 1 or not trend.is_good:
+            console.print(_trend(trend), highlight=False, markup=False, soft_wrap=True)
+    for line in evidence.latencies:
+        console.print(_took(line), highlight=False, markup=False)
+    console.print(summary(evidence.trends, evidence.load_s), highlight=False, soft_wrap=True)
 
 
 def _grown(line: Mapping[str, int | str]) -> str:
@@ -45,9 +54,11 @@ def _grown(line: Mapping[str, int | str]) -> str:
     return f"grew: {line['table']}: {rows} rows, {int(line['bytes_before']) // 1024} -> {kilobytes} kB"
 
 
-def _held(line: Mapping[str, int | str]) -> str:
-    before, after, most = (int(line[name]) // 2**20 for name in ("before", "after", "most"))
-    return f"memory: {line['process']}: {before} -> {after} MB in {line['seconds']} s, at most {most} MB"
+def _trend(trend: Trend) -> str:
+    rates = ", ".join(f"{rate:+.2f}" for rate in trend.rates)
+    per = "a minute" if len(trend.rates) == 1 else "for 1,000 calls in either half"
+    change = f"{trend.first:.0f} -> {trend.last:.0f} {trend.unit}"
+    return f"{trend.verdict}: {trend.figure}: {change}{f', {rates} {per}' if rates else ''}"
 
 
 def _took(line: Mapping[str, int | str]) -> str:
@@ -66,6 +77,9 @@ def write(folder: Path, verdicts: Sequence[Verdict], outcome: Outcome, seed: int
         "growth": list(outcome.evidence.growth),
         "memory": list(outcome.evidence.memory),
         "latencies": list(outcome.evidence.latencies),
+        "trends": [asdict(trend) for trend in outcome.evidence.trends],
+        "flat": summary(outcome.evidence.trends, outcome.evidence.load_s),
+        "asked for and not done": without_effect(outcome.evidence),
         "faults": [asdict(fault) for fault in outcome.evidence.faults],
     }
     report, page = folder / "report.json", folder / "timeline.html"

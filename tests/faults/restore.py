@@ -19,6 +19,7 @@ from libs.cli import postgres_binaries
 from libs.cli.local_parts import RunUser
 from libs.common.database import Database
 from libs.common.outbox import raise_generation
+from tests.faults.evidence import NoEffectError
 from tests.faults.world import World
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def restore(scene: "Scene", _rng: random.Random) -> str:
     """Once in a run, from the backup that was taken at its beginning."""
     world, system = scene.world, scene.world.system
     if scene.backup is None or scene.restored_ns:
-        return "not again"
+        raise NoEffectError("once in a run is enough" if scene.restored_ns else "no backup")
     await asyncio.gather(*(system.stop(name) for name in ("advis-api", "advis-consumer", "advis-worker")))
     left = await _published(world)
     await system.stop("advis-relay")

@@ -4,17 +4,21 @@ import asyncio
 import random
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.status import Status
 
+from libs.common.database import FAILURES
 from tests.faults import faults, gather, restore
 from tests.faults.actors import CONTENDED, EVENTS, Company
-from tests.faults.aftermath import final_inboxes, searched, until_quiet, verified
+from tests.faults.aftermath import bus_records, final_inboxes, searched, until_quiet, verified, waiting
 from tests.faults.cast import GaveUpError
 from tests.faults.checker import QUIET_S
 from tests.faults.evidence import Evidence
@@ -22,8 +26,9 @@ from tests.faults.faults import Fault, Scene
 from tests.faults.growth import growth, sizes
 from tests.faults.habits import everybody
 from tests.faults.history import History
-from tests.faults.load import SAMPLE_S, Memory, grown, latencies, memory
+from tests.faults.load import LOOK_S, Memory, grown, latencies, memory
 from tests.faults.nemesis import Nemesis
+from tests.faults.trend import Look, trends
 from tests.faults.world import World, a_world
 
 CALM_S = 15.0
@@ -72,8 +77,10 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
     nemesis = Nemesis(scene, random.Random(plan.seed), plan.kinds)
     acting = asyncio.create_task(everybody(company))
     telling = asyncio.create_task(_tell(console, company, nemesis, world))
+    looks: list[Look] = []
     samples: list[Memory] = []
-    sampling = asyncio.create_task(_sample(world, samples))
+    began = time.monotonic()
+    sampling = asyncio.create_task(_sample(world, history, samples, looks))
     problem = ""
     try:
         await _while_all_act(acting, asyncio.sleep(plan.calm_s))
@@ -101,6 +108,7 @@ async def _in(world: World, http: httpx2.AsyncClient, plan: Plan, console: Conso
     outcome.evidence.growth = growth(begun, await sizes(world))
     outcome.evidence.memory = grown([*samples, *memory(world.system)])
     outcome.evidence.latencies = latencies(history.lines)
+    outcome.evidence.trends, outcome.evidence.load_s = trends(looks), ended - began
     return outcome
 
 
@@ -125,7 +133,7 @@ async def _gathered(
     await gather.add_rows(evidence, world)
     gather.add_rings(evidence, world.receivers, scene.restored_ns)
     evidence.final_inbox, evidence.settled_s, evidence.unsettled = inboxes, settled_s, unsettled
-    evidence.faults = nemesis.lines
+    evidence.faults, evidence.asked = nemesis.lines, [kind.name for kind in nemesis.kinds]
     evidence.log = await verified(world, http)
     evidence.poisoned, evidence.set_back = scene.poisoned, scene.set_back
     evidence.canaries, evidence.searched, evidence.parked = await searched(world)
@@ -150,10 +158,27 @@ async def _settled(world: World, company: Company, ended: float) -> tuple[float 
     return (None if left else took_s), left or late, inboxes
 
 
-async def _sample(world: World, samples: list[Memory]) -> None:
+async def _sample(world: World, history: History, samples: list[Memory], looks: list[Look]) -> None:
+    """Looks at every figure now and then; a look that a fault prevents is left out."""
+    lives: defaultdict[str, list[int]] = defaultdict(list)
     while True:
-        samples += memory(world.system)
-        await asyncio.sleep(SAMPLE_S)
+        now = memory(world.system)
+        samples += now
+        held = {f"memory {_life(lives[one.process], one)}": one.rss / 2**20 for one in now}
+        acts = sum(history.count(op, "invoke") for op in ("grant", "withdraw", "emit", "read"))
+        with suppress(KafkaError, TimeoutError, *FAILURES):
+            async with asyncio.timeout(LOOK_S):
+                rows = {table: float(size.rows) for table, size in (await sizes(world)).items()}
+                held |= await waiting(world)
+                looks.append(Look(time.monotonic(), acts, held, rows | await bus_records(world)))
+        await asyncio.sleep(LOOK_S)
+
+
+def _life(pids: list[int], one: Memory) -> str:
+    """`advis-api`, and after it was killed `advis-api #2`."""
+    if one.pid not in pids:
+        pids.append(one.pid)
+    return one.process if pids[0] == one.pid else f"{one.process} #{pids.index(one.pid) + 1}"
 
 
 async def _tell(console: Console, company: Company, nemesis: Nemesis, world: World) -> None:

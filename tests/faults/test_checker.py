@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.faults import evidence as e
-from tests.faults.checker import Verdict, check
+from tests.faults.checker import Verdict, check, without_effect
 from tests.faults.evidence import Evidence
+from tests.faults.poison import TOPICS, readers_of
 
 MS = 1_000_000
 POISON = ("case.events.http", 3, 17)
@@ -229,6 +230,28 @@ BREAKS: dict[str, tuple[str, Callable[[], Evidence]]] = {
 @pytest.mark.parametrize(("invariant", "make"), BREAKS.values(), ids=BREAKS.keys())
 def test_a_broken_history_is_caught(invariant: str, make: Callable[[], Evidence]) -> None:
     assert invariant in _broken(make())
+
+
+def _d1(**fields: object) -> Verdict:
+    return _verdicts(replace(good(), **fields))["D1"]
+
+
+def test_a_run_that_was_to_poison_and_left_a_topic_without_has_decided_nothing() -> None:
+    everywhere = [*((topic, 0, 1) for topic in TOPICS)]
+    parked = {(service, place): 1 for place in everywhere for service in readers_of(place[0])}
+    d1 = _d1(poisoned=everywhere, parked=parked, asked=["poison"])
+    assert d1.held
+    d1 = _d1(poisoned=everywhere[1:], parked=parked, asked=["poison"])
+    assert (d1.held, d1.broken, d1.undecided) == (False, [], (f"poison on {TOPICS[0]}",))
+    assert "NOTHING TO DECIDE" in d1.line()
+    assert not _d1(poisoned=[], parked={}, asked=["poison"]).held
+    assert _d1(poisoned=[], parked={}, asked=["kill x"]).held
+
+
+def test_what_was_asked_for_and_not_done_is_said() -> None:
+    dealt = [e.FaultLine("poison", 0, 1, outage=False), e.FaultLine("copies", 0, 1, outage=False, took_effect=False)]
+    undone = without_effect(replace(good(), asked=["poison", "copies", "restore"], faults=dealt))
+    assert undone == ["copies (dealt without effect)", "restore (never dealt)"]
 
 
 def test_who_was_set_back_may_park_again() -> None:

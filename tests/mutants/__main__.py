@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,8 @@ import typer
 from rich.console import Console
 
 from tests.mutants.catalogue import EVENTS, FENCE, MUTANTS
-from tests.mutants.mutant import Invariant, Mutant
-from tests.mutants.run import Caught, check_unbroken, shared_server, try_one
+from tests.mutants.mutant import Invariant, Mutant, Proof
+from tests.mutants.run import Caught, ProofError, check_unbroken, shared_server, try_one
 
 
 def main(
@@ -29,32 +30,54 @@ def main(
         raise typer.BadParameter("there is no such mutant: see --list")
     began = time.monotonic()
     with shared_server() as server:
-        unbroken = _unbroken(wanted, server, console)
-        tried = [_try(mutant, server, f"{place}/{len(wanted)}", console) for place, mutant in enumerate(wanted, 1)]
-    alive = [item.mutant.name for item in tried if item.by is None]
+        sound = _sound(wanted, server, console)
+        tried = [
+            _try(mutant, server, sound, f"{place}/{len(wanted)}", console) for place, mutant in enumerate(wanted, 1)
+        ]
     seconds = time.monotonic() - began
-    ending = f"; alive: {', '.join(alive)}" if alive else ""
-    console.print(f"{len(tried) - len(alive)} of {len(tried)} caught in {seconds:.0f} s{ending}", soft_wrap=True)
+    console.print(f"{_tally(tried)} in {seconds:.0f} s", soft_wrap=True)
     if write is not None and not only:  # a page of some of them would read as if they were all
-        write.write_text(_page(tried, unbroken, seconds), encoding="utf-8")
-    if alive:
+        tests = len({node for proof in sound for node in proof.nodes})
+        write.write_text(_page(tried, tests, seconds), encoding="utf-8")
+    if any(item.by is None for item in tried):
         raise typer.Exit(1)
 
 
-def _unbroken(wanted: Sequence[Mutant], server: Mapping[str, str], console: Console) -> int:
-    total = 0
+def _tally(tried: Sequence[Caught]) -> str:
+    caught = sum(item.by is not None for item in tried)
+    alive = [item.mutant.name for item in tried if item.by is None and not item.undecided]
+    undecided = [item.mutant.name for item in tried if item.undecided]
+    said = [f"{caught} of {len(tried)} caught"]
+    said += [f"alive: {', '.join(alive)}"] if alive else []
+    said += [f"undecided: {', '.join(undecided)}"] if undecided else []
+    return "; ".join(said)
+
+
+def _sound(wanted: Sequence[Mutant], server: Mapping[str, str], console: Console) -> frozenset[Proof]:
+    """The proofs that pass without a break; said of each one that does not."""
+    sound: set[Proof] = set()
     with console.status("every proof, without a break"):
-        for name, count, seconds in check_unbroken(wanted, server):
-            total += count
-            console.print(f"passes without a break: {count} {name} ({seconds:.0f} s)", markup=False)
-    return total
+        for checked in check_unbroken(wanted, server):
+            names = f"{len(checked.proofs)} proofs" if len(checked.proofs) != 1 else str(checked.proofs[0])
+            if checked.is_sound:
+                sound.update(checked.proofs)
+                console.print(f"pass without a break: {names} ({checked.seconds:.0f} s)", markup=False)
+            else:
+                console.print(f"FAILS without a break, twice: {names}\n{checked.words}", markup=False)
+    return frozenset(sound)
 
 
-def _try(mutant: Mutant, server: Mapping[str, str], place: str, console: Console) -> Caught:
+def _try(mutant: Mutant, server: Mapping[str, str], sound: frozenset[Proof], place: str, console: Console) -> Caught:
+    proofs = [proof for proof in mutant.proofs if proof in sound]
     with console.status(f"{place} {mutant.name}"):
-        caught = try_one(mutant, server)
+        try:
+            caught = try_one(mutant, server, proofs)
+        except ProofError as error:
+            caught = Caught(mutant, None, (), 0.0, str(error), undecided=True)
+    if not proofs:
+        caught = replace(caught, undecided=True, words="none of its proofs passes without a break")
     names = ", ".join(invariant.name for invariant in caught.invariants)
-    how = f"{names} broken, by {caught.by}" if caught.by else "LIVES"
+    how = f"{names} broken, by {caught.by}" if caught.by else "UNDECIDED" if caught.undecided else "LIVES"
     console.print(f"{place} {mutant.name}: {how} ({caught.seconds:.0f} s)", markup=False, soft_wrap=True)
     if caught.by is None:
         console.print(caught.words, markup=False)
@@ -101,7 +124,7 @@ def _page(tried: Sequence[Caught], proofs: int, seconds: float) -> str:
 
 def _row(item: Caught) -> str:
     names = ", ".join(invariant.name for invariant in item.invariants)
-    found = f"{names} | `{item.by}`" if item.by else "**none** | **alive**"
+    found = f"{names} | `{item.by}`" if item.by else f"**none** | **{'undecided' if item.undecided else 'alive'}**"
     return f"| {item.mutant.name} | {item.mutant.rule} | {found} | {item.seconds:.0f} |"
 
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from tests.mutants.mutant import LIVENESS, Invariant, Proof
 
 _ASSERTION = re.compile(r"^(AssertionError|assert\b|Failed: DID NOT RAISE)")
+_NOT_PASSED = frozenset({"failure", "error", "skipped"})
 _TOO_LATE = re.compile(r"^(Failed: Timeout|(\w+\.)*TimeoutError)")
 
 
@@ -27,6 +28,7 @@ class Verdict:
     passed: bool
     by: str
     words: str
+    wrong: frozenset[str] = frozenset()  # the tests, without their parameters, that did not pass
 
 
 def of_tests(report: Path, proof: Proof, words: str) -> Verdict:
@@ -36,11 +38,16 @@ def of_tests(report: Path, proof: Proof, words: str) -> Verdict:
     wrong = failed or [case for case in cases for item in case if item.tag in {"error", "skipped"}]
     decided = [(case, message) for case, message in failed if _decides(message, proof)]
     if not decided or proof.decides is None:
-        return Verdict((), passed=bool(cases) and not wrong, by="", words=words)
+        names = frozenset(_node(case) for case in cases if any(item.tag in _NOT_PASSED for item in case))
+        return Verdict((), passed=bool(cases) and not wrong, by="", words=words, wrong=names)
     case, message = decided[0]
     where = (case.get("classname") or "").rpartition(".")[2]
     test = (case.get("name") or "").partition("[")[0]  # without its parameters, which may be a test's personal number
     return Verdict((proof.decides,), passed=False, by=f"{where}.py::{test}", words=message[:200])
+
+
+def _node(case: ET.Element) -> str:
+    return f"{(case.get('classname') or '').replace('.', '/')}.py::{(case.get('name') or '').partition('[')[0]}"
 
 
 def _decides(message: str, proof: Proof) -> bool:
