@@ -67,10 +67,10 @@ def shapes() -> Mapping[str, Shape]:
 def drawn(rng: random.Random) -> list[tuple[str, Shape]]:
     """A few for each topic."""
     every = list(shapes().values())
-    return [(topic, _spoken_on(topic, shape)) for topic in TOPICS for shape in rng.sample(every, AT_A_TIME)]
+    return [(topic, spoken_on(topic, shape)) for topic in TOPICS for shape in rng.sample(every, AT_A_TIME)]
 
 
-def _spoken_on(topic: str, shape: Shape) -> Shape:
+def spoken_on(topic: str, shape: Shape) -> Shape:
     """With a type that is heard there: what a reader does not know, it passes over."""
     key, value, headers = shape
     heard = b"consent.withdrawn" if topic == CONSENT_EVENTS else b"cpr.doedsfald"
