@@ -19,6 +19,7 @@ class Settings(CommonSettings):
     settle_at_stop_ms: int = Field(default=3_000, ge=0, le=30_000)  # the rest is settled by the confirmed death
 
     doorbell_batch: int = Field(default=32, ge=1, le=500)  # attempts under way at once
+    doorbell_batch_of_endpoint: int = Field(default=8, ge=1, le=500)  # of these to one endpoint
     doorbell_poll_ms: int = Field(default=500, ge=10, le=60_000)
     doorbell_claim_s: int = Field(default=30, ge=10, le=600)  # a crashed attempt is forgotten after this
 

@@ -1,12 +1,12 @@
 """SQL for doorbells: claiming those that are due, and recording what came of them."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import text, update
 
 from libs.common.database import WriteSession
 from libs.common.sweep import Readable, readable
@@ -21,6 +21,37 @@ SELECT d, n, u, $5, 0, $4 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS x (
 ON CONFLICT (notification_id) DO NOTHING
 """
 _d = doorbell.c
+_CLAIMED = (_d.doorbell_id, _d.attempts, _d.first_rung_at, *notification_row.c)
+_CLAIM = text(f"""
+WITH unit AS (
+  SELECT DISTINCT recipient_unit FROM doorbell WHERE state = 'due'
+), mine AS (
+  SELECT one.doorbell_id FROM unit
+  LEFT JOIN unnest(CAST(:units AS text[]), CAST(:left AS int[])) AS room (recipient_unit, remaining)
+    USING (recipient_unit)
+  CROSS JOIN LATERAL (
+    SELECT doorbell_id, next_attempt_at FROM doorbell d
+    WHERE d.recipient_unit = unit.recipient_unit AND d.state = 'due' AND d.next_attempt_at <= clock_timestamp()
+    ORDER BY d.next_attempt_at LIMIT coalesce(room.remaining, CAST(:each AS int)) FOR UPDATE SKIP LOCKED
+  ) AS one
+  ORDER BY one.next_attempt_at LIMIT CAST(:all AS int)
+)
+UPDATE doorbell d
+SET next_attempt_at = clock_timestamp() + CAST(:claim AS interval),
+  first_rung_at = coalesce(d.first_rung_at, clock_timestamp())
+FROM mine, notification n
+WHERE d.doorbell_id = mine.doorbell_id AND n.notification_id = d.notification_id
+RETURNING {", ".join(f"{'d' if one.table is doorbell else 'n'}.{one.name}" for one in _CLAIMED)}
+""").columns(*_CLAIMED)  # noqa: S608 - of our own columns' names
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many doorbells may be taken: of all units together, of each, and of those in `left` only so many."""
+
+    of_all: int
+    of_each: int
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +73,14 @@ async def hang(session: WriteSession, bells: Iterable[tuple[UUID, UUID, str]], n
         await session.exec_driver_sql(_HANG, (*columns, now, State.DUE.value))
 
 
-async def claim(session: WriteSession, *, limit: int, claim_s: float) -> Readable[Claimed]:
-    """Take up to `limit` due doorbells; nobody else gets them for `claim_s`, after which a crash is forgotten."""
-    due = select(_d.doorbell_id).where(_d.state == State.DUE, _d.next_attempt_at <= func.clock_timestamp())
-    mine = due.order_by(_d.next_attempt_at).limit(limit).with_for_update(skip_locked=True).cte("mine")
-    claiming = (
-        update(doorbell)
-        .where(_d.doorbell_id.in_(select(mine.c.doorbell_id)), notification_row.c.notification_id == _d.notification_id)
-        .values(
-            next_attempt_at=func.clock_timestamp() + timedelta(seconds=claim_s),
-            first_rung_at=func.coalesce(_d.first_rung_at, func.clock_timestamp()),
-        )
-        .returning(_d.doorbell_id, _d.attempts, _d.first_rung_at, *notification_row.c)
-    )
-    return readable(await session.execute(claiming), _claimed, name="doorbells")
+async def claim(session: WriteSession, room: Room, *, claim_s: float) -> Readable[Claimed]:
+    """Take due doorbells, as many as there is room for; nobody else gets them for `claim_s`, then a crash is forgotten.
+
+    Each unit's own are looked for: however many of one wait, they hide nobody else's.
+    """
+    left = {"units": list(room.left), "left": list(room.left.values())}
+    bounds = {"each": room.of_each, "all": room.of_all, "claim": timedelta(seconds=claim_s)}
+    return readable(await session.execute(_CLAIM, left | bounds), _claimed, name="doorbells")
 
 
 def _claimed(row: Any) -> Claimed:

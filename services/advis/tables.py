@@ -115,7 +115,7 @@ doorbell = Table(
     _moment("first_rung_at", optional=True),
     UniqueConstraint("notification_id"),
     _one_of("state", delivery.State),
-    Index("doorbell_due_ix", "next_attempt_at", postgresql_where=text("state = 'due'")),
+    Index("doorbell_due_ix", "recipient_unit", "next_attempt_at", postgresql_where=text("state = 'due'")),
 )
 
 ingested = Table(

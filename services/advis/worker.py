@@ -3,19 +3,22 @@
 1. A doorbell is claimed, a permit taken for this one attempt, the attempt made, the permit settled, the verdict saved:
    in that order, so that nothing rings for what the citizen has stopped (P1).
 2. A refused permit cancels the notification at once, with its doorbell.
-3. Consent out of reach is no attempt: the doorbell waits, and no doorbell waits for another's slow receiver.
+3. Consent out of reach is no attempt: the doorbell waits, and no doorbell waits for another's slow receiver: each
+   endpoint has its share of the attempts under way, and one that answers none of them rests, longer each time.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from libs.common.database import FAILURES, Bell, Database, clock
 from libs.common.log import get_logger
+from libs.common.sweep import Sweep
 from services.advis import handlers_inbox, store_doorbells
 from services.advis.domain.delivery import Act, Answer, Reach, Verdict, judge
 from services.advis.domain.notification import Notification, State
@@ -25,10 +28,16 @@ from services.advis.permission import Granted, Permits, Question, Shown
 from services.advis.reference import Endpoint, Reference
 from services.advis.sender import Sender
 from services.advis.settings import Settings
-from services.advis.store_doorbells import Claimed
+from services.advis.store_doorbells import Claimed, Room
 
 WAIT_FOR_CONSENT = timedelta(seconds=1)
+SILENT_S_MIN = 1.0  # that an endpoint rests after it answered none of its attempts, doubled each time
+SILENT_S_MAX = 60.0
 _log = get_logger()
+
+
+class SilentError(Exception):
+    """An endpoint has answered none of the attempts that were made together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,8 @@ class Doorbells:
     permits: Permits
     sender: Sender
     reference: Reference
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _under_way: dict[asyncio.Task[object], tuple[str, int]] = field(default_factory=dict)  # unit, doorbells
+    _silent: Sweep[str] = field(default_factory=lambda: Sweep("doorbells", SILENT_S_MIN, SILENT_S_MAX))
 
     async def run(self) -> None:
         """Ring for ever; end by cancelling, which ends every attempt and settles it."""
@@ -64,34 +74,44 @@ class Doorbells:
     async def _pause(self) -> None:
         """One poll interval, or less when every slot is taken and one becomes free."""
         pause_s = self.settings.doorbell_poll_ms / 1000
-        if len(self._under_way) < self.settings.doorbell_batch:
+        if self._room().of_all > 0:
             await asyncio.sleep(pause_s)
         else:
             await asyncio.wait(self._under_way, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
 
     async def start_due(self) -> int:
         """Claim what is due and begin to ring it; returns how many were claimed."""
-        free = self.settings.doorbell_batch - len(self._under_way)
-        if free <= 0:
+        room = self._room()
+        if room.of_all <= 0:
             return 0
         async with self.database.write() as session:
-            claimed = await store_doorbells.claim(session, limit=free, claim_s=self.settings.doorbell_claim_s)
+            claimed = await store_doorbells.claim(session, room, claim_s=self.settings.doorbell_claim_s)
         by_unit: defaultdict[str, list[Claimed]] = defaultdict(list)
         for bell in claimed:
             by_unit[bell.recipient_unit].append(bell)
         for unit, bells in by_unit.items():
-            task = asyncio.get_running_loop().create_task(self._unit(unit, bells))
-            self._under_way.add(task)
+            ringing = self._silent.each([unit], partial(self._unit, bells=bells), str)
+            task: asyncio.Task[object] = asyncio.get_running_loop().create_task(ringing)
+            self._under_way[task] = (unit, len(bells))
             task.add_done_callback(self._ended)
         return len(claimed)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+    def _room(self) -> Room:
+        """What may be claimed now: an endpoint has its share of the attempts, and none while it rests."""
+        busy: Counter[str] = Counter()
+        for unit, count in self._under_way.values():
+            busy[unit] += count
+        share = self.settings.doorbell_batch_of_endpoint
+        left = {unit: max(0, share - count) for unit, count in busy.items()} | dict.fromkeys(self._silent.resting(), 0)
+        return Room(self.settings.doorbell_batch - busy.total(), share, left)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        del self._under_way[task]
         if not task.cancelled() and (error := task.exception()):
             _log.error("doorbell_failed", exc_info=error)  # claimed again when the claim ends
 
     async def _unit(self, unit: str, bells: Sequence[Claimed]) -> None:
-        """One acquire for a unit's doorbells, then every attempt on its own."""
+        """One acquire for a unit's doorbells, then every attempt on its own. Raises SilentError: none was answered."""
         endpoint = self.reference.endpoints.get(unit)
         wanted = [bell for bell in bells if self._rings(bell.notification)]
         for bell in bells:
@@ -108,14 +128,18 @@ class Doorbells:
         by_notification = {bell.notification.notification_id: bell for bell in wanted}
         await self._cancel(granted)
         attempts = (self._attempt(endpoint, by_notification, granted, item) for item in granted.shown)
-        for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+        outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        if outcomes and not any(outcomes):
+            raise SilentError
 
     def _rings(self, notification: Notification) -> bool:
         return notification.state is State.UNREAD and self.reference.endpoint_for(notification) is not None
 
-    async def _attempt(self, endpoint: Endpoint, bells: Mapping[UUID, Claimed], granted: Granted, item: Shown) -> None:
+    async def _attempt(self, endpoint: Endpoint, bells: Mapping[UUID, Claimed], granted: Granted, item: Shown) -> bool:
+        """One attempt, and what came of it; whether the endpoint answered."""
         bell = bells[item.notification.notification_id]
         answer = Answer(Reach.UNKNOWN)
         try:
@@ -126,6 +150,7 @@ class Doorbells:
         async with self.database.write() as session:
             verdict = judge(answer, attempts, await clock(session))
             await store_doorbells.save_verdict(session, bell, verdict, attempts=attempts)
+        return answer.status is not None
 
     async def _cancel(self, granted: Granted) -> None:
         """What consent refused is over; the rest goes on only when that is written down."""

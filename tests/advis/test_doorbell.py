@@ -92,7 +92,7 @@ def with_endpoint(doorbells: Doorbells, **changed: object) -> Doorbells:
     """Another worker, started after the endpoint was changed."""
     endpoint = doorbells.reference.endpoints[RECIPIENT].model_copy(update=changed)
     reference = dataclasses.replace(doorbells.reference, endpoints={RECIPIENT: endpoint})
-    return dataclasses.replace(doorbells, reference=reference, _under_way=set())
+    return dataclasses.replace(doorbells, reference=reference, _under_way={})
 
 
 async def bells(database) -> list:
@@ -290,7 +290,7 @@ async def test_what_was_read_before_the_doorbell_rang_is_left_in_silence(
 async def test_two_workers_never_ring_the_same_bell(doorbells, intake, receiver):
     for number in range(6):
         await intake.advis(case_reference=f"BIF-26-{number}")
-    other = dataclasses.replace(doorbells, _under_way=set())
+    other = dataclasses.replace(doorbells, _under_way={})
     await asyncio.gather(ring(doorbells), ring(other), ring(doorbells))
     assert len(receiver.rung) == len({told["id"] for told in receiver.rung}) == 6
 
@@ -319,3 +319,54 @@ async def test_a_receiver_with_the_wrong_secret_refuses_it(doorbells, intake, re
     other = "whsec_" + base64.b64encode(bytes(32)).decode()
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(other).verify(body, headers)
+
+
+async def test_an_endpoint_that_hangs_takes_its_share_and_no_other_endpoint_waits(
+    doorbells, intake, receiver, consent, database
+):
+    """Five hundred wait for the one that hangs, all of them for longer; the other is rung at the next look."""
+    await intake.advis()
+    async with Receiver(hang=True).serving() as hanging:
+        dead = Endpoint(unit="BIF-CAB", url=hanging.url, secret_file="cab", client_id="cab-system")
+        endpoints = doorbells.reference.endpoints | {dead.unit: dead}
+        doorbells = dataclasses.replace(
+            doorbells,
+            reference=dataclasses.replace(doorbells.reference, endpoints=endpoints),
+            sender=Sender(dict.fromkeys(endpoints, key_of(SECRET))),
+        )
+        await hang_bells(database, dead.unit, 500)
+        consent.lease_ms = 2_000
+        share = doorbells.settings.doorbell_batch_of_endpoint
+        assert await doorbells.start_due() == share + 1
+        assert await doorbells.start_due() == 0, "its share is taken"
+
+        async def is_rung() -> bool:
+            return len(receiver.heard) == 1 and len(hanging.heard) == share
+
+        await until(is_rung)
+        await doorbells.finish()
+        assert await doorbells.start_due() == 0, "it rests"
+
+        async def is_tried_again() -> bool:
+            return await doorbells.start_due() == share
+
+        await until(is_tried_again)
+        await doorbells.finish(cancel=True)
+
+
+async def hang_bells(database, unit: str, count: int) -> None:
+    """So many doorbells of `unit`, for copies of the notification that is there, due for a minute."""
+    columns = (
+        "decision_id, event_source, event_type, category, occurred_at, arrived_at, holder_unit, purpose, subject,"
+        " case_reference, reveals, persons, state, changed_at, correlation_id, corrects, annulled"
+    )
+    async with database.write() as session:
+        await session.exec_driver_sql(
+            f"INSERT INTO notification (notification_id, event_id, recipient_unit, {columns})"
+            f" SELECT gen_random_uuid(), 'e' || i, '{unit}', {columns} FROM notification, generate_series(1, {count}) i"
+        )
+        await session.exec_driver_sql(
+            "INSERT INTO doorbell (doorbell_id, notification_id, recipient_unit, state, attempts, next_attempt_at)"
+            " SELECT gen_random_uuid(), notification_id, recipient_unit, 'due', 0, now() - interval '1 minute'"
+            f" FROM notification WHERE recipient_unit = '{unit}'"
+        )
