@@ -24,6 +24,7 @@ from libs.common.retention import keep_purging
 from libs.common.sources import case_topics, load_sources
 from libs.common.web import create_app
 from services.advis import api_events, api_fates, api_inbox
+from services.advis.api_refused import record_refusal
 from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
 from services.advis.domain.webhook import key_of
 from services.advis.entries import PRODUCER
@@ -70,7 +71,7 @@ def create(
         title="Samtykkebro advis",
         version=VERSION,
         service=parts.service,
-        lifespan=parts.lifespan(verifier, cursors, resources=resources),
+        lifespan=parts.lifespan(verifier, cursors, resources=resources, refused=record_refusal),
         routers=ROUTERS,
         checks={"database": parts.answers},
         components=parts.components,

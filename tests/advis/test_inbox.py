@@ -11,6 +11,7 @@ from tests.advis.examples import CASEWORKER, RECIPIENT, case_opened, event, open
 from tests.advis.reading import audit_entries, rows, states, value
 
 ME = (CASEWORKER, RECIPIENT)
+ROLES = ("caseworker",)
 ACQUIRE, PREVIEW = "/v1/permits:acquire", "/v1/permits:preview"
 
 
@@ -74,9 +75,20 @@ async def test_nobody_else_sees_it_by_list_or_by_id(other, advis, intake):
     ],
 )
 async def test_without_the_role_or_a_unit_there_is_no_inbox(who, status, advis, consent):
+    wanted = str(uuid4())
     assert (await advis.get("/v1/inbox", *who)).status_code == status
+    assert (await advis.get(f"/v1/inbox/{wanted}", *who)).status_code == status
+    assert (await advis.post(f"/v1/inbox/{wanted}:handle", *who)).status_code == status
     assert (await advis.http.get("/v1/inbox")).status_code == 401
     assert not consent.calls[ACQUIRE]
+    entries = await audit_entries(advis.resources.database)
+    assert [(entry["type"], entry["outcome"], entry["actor"]) for entry in entries] == [
+        ("inbox.listed", "refused", CASEWORKER),
+        ("inbox.opened", "refused", CASEWORKER),
+        ("inbox.handled", "refused", CASEWORKER),
+    ]
+    assert [entry["objects"] for entry in entries] == [{}, *[{"notification_id": wanted}] * 2]
+    assert {(entry["actor_role"], entry.get("unit")) for entry in entries} == {((who[2:] or [ROLES])[0][0], who[1])}
 
 
 async def test_a_units_system_sees_the_whole_unit(advis, intake, consent):

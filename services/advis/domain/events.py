@@ -84,11 +84,11 @@ class DisclosureEnded:
 class InboxRead:
     """Somebody asked for their inbox, or for one item of it; the search terms are codes, never persons (R20).
 
-    `kind` is listed, opened or handled; `found` is False where the answer was 404.
+    `kind` is listed, opened or handled; `found` is False where the answer was 403 or 404. `unit` as the token says.
     """
 
     kind: str
-    unit: str
+    unit: str | None
     criterion: tuple[tuple[str, str], ...]
     found: bool
 
