@@ -12,15 +12,15 @@
 import asyncio
 import math
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
 from limits import RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, Field
 
 from libs.common.problems import QuotaError, UnavailableError
@@ -56,50 +56,82 @@ class Limits(BaseModel):
     connections_max: int = Field(default=1_000, ge=1)
 
 
-class _Counts(Storage):
-    """The library's storage with a bound; its own in memory has none, and starts a thread to forget."""
+class _Window:
+    """How many calls one caller has made, second by second."""
+
+    def __init__(self) -> None:
+        self.seconds: deque[list[int]] = deque()  # [second, calls], the oldest first
+        self.total = 0
+
+    def forget(self, now: int, expiry: int) -> None:
+        """Leave out every second that ended `expiry` ago."""
+        while self.seconds and self.seconds[0][0] < now - expiry:
+            self.total -= self.seconds.popleft()[1]
+
+    def add(self, now: int, calls: int) -> None:
+        if not self.seconds or self.seconds[-1][0] != now:
+            self.seconds.append([now, 0])
+        self.seconds[-1][1] += calls
+        self.total += calls
+
+
+class _Counts(Storage, MovingWindowSupport):
+    """The library's storage with a bound, for windows that move: in no minute is there more than the quota.
+
+    The library's own in memory keeps every call's moment and every caller, and starts a thread to forget.
+    """
 
     STORAGE_SCHEME = None  # made here, never by its address
 
     def __init__(self, keys_max: int) -> None:
         super().__init__()
         self._keys_max = keys_max
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     @property
     def base_exceptions(self) -> type[Exception]:
         return ValueError
 
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        count, until = self._counts.pop(key, (0, 0.0))
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        now = int(time.time())
+        window = self._windows.pop(key, None) or _Window()
+        self._windows[key] = window
+        if len(self._windows) > self._keys_max:
+            self._windows.popitem(last=False)
+        window.forget(now, expiry)
+        if window.total + amount > limit:
+            return False
+        window.add(now, amount)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - its form
         now = time.time()
-        if until <= now:
-            count, until = 0, now + expiry
-        self._counts[key] = (count + amount, until)
-        if len(self._counts) > self._keys_max:
-            self._counts.popitem(last=False)
-        return count + amount
+        window = self._windows.get(key) or _Window()
+        window.forget(int(now), expiry)
+        return (window.seconds[0][0] + 1.0 if window.seconds else now), window.total
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        raise NotImplementedError
 
     def get(self, key: str) -> int:
-        count, until = self._counts.get(key, (0, 0.0))
-        return count if until > time.time() else 0
+        raise NotImplementedError
 
     def get_expiry(self, key: str) -> float:
-        return self._counts.get(key, (0, time.time()))[1]
+        raise NotImplementedError
 
     def check(self) -> bool:
         return True
 
     def reset(self) -> int:
-        count = len(self._counts)
-        self._counts.clear()
+        count = len(self._windows)
+        self._windows.clear()
         return count
 
     def clear(self, key: str) -> None:
-        self._counts.pop(key, None)
+        self._windows.pop(key, None)
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._windows)
 
 
 class Admission:
@@ -108,7 +140,7 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.counts = _Counts(limits.quota_callers_max)
-        self._limiter = FixedWindowRateLimiter(self.counts)
+        self._limiter = MovingWindowRateLimiter(self.counts)
         self._quotas = {
             "read": RateLimitItemPerMinute(limits.quota_reads_per_minute, namespace="read"),
             "write": RateLimitItemPerMinute(limits.quota_writes_per_minute, namespace="write"),
@@ -159,8 +191,8 @@ class Admission:
             raise QuotaError(self._wait_s(self._refused))
 
     def _wait_s(self, quota: RateLimitItemPerMinute, *caller: str) -> int:
-        """Whole seconds until the quota is whole again."""
-        return max(1, math.ceil(self.counts.get_expiry(quota.key_for(*caller)) - time.time()))
+        """Whole seconds until the oldest calls are forgotten."""
+        return max(1, math.ceil(self._limiter.get_window_stats(quota, *caller).reset_time - time.time()))
 
 
 class Reserve:

@@ -7,6 +7,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.common.admission import Limits
+from libs.common.metrics import REFUSALS
 from libs.common.problems import FROM_THE_CONNECTION, MEDIA_TYPE, TYPE_PREFIX, Problem, SlowBodyError
 
 TITLES = {Problem.status: Problem.title, SlowBodyError.status: SlowBodyError.title, **FROM_THE_CONNECTION}
@@ -132,8 +133,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        kind = TYPE_PREFIX + TITLES[status].lower().replace(" ", "-")
-        content = orjson.dumps({"type": kind, "title": TITLES[status], "status": status})
+        kind = TITLES[status].lower().replace(" ", "-")
+        REFUSALS.labels(kind).inc()
+        content = orjson.dumps({"type": TYPE_PREFIX + kind, "title": TITLES[status], "status": status})
         head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\ncache-control: no-store\r\n"
         if not self._answering():  # never into the midst of an answer
             self.transport.write(STATUS_LINE[status] + head.encode() + b"connection: close\r\n\r\n" + content)

@@ -14,8 +14,9 @@ record is decided with the answer (R20).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
@@ -30,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common.admission import WAY_TO_STOP, Admission, Kind
 from libs.common.auth import Gate, Principal
 from libs.common.headers import is_media_type, joined
+from libs.common.identifiers import parse_uuid
 from libs.common.problems import (
     MEDIA_TYPE,
     FieldError,
@@ -73,6 +75,7 @@ class Route(APIRoute):
         handler = super().get_route_handler()
         gates = list(dict.fromkeys(_gates(self.dependant)))
         single = frozenset(_single_valued(self.dependant))
+        identifying = frozenset(_identifying(self.dependant))
         accepted = self._accepted()
         discloses = is_marked(self.openapi_extra, DISCLOSES)
         stops = is_marked(self.openapi_extra, WAY_TO_STOP)
@@ -89,6 +92,7 @@ class Route(APIRoute):
                     if not stops:
                         admission.count(*_counted(caller, kind))
                 _check_fields(request, twice, single)
+                _check_identifiers(request, identifying)
                 _check_content(request, accepted)
                 in_time = _in_time(request.receive, admission.limits.body_timeout_s)
                 return await handler(_StrictRequest(request.scope, in_time))
@@ -162,6 +166,30 @@ def _single_valued(dependant: Dependant) -> Iterator[str]:
     for parameter in dependant.query_params:
         fields = getattr(parameter.field_info.annotation, "model_fields", None)
         yield from [parameter.alias] if fields is None else (field.alias or name for name, field in fields.items())
+
+
+def _identifying(dependant: Dependant) -> Iterator[str]:
+    """The names of the parameters in path and query that are UUIDs, those in a model too."""
+    for dependency in dependant.dependencies:
+        yield from _identifying(dependency)
+    for parameter in (*dependant.path_params, *dependant.query_params):
+        annotation = parameter.field_info.annotation
+        fields = getattr(annotation, "model_fields", None) or {parameter.alias: parameter.field_info}
+        yield from (field.alias or name for name, field in fields.items() if UUID in _kinds(field.annotation))
+
+
+def _kinds(annotation: object) -> tuple[object, ...]:
+    return get_args(annotation) or (annotation,)
+
+
+def _check_identifiers(request: Request, names: frozenset[str]) -> None:
+    """Raises InvalidError for a UUID in another form than its own: one thing has one address."""
+    for name, text in (*request.path_params.items(), *request.query_params.items()):
+        if name in names:
+            try:
+                parse_uuid(str(text))
+            except ValueError as error:
+                raise InvalidError(name, str(error)) from None
 
 
 def _check_fields(request: Request, twice: str | None, single: frozenset[str]) -> None:

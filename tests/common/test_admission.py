@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Request
 
+from libs.common import admission as admission_module
 from libs.common.admission import WAY_TO_STOP, Admission, Limits, Reserve, stopping
 from libs.common.auth import Principal, require
 from libs.common.door import Router
@@ -84,7 +85,7 @@ async def test_beyond_ones_quota_it_is_429_until_the_quota_is_whole_and_others_h
         assert reads[-1].json() == {
             "type": "urn:samtykkebro:problem:too-many-requests", "title": "Too many requests", "status": 429,
         }  # fmt: skip
-        assert 1 <= int(reads[-1].headers["Retry-After"]) <= 60
+        assert 1 <= int(reads[-1].headers["Retry-After"]) <= 61
         writes = [(await http.post("/things", headers=_as(issuer))).status_code for _ in range(2)]
         assert writes == [200, 429]
         assert (await http.get("/things", headers=_as(issuer, "bif102"))).status_code == 200
@@ -140,6 +141,25 @@ async def test_a_flood_of_bad_tokens_ends_for_what_is_limited_and_not_for_a_way_
         assert (await http.get("/things", headers=known)).status_code == 200  # verified a moment ago
         assert (await http.post("/things:stop", headers=_as(issuer, "bif103"))).status_code == 200  # a new one
         assert (await http.post("/things:stop", headers=bad)).status_code == 401
+
+
+@pytest.mark.parametrize("second", range(0, 60, 7))
+def test_a_minute_is_any_minute_and_not_the_clocks(second: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of one minute at its end and all of the next at its beginning would be twice the quota in a moment."""
+    clock = [1_000_000_020.0 + second]  # a whole minute, and something
+    monkeypatch.setattr(admission_module.time, "time", lambda: clock[0])
+    admission, moments, waits = Admission(Limits(quota_reads_per_minute=10)), [], set()
+    for _ in range(2_000):
+        clock[0] += 0.1
+        try:
+            admission.count("bif101", "read")
+        except QuotaError as error:
+            waits.add(int(error.headers["Retry-After"]))
+        else:
+            moments.append(clock[0])
+    assert len(moments) >= 30
+    assert waits <= set(range(1, 62))
+    assert all(after - before >= 60 for before, after in zip(moments, moments[10:], strict=False))
 
 
 def test_what_is_remembered_of_callers_is_bounded() -> None:

@@ -10,11 +10,13 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
+from prometheus_client.samples import Sample
 
 from libs.common import connection
 from libs.common.admission import Limits
 from libs.common.connection import BoundedProtocol
 from libs.common.door import Router
+from libs.common.metrics import REFUSALS
 from libs.common.web import create_app
 
 LIMITS = Limits(
@@ -88,6 +90,11 @@ async def _answer(port: int, *sent: bytes) -> bytes:
     return got
 
 
+def _refusals() -> list[Sample]:
+    (family,) = REFUSALS.collect()
+    return [sample for sample in family.samples if sample.name.endswith("_total")]
+
+
 HEAD = b"GET /quick HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -110,8 +117,10 @@ HEAD = b"GET /quick HTTP/1.1\r\nHost: x\r\n"
     ],
 )
 async def test_a_head_beyond_its_bounds_is_refused_as_a_problem_and_closed(port: int, sent: bytes, status: bytes):
+    before = sum(sample.value for sample in _refusals())
     got = await _answer(port, sent)
     assert got.startswith(b"HTTP/1.1 " + status)
+    assert sum(sample.value for sample in _refusals()) == before + 1, "it is counted, once"
     assert b"application/problem+json" in got
     assert b"connection: close" in got
     await _served(port)

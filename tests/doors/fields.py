@@ -21,6 +21,7 @@ from services.advis import app as advis
 from services.audit import app as audit
 from services.consent import app as consent
 from tests.doors.bodies import spoiled, valid
+from tests.doors.hostile import OTHER_FORMS
 
 JSON = "application/json"
 OPINIONS = "/access/"  # AuthZEN: what is not known here is answered no, and what cannot be read 400
@@ -76,6 +77,10 @@ def tries(caller: Caller, method: str, path: str, tried: set[str]) -> Iterator[T
     body = None if content is None else valid(content["schema"], definitions)
     for parameter in operation.get("parameters", ()):
         cell = Cell(door, parameter["in"], parameter["name"], {})
+        if '"uuid"' in json.dumps(parameter["schema"]):
+            for form in OTHER_FORMS:
+                changed = {**given, parameter["in"]: {**given[parameter["in"]], parameter["name"]: form}}
+                yield Try(method, path, parameter["in"], parameter["name"], form, _options(changed, body))
         for field, value in spoiled(cell, parameter["schema"], definitions, tried):
             if _can_stand_in(parameter["in"], value):
                 changed = {**given, parameter["in"]: {**given[parameter["in"]], parameter["name"]: str(value)}}

@@ -26,6 +26,7 @@ LINES = "a\nb"
 PROSE_MIN = 1_000  # characters; a text that may be longer is prose, and may have lines
 NOT_TEXT = (*OTHER_TYPES, "a\x00b", LINES, "\u202eabc", "   ", "\u200b")
 
+OTHER_FORMS = (f"{{{PLAIN['uuid']}}}", f"urn:uuid:{PLAIN['uuid']}", PLAIN["uuid"].replace("-", ""))  # of one thing
 UUIDS = ("x", "", 7, True, PLAIN["uuid"] + "\n", f"evt{NOBODYS_NUMBER}", "\x00", [])
 
 
