@@ -1,7 +1,7 @@
 """Makes the bus ready, as its owner: the declared topics, and who may write and read them.
 
 `deploy/kafka/topics.yaml` declares the topics, `deploy/reference/sources.yaml` the sources. Repeating it adds what is
-missing; a password is set anew from its file.
+missing and sets a topic's declared configuration and each password anew; a configuration that is not declared stays.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from libs.cli.bus_grants import embedded_grants, kafka_grants
 from libs.cli.kafka_rights import set_passwords, set_rights
+from libs.cli.kafka_topics import configure
 from libs.common.bus import Grant, Topic, load_topics, opened
 from libs.common.bus_postgres import PostgresBus
 from libs.common.settings import PREFIX, CommonSettings
@@ -56,8 +57,10 @@ async def ensure_topics(
         await bus.ensure_topics(topics)
         if isinstance(bus, PostgresBus):
             await bus.allow(declared_grants(embedded=True, path=path))
-        elif passwords is not None:
+        else:
+            await configure(bus_url, topics)
             if passwords:
                 await set_passwords(bus_url, passwords)
-            await set_rights(bus_url, declared_grants(embedded=False, path=path))
+            if passwords is not None:
+                await set_rights(bus_url, declared_grants(embedded=False, path=path))
     return tuple(topic.name for topic in topics)
