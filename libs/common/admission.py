@@ -13,8 +13,8 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -35,6 +35,8 @@ Kind = Literal["read", "write", "system"]
 
 stopping: ContextVar[bool] = ContextVar("stopping", default=False)
 """Whether what runs now answers a way to stop; the route sets it for its request."""
+
+_releasing: ContextVar[bool] = ContextVar("releasing", default=False)
 
 
 class Limits(BaseModel):
@@ -195,22 +197,34 @@ class Admission:
         return max(1, math.ceil(self._limiter.get_window_stats(quota, *caller).reset_time - time.time()))
 
 
+@contextmanager
+def releasing() -> Iterator[None]:
+    """What runs in it gives back what a way to stop waits for (settle, a death, the order to kill)."""
+    mark = _releasing.set(True)
+    try:
+        yield
+    finally:
+        _releasing.reset(mark)
+
+
 class Reserve:
-    """The pool's turns: everything but a way to stop shares `size` less `reserved` of its connections."""
+    """The pool's turns: everything but a way to stop shares `size` less `reserved` of its connections.
+
+    One of those `reserved`, where there are two or more, is for what releases: ways to stop that wait for a scope would
+    otherwise hold every connection, and wait for a settle that gets none.
+    """
 
     def __init__(self, size: int, reserved: int, wait_s: float) -> None:
         self._others = asyncio.Semaphore(max(1, size - reserved))
+        self._waiters = asyncio.Semaphore(size - 1 if reserved > 1 else size)
         self._wait_s = wait_s
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Hold one of the connections that one may have. Raises TimeoutError after `wait_s`."""
-        if stopping.get():
+        async with AsyncExitStack() as held:
+            if not _releasing.get():
+                async with asyncio.timeout(self._wait_s):
+                    for turns in (self._waiters,) if stopping.get() else (self._others, self._waiters):
+                        await held.enter_async_context(turns)
             yield
-            return
-        async with asyncio.timeout(self._wait_s):
-            await self._others.acquire()
-        try:
-            yield
-        finally:
-            self._others.release()

@@ -100,7 +100,7 @@ class CommonSettings(_Settings, Limits):
 
     database_url: str = Field(repr=False)  # the runtime role
     database_pool_size: int = Field(default=10, ge=1, le=100)
-    database_reserved_connections: int = Field(default=2, ge=0)  # of each pool, for ways to stop alone
+    database_reserved_connections: int = Field(default=3, ge=0)  # of each pool, for ways to stop alone
     # postgresql+asyncpg://… or kafka[+tls]://[user@]host:port[,host:port][?ca_file=…] (bus_kafka)
     bus_url: str = Field(repr=False)
 

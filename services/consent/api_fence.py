@@ -11,7 +11,7 @@ from fastapi import Depends, Path, Response
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from libs.common.admission import WAY_TO_STOP
+from libs.common.admission import WAY_TO_STOP, releasing
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.permits import (
@@ -102,7 +102,8 @@ async def preview(request: Request, body: AcquireRequest) -> Response:
 @router.post("/v1/permits:settle", openapi_extra=WAY_TO_STOP, status_code=204)
 async def settle(request: Request, body: SettleRequest, holder_id: Annotated[UUID, Depends(HolderToken())]) -> None:
     """Give permits back, known ones or not; may be repeated, and never refuses."""
-    await committed(request, lambda session: fence.settle(session, holder_id, body.items))
+    with releasing():
+        await committed(request, lambda session: fence.settle(session, holder_id, body.items))
 
 
 @router.post("/v1/holders", status_code=201)
@@ -148,7 +149,9 @@ async def orders(
 ) -> FenceOrders:
     """Which incarnations of this slot of mine are to be killed, reaped and confirmed dead."""
     _supervisor_of(caller, slot)
-    return FenceOrders(holder_ids=await looked_up(request, lambda session: store_holders.read_orders(session, slot)))
+    with releasing():
+        found = await looked_up(request, lambda session: store_holders.read_orders(session, slot))
+    return FenceOrders(holder_ids=found)
 
 
 @router.post("/v1/holders/{holder_id}:dead", openapi_extra=WAY_TO_STOP, status_code=204)
@@ -165,12 +168,13 @@ async def dead(
         raise MissingRightError(errors=[FieldError("roles", "must hold one of these", (wanted,))])
     supervisor, actor = (None, caller.subject) if by_operator else (caller.client_id, caller.client_id)
     try:
-        await committed(
-            request,
-            lambda session: fence_holders.confirm_death(
-                session, holder_id, supervisor=supervisor, actor=actor, proof=body.proof
-            ),
-        )
+        with releasing():
+            await committed(
+                request,
+                lambda session: fence_holders.confirm_death(
+                    session, holder_id, supervisor=supervisor, actor=actor, proof=body.proof
+                ),
+            )
     except fence_holders.NoSuchHolderError:
         raise NotFoundError from None
 

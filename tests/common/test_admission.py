@@ -10,7 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 
 from libs.common import admission as admission_module
-from libs.common.admission import WAY_TO_STOP, Admission, Limits, Reserve, stopping
+from libs.common.admission import WAY_TO_STOP, Admission, Limits, Reserve, releasing, stopping
 from libs.common.auth import Principal, require
 from libs.common.door import Router
 from libs.common.problems import QuotaError
@@ -171,6 +171,21 @@ def test_what_is_remembered_of_callers_is_bounded() -> None:
         admission.count("caller9999", "read")
 
 
+async def test_what_releases_takes_the_turn_that_ways_to_stop_leave() -> None:
+    reserve = Reserve(size=4, reserved=2, wait_s=0.02)
+    mark = stopping.set(True)
+    async with reserve.turn(), reserve.turn(), reserve.turn():
+        with pytest.raises(TimeoutError):
+            async with reserve.turn():
+                pass
+        with releasing():
+            async with reserve.turn():
+                pass
+    stopping.reset(mark)
+    async with reserve.turn(), reserve.turn():
+        pass
+
+
 async def test_a_way_to_stop_takes_the_turns_that_others_leave() -> None:
     reserve = Reserve(size=3, reserved=1, wait_s=0.02)
     async with reserve.turn(), reserve.turn():
@@ -178,7 +193,7 @@ async def test_a_way_to_stop_takes_the_turns_that_others_leave() -> None:
             async with reserve.turn():
                 pass
         mark = stopping.set(True)
-        async with reserve.turn(), reserve.turn():
+        async with reserve.turn():
             pass
         stopping.reset(mark)
     async with reserve.turn():

@@ -1,7 +1,7 @@
 """The way to stop is never closed (`fence.md` §7): with every quota used up, every place taken and the pools full."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -107,6 +107,36 @@ async def test_with_the_pools_full_of_slow_reads_a_withdrawal_answers_and_a_read
         assert (withdrawn.status_code, withdrawn.json()["status"]) == (200, "drained")
         assert not read.done()
         assert (await read).status_code == 503  # it has waited its five seconds, and may be repeated
+
+
+async def test_withdrawals_that_wait_for_a_scope_leave_a_connection_to_what_they_wait_for(door: Door) -> None:
+    """A scope is held by an acquire; withdrawals wait for it in every connection they may have; a settle gets by."""
+    peter = await door.citizen()
+    consent_id = await granted(door, peter)
+    _, token = await holder(door)
+    size = door.app.state.settings.database_pool_size
+    path = f"/v1/citizens/{peter.borger_id}/consents/{consent_id}:withdraw"
+    blocker = await door.app.state.database.connect_alone("blocker")
+    await blocker.execute("BEGIN")
+    await blocker.execute("SELECT FROM scope WHERE borger_id = $1 FOR UPDATE", peter.borger_id)
+    loop = asyncio.get_running_loop()
+    withdrawals = [loop.create_task(door.call("POST", path, peter.token)) for _ in range(size + 2)]
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    try:
+        await until(lambda: _at_least(size - 1, blocker.fetchval(waiting)))
+        async with asyncio.timeout(2):  # what advis waits for an answer
+            for _ in range(3):
+                settled = {"items": [{"permit_id": str(uuid4()), "outcome": "not_sent"}]}
+                assert (await door.call("POST", "/v1/permits:settle", token, json=settled)).status_code == 204
+            assert (await door.call("GET", f"/v1/holders/{SLOT}/orders", supervisor())).status_code == 200
+    finally:
+        await blocker.close()
+        answers = await asyncio.gather(*withdrawals)
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def _at_least(wanted: int, asked: Awaitable[int]) -> bool:
+    return await asked >= wanted
 
 
 async def test_with_every_place_taken_the_newest_is_shed_and_a_withdrawal_is_not(door: Door) -> None:
