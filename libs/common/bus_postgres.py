@@ -12,7 +12,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TypeVar
 
 import asyncpg
@@ -35,7 +35,7 @@ from libs.common.bus import (
     readable_from,
     unpack_headers,
 )
-from libs.common.bus_postgres_schema import ADMIT, FORGET_GRANTS, GRANT, SCHEMA
+from libs.common.bus_postgres_schema import ADMIT, FORGET_GRANTS, GRANT, KEEP, SCHEMA
 from libs.common.database import FAILURES, Bell, Database, WriteSession, driver
 from libs.common.metrics import CONSUMER_LAG_RECORDS
 from libs.common.shares import Shares
@@ -80,12 +80,17 @@ class PostgresBus:
         await self._database.close()
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
-        """Make the tables and the topics that are missing; partitions are only ever added. The owner's alone."""
+        """Make the tables and the topics that are missing; partitions are only ever added.
+
+        A topic's `retention.ms` counts here too. The owner's alone.
+        """
         try:
             async with self._database.write() as session:
                 await driver(session).execute(SCHEMA)
                 for topic in topics:
                     await driver(session).execute(_ENSURE, topic.name, topic.partitions)
+                    if kept_ms := (topic.config or {}).get("retention.ms"):
+                        await driver(session).execute(KEEP, topic.name, timedelta(milliseconds=int(kept_ms)))
         except FAILURES as error:
             raise BusUnavailableError from error
         self._partitions.clear()

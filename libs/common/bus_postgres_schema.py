@@ -1,6 +1,7 @@
 """The embedded bus's tables, its one function that appends, and who may use what: SQL for its database's owner.
 
-An append looks the session's user up; nobody but the owner changes or deletes a record, or moves an offset.
+An append looks the session's user up; nobody but the owner changes or deletes a record, or moves an offset;
+what is older than the owner keeps it, a service may delete.
 """
 
 from libs.common.retention import BUS_FUNCTION
@@ -20,6 +21,7 @@ DO $$ BEGIN
                            ALTER COLUMN value DROP NOT NULL;
   END IF;
 END $$;
+CREATE TABLE IF NOT EXISTS bus_horizon (topic text PRIMARY KEY, kept interval NOT NULL);
 CREATE TABLE IF NOT EXISTS bus_grant (
   principal name, topic text, writes boolean NOT NULL, reads boolean NOT NULL, PRIMARY KEY (principal, topic));
 
@@ -59,6 +61,9 @@ CREATE POLICY readable ON bus_record FOR SELECT
     + BUS_FUNCTION
     + "REVOKE ALL ON FUNCTION bus_forget FROM PUBLIC;"
 )
+KEEP = """
+INSERT INTO bus_horizon (topic, kept) VALUES ($1, $2) ON CONFLICT (topic) DO UPDATE SET kept = excluded.kept
+"""
 FORGET_GRANTS = "DELETE FROM bus_grant"
 GRANT = "INSERT INTO bus_grant (principal, topic, writes, reads) VALUES ($1, $2, $3, $4)"
 ADMIT = """

@@ -101,10 +101,11 @@ BUS_RETENTION: Final[Retention] = {
         ),
     ),
     "bus_partition": Kept("One row a partition: the next offset."),
+    "bus_horizon": Kept("One row a topic: how long its records are kept at least, whatever a service asks for."),
     "bus_grant": Kept("One row a role and topic: what the role may do."),
 }
 # A service's role may only insert into the bus, so the bus's owner gives all of them one function that deletes what is
-# over, from the beginning of a partition, and nothing younger than a day.
+# over, from the beginning of a partition. How long that is at least, the owner says (`bus_horizon`) and not the caller.
 BUS_FUNCTION: Final = """
 CREATE OR REPLACE FUNCTION bus_forget(of_topic text, of_partition integer, days integer, batch integer)
 RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -114,7 +115,10 @@ RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp A
   ), gone AS (
     DELETE FROM bus_record r USING oldest
     WHERE r.topic = of_topic AND r.partition = of_partition AND r."offset" = oldest.place
-      AND r.at < now() - make_interval(days => greatest(days, 1))
+      AND r.at < now() - greatest(
+        make_interval(days => greatest(days, 1)),
+        CASE WHEN session_user <> current_user THEN
+          coalesce((SELECT h.kept FROM bus_horizon h WHERE h.topic = of_topic), interval '365 days') END)
     RETURNING 1)
   SELECT count(*) FROM gone
 $$;

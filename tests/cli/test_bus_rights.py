@@ -26,8 +26,9 @@ from libs.cli.kafka_rights import set_passwords, set_rights
 from libs.cli.postgres import PostgresServer
 from libs.cli.topics import TOPICS, declared_grants, ensure_topics
 from libs.common import alarms
-from libs.common.bus import BusUnavailableError, OutgoingRecord, connect, load_topics
+from libs.common.bus import BusUnavailableError, OutgoingRecord, Topic, connect, load_topics
 from libs.common.bus_kafka import client_options
+from libs.common.settings import CommonSettings
 from tests import servers
 from tests.cli.places import server_folder
 
@@ -78,6 +79,8 @@ FORBIDDEN_SQL = (
     "UPDATE bus_partition SET next_offset = 0",
     "DELETE FROM bus_partition",
     "INSERT INTO bus_partition (topic, partition) VALUES ('mine', 0)",
+    "INSERT INTO bus_horizon VALUES ('consent.events', interval '1 day')",
+    "UPDATE bus_horizon SET kept = interval '1 day'",
     "INSERT INTO bus_grant VALUES (session_user, 'consent.events', true, true)",
     "UPDATE bus_grant SET writes = true, reads = true",
     "ALTER TABLE bus_record DISABLE ROW LEVEL SECURITY",
@@ -142,6 +145,10 @@ async def on_embedded(urls: dict[str, str], who: str, act: str, topic: str) -> b
         await bus.stop()
 
 
+def _dsn(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 async def from_zero(_topic: str, _partition: int) -> int:
     return 0
 
@@ -160,8 +167,7 @@ async def test_a_service_does_on_the_embedded_bus_what_the_table_allows_and_noth
 
 @pytest.mark.parametrize("who", SERVICES)
 async def test_nobody_but_the_owner_changes_deletes_or_moves_anything(embedded: dict[str, str], who: str) -> None:
-    dsn = make_url(embedded[who]).set(drivername="postgresql").render_as_string(hide_password=False)
-    session = await asyncpg.connect(dsn)
+    session = await asyncpg.connect(_dsn(embedded[who]))
     try:
         for statement in FORBIDDEN_SQL:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -170,6 +176,35 @@ async def test_nobody_but_the_owner_changes_deletes_or_moves_anything(embedded: 
         assert topics <= READS[who]
     finally:
         await session.close()
+
+
+@pytest.mark.parametrize("who", SERVICES)
+async def test_a_service_deletes_nothing_that_the_owner_still_keeps_whatever_it_asks_for(
+    embedded: dict[str, str], who: str
+) -> None:
+    horizon = CommonSettings.model_fields["replay_horizon_days"].default
+    topics = ("audit.entries.dead-letter", "no horizon")
+    bus = connect(embedded["owner"], client_id="owner")
+    await bus.ensure_topics([Topic("no horizon", 1)])
+    owner, service = [await asyncpg.connect(_dsn(embedded[name])) for name in ("owner", who)]
+    try:
+        for topic, kept_days in zip(topics, (horizon, 365), strict=True):
+            for age_days, gone in ((kept_days - 1, 0), (kept_days + 1, 1)):
+                await owner.execute("DELETE FROM bus_record WHERE topic = $1", topic)
+                await owner.execute(
+                    'INSERT INTO bus_record (topic, partition, "offset", headers, at)'
+                    " VALUES ($1, 0, 0, '', now() - make_interval(days => $2))",
+                    *(topic, age_days),
+                )
+                for asked_days in (-1, 0, 1):
+                    found = await service.fetchval("SELECT bus_forget($1, 0, $2, 1000)", topic, asked_days)
+                    assert found == (gone if asked_days == -1 else 0)
+                left = await owner.fetchval("SELECT count(*) FROM bus_record WHERE topic = $1", topic)
+                assert left == 1 - gone, (topic, age_days)
+    finally:
+        await bus.stop()
+        await owner.close()
+        await service.close()
 
 
 # --- Kafka ------------------------------------------------------------------------------------------------------------

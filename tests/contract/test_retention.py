@@ -15,7 +15,7 @@ TABLES = {
     "consent": set(consent.tables),
     "advis": set(advis.tables),
     "audit": set(audit.tables),
-    "bus (embedded)": {"bus_partition", "bus_record", "bus_grant"},
+    "bus (embedded)": {"bus_partition", "bus_record", "bus_horizon", "bus_grant"},
 }
 
 
