@@ -18,7 +18,7 @@ from libs.common.messages import HTTP_EVENTS
 from libs.common.outbox import Message, append
 from libs.common.reported import take
 from services.advis import entries, handlers_inbox, store_cases, store_doorbells, store_notifications
-from services.advis.domain.cases import Case, CaseChange, Registry, Step
+from services.advis.domain.cases import CaseChange, Registry, Step
 from services.advis.domain.errors import EventConflictError
 from services.advis.domain.events import EventIngested, EventReceived, EventRefused, NotificationCreated
 from services.advis.domain.matching import Due, Opening, due
@@ -96,8 +96,8 @@ async def _take_in_step(
             new.remove(arrived.case_event.key)
             fresh.append(arrived)
     await take(session, keys, [arrived.case_event for arrived in fresh])
-    cases, drafts = await _decide(session, fresh, reference, now)
-    await store_cases.save_cases(session, cases)
+    registry, drafts = await _decide(session, fresh, reference, now)
+    await store_cases.save_cases(session, registry)
     made = await store_notifications.create(session, drafts, now)
     for arrived in fresh:
         replacing = await _replacing(session, arrived.case_event, now)
@@ -113,12 +113,13 @@ async def _take_in_step(
 
 async def _decide(
     session: WriteSession, fresh: Sequence[Arrived], reference: Reference, now: datetime
-) -> tuple[Iterable[Case], list[store_notifications.Draft]]:
-    """The cases that changed and the notifications that are due."""
+) -> tuple[Registry, list[store_notifications.Draft]]:
+    """The cases as they are now and the notifications that are due."""
     changes = [_change(arrived.case_event) for arrived in fresh]
     subjects = {opening.subject for arrived in fresh for opening in arrived.openings}
     keys = {(change.unit, change.case_reference) for change in changes if change is not None}
-    registry = Registry(await store_cases.load_cases(session, keys, subjects))
+    known = await store_cases.load_cases(session, keys, subjects)
+    registry = Registry(known, await store_cases.load_steps(session, {key: known[key] for key in keys & known.keys()}))
     drafts: list[store_notifications.Draft] = []
     for arrived, change in zip(fresh, changes, strict=True):
         if change is not None:
@@ -126,7 +127,7 @@ async def _decide(
         cases = registry.about({opening.subject for opening in arrived.openings})
         found = due(arrived.case_event.event.type, arrived.openings, reference.subscriptions, cases)
         drafts.extend(_draft(arrived.case_event, one, reference, now) for one in found)
-    return registry.changed, drafts
+    return registry, drafts
 
 
 async def _replacing(session: WriteSession, taken: CaseEvent, now: datetime) -> list[store_notifications.Draft]:
@@ -173,7 +174,8 @@ def _change(taken: CaseEvent) -> CaseChange | None:
         taken.subject,
         caseworker=data.caseworker,
         at=taken.event.time,
-        corrects=taken.corrects is not None,
+        event=taken.key,
+        corrects=taken.corrects,
         annulled=bool(data.annulled),
     )
 

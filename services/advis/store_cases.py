@@ -1,6 +1,6 @@
 """SQL for the case registry and for the keys of ingestion."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select, tuple_
 
-from libs.common.database import WriteSession
-from services.advis.domain.cases import Case
+from libs.common.database import WriteSession, driver
+from services.advis.domain.cases import Case, CaseChange, Registry, Step
 from services.advis.tables import case_registry, ingested
 
 _SAVE = """
@@ -20,6 +20,17 @@ ON CONFLICT (unit, case_reference) DO UPDATE SET caseworker = excluded.caseworke
     closed_at = excluded.closed_at, as_of = excluded.as_of
 WHERE c.borger_id = excluded.borger_id AND c.as_of <= excluded.as_of
 """
+_STEPS = """
+SELECT source, event_id, unit, case_reference, step, caseworker, at FROM case_step
+WHERE (unit, case_reference) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY place
+"""
+_REPORT = """
+INSERT INTO case_step (source, event_id, unit, case_reference, step, caseworker, at)
+SELECT source, event_id, unit, reference, step, caseworker, at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+  WITH ORDINALITY AS s (source, event_id, unit, reference, step, caseworker, at, n) ORDER BY n
+"""
+_TAKE_BACK = "DELETE FROM case_step WHERE (source, event_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
 _REMEMBER = """
 INSERT INTO ingested (source, event_id, sha256, received_at)
 SELECT s, e, h, $4 FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (s, e, h) ORDER BY s, e
@@ -43,8 +54,35 @@ async def load_cases(
     return found
 
 
-async def save_cases(session: WriteSession, cases: Iterable[Case]) -> None:
-    """Write the cases as they are now; one that another transaction has made newer stays as it is."""
+async def load_steps(
+    session: WriteSession, cases: Mapping[tuple[str, str], Case]
+) -> dict[tuple[str, str], list[CaseChange]]:
+    """What stands of each of these cases, in the order in which it was reported."""
+    found: dict[tuple[str, str], list[CaseChange]] = {}
+    if not cases:
+        return found
+    units, references = zip(*cases, strict=True)
+    for row in await driver(session).fetch(_STEPS, list(units), list(references)):
+        key, event = (row["unit"], row["case_reference"]), (row["source"], row["event_id"])
+        step = CaseChange(Step(row["step"]), *key, cases[key].borger_id, row["caseworker"], row["at"], event)
+        found.setdefault(key, []).append(step)
+    return found
+
+
+async def save_cases(session: WriteSession, registry: Registry) -> None:
+    """Write the cases as they are now and their steps; one that another transaction has made newer stays as it is."""
+    await _save(session, registry.changed)
+    if registry.reported:
+        told = [
+            (*one.event, one.unit, one.case_reference, str(one.step), one.caseworker, one.at)
+            for one in registry.reported
+        ]
+        await driver(session).execute(_REPORT, *(list(column) for column in zip(*told, strict=True)))
+    if registry.taken_back:
+        await driver(session).execute(_TAKE_BACK, *(list(column) for column in zip(*registry.taken_back, strict=True)))
+
+
+async def _save(session: WriteSession, cases: Iterable[Case]) -> None:
     rows = [
         (c.unit, c.case_reference, c.borger_id, c.caseworker, c.opened_at, c.closed_at, c.as_of)
         for c in sorted(cases, key=lambda case: case.unit_key)

@@ -5,11 +5,13 @@ Subscriptions and endpoints are reference data read from files, not tables: noth
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -68,6 +70,23 @@ case_registry = Table(
     _finite("opened_at", "closed_at", "as_of"),
     Index(None, "borger_id", postgresql_where=text("closed_at IS NULL")),
     Index(None, "unit", "caseworker", postgresql_where=text("closed_at IS NULL")),
+)
+
+# What stands of a case, by the event that reported it: the case is drawn from these. `place`: the order of reporting.
+case_step = Table(
+    "case_step",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("caseworker", Text),
+    _moment("at"),
+    Column("place", BigInteger, Identity(always=True), nullable=False),
+    PrimaryKeyConstraint("source", "event_id"),
+    _finite("at"),
+    Index(None, "unit", "case_reference"),
 )
 
 notification_row = Table(
@@ -153,6 +172,7 @@ alarm_tables(metadata)
 
 GRANTS = {
     "case_registry": "SELECT, INSERT, UPDATE",
+    "case_step": "SELECT, INSERT, DELETE",
     "notification": "SELECT, INSERT, UPDATE, DELETE",
     "doorbell": "SELECT, INSERT, UPDATE, DELETE",
     "ingested": "SELECT, INSERT, DELETE",

@@ -7,6 +7,7 @@ from libs.common.retention import COMMON, Kept, Purged, Retention
 RETENTION: Final[Retention] = {
     **COMMON,
     "case_registry": Kept("One row a case, changed in place: whose case it is."),
+    "case_step": Kept("What was reported of a case, so that it can be corrected however late (R18)."),
     "doorbell": Kept("Goes with its notification."),
     "ingested": (
         Purged("received_at", "replay_horizon_days", "Keys of what came in by HTTP: nothing older is repeated."),

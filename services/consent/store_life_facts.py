@@ -16,7 +16,7 @@ _FIND = f"SELECT {_FIELDS}, corrected_by FROM life_fact WHERE source = $1 AND ev
 _TAKE_BACK = "UPDATE life_fact SET corrected_by = $3 WHERE source = $1 AND event_id = $2"
 _STANDING = f"""
 SELECT {_FIELDS} FROM life_fact WHERE borger_id = $1 AND type = ANY($2::text[]) AND corrected_by IS NULL
-ORDER BY at, source, event_id
+ORDER BY at, type, source, event_id
 """  # noqa: S608 - constants
 _FORGET_DEATH = "UPDATE citizen SET died_on = NULL WHERE borger_id = $1"
 _FORGET_MOVES = "UPDATE citizen SET moved_out_on = NULL, moved_in_on = NULL WHERE borger_id = $1"
@@ -58,7 +58,10 @@ async def take_back(session: WriteSession, key: Key, by: str) -> None:
 
 
 async def standing(session: Session, borger_id: UUID, types: Collection[str]) -> list[LifeFact]:
-    """What still stands about a person, of these types, in the order in which it happened."""
+    """What still stands about a person, of these types, in the order in which it happened.
+
+    Of two at one moment the one that closes or leads away comes last: `aabnet` < `lukket`, `ind` < `ud`.
+    """
     return [_fact(row) for row in await driver(session).fetch(_STANDING, borger_id, sorted(types))]
 
 

@@ -1,13 +1,16 @@
 """A correction takes the place of what was told, under its opening; who was not told of the wrong one hears nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.common.bus import PoisonRecordError
-from services.advis.domain import cases
-from services.advis.domain.cases import Case, CaseChange, Step
+from services.advis.domain.cases import Case, CaseChange, Registry, Step
 from tests.advis.examples import CASEWORKER, EPOCH, RECIPIENT, case_opened, event, opening, treatment_started
 from tests.advis.reading import rows
 
@@ -55,27 +58,99 @@ async def test_a_correction_of_another_unit_or_persons_event_is_parked(intake, c
     assert [row.state for row in await rows(database, "SELECT state FROM notification")] == ["unread"]
 
 
-def change(step: Step, minute: int, **more: object) -> CaseChange:
-    said = {"caseworker": "bif101", "at": NOW + timedelta(minutes=minute)} | more
-    return CaseChange(step, "BIF-KANTEN", "BIF-26-1", PERSON, **said)  # type: ignore[arg-type]
+# What a correction does to a case
 
-
+KEY = ("BIF-KANTEN", "BIF-26-1")
 PERSON = uuid4()
-OPEN = cases.apply(change(Step.OPENED, 0), None)
-CLOSED = cases.apply(change(Step.CLOSED, 5), OPEN)
 
 
-@pytest.mark.parametrize(
-    ("case", "correction", "open_again", "caseworker"),
-    [
-        (CLOSED, change(Step.CLOSED, 1, corrects=True, annulled=True), True, "bif101"),
-        (CLOSED, change(Step.CLOSED, 3, corrects=True), False, "bif101"),
-        (OPEN, change(Step.OPENED, 0, corrects=True, caseworker="bif202"), True, "bif202"),
-        (OPEN, change(Step.OPENED, 0, corrects=True, annulled=True), False, "bif101"),
-        (OPEN, change(Step.HANDED_OVER, 0, corrects=True, caseworker="bif202"), True, "bif202"),
-    ],
+def change(step: Step, minute: int, event: int, corrects: int | None = None, **more: Any) -> CaseChange:
+    """The step that event number `event` reports, or corrects."""
+    said = {"caseworker": None if step is Step.CLOSED else f"bif{event}", "at": NOW + timedelta(minutes=minute)} | more
+    earlier = None if corrects is None else ("source", str(corrects))
+    return CaseChange(step, *KEY, PERSON, event=("source", str(event)), corrects=earlier, **said)
+
+
+def drawn(*changes: CaseChange) -> Case | None:
+    registry = Registry({}, {})
+    for one in changes:
+        registry.apply(one)
+    return next(iter(registry.changed), None)
+
+
+def seen(case: Case | None) -> tuple[object, ...] | None:
+    """What anybody can see of a case. One that was never opened is closed for everybody."""
+    return (case.opened_at, case.closed_at, case.caseworker) if case and case.closed_at != case.opened_at else None
+
+
+def test_annulling_an_older_closing_leaves_a_case_closed_that_was_closed_again_since():
+    steps = [
+        change(Step.OPENED, 0, 0),
+        change(Step.CLOSED, 1, 1),
+        change(Step.OPENED, 2, 2),
+        change(Step.CLOSED, 3, 3),
+    ]
+    case = drawn(*steps, change(Step.CLOSED, 1, 4, corrects=1, annulled=True))
+    assert case is not None
+    assert (case.opened_at, case.closed_at) == (NOW, NOW + timedelta(minutes=3))
+    case = drawn(*steps, change(Step.CLOSED, 3, 4, corrects=3, annulled=True))
+    assert case is not None
+    assert case.is_open
+
+
+def test_correcting_an_older_caseworker_leaves_the_case_with_the_newer_one():
+    steps = [change(Step.OPENED, 0, 0), change(Step.HANDED_OVER, 1, 1), change(Step.HANDED_OVER, 2, 2)]
+    case = drawn(*steps, change(Step.HANDED_OVER, 1, 3, corrects=1))
+    assert case is not None
+    assert case.caseworker == "bif2"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Step), st.integers(0, 20)), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 20)), max_size=4),
 )
-def test_a_case_is_what_the_correction_says_however_late(case: Case, correction, open_again, caseworker):
-    after = cases.apply(correction, case)
-    assert (after.is_open, after.caseworker) == (open_again, caseworker)
-    assert after.as_of >= case.as_of
+def test_a_case_is_what_it_would_be_had_the_wrong_steps_never_been_reported(steps, corrections):
+    """Each of `corrections`: which step, whether it annuls, and the moment that holds instead."""
+    reported = [change(step, minute, event) for event, (step, minute) in enumerate(steps)]
+    stands = {one.event: one for one in reported}
+    said = list(reported)
+    for number, (wrong, annulled, minute) in enumerate(corrections, start=len(steps)):
+        if ("source", str(wrong)) not in stands:
+            continue
+        step = stands.pop(("source", str(wrong))).step
+        said.append(change(step, minute, number, corrects=wrong, annulled=annulled))
+        if not annulled:
+            right = change(step, minute, number)
+            stands[right.event] = right
+    assert seen(drawn(*said)) == seen(drawn(*stands.values()))
+
+
+async def test_steps_are_kept_across_batches_and_one_is_taken_back(intake, database):
+    citizen = uuid4()
+    closings = [
+        event("bif.sag.lukket", citizen, RECIPIENT, case_reference="BIF-26-1001", time=NOW + timedelta(hours=hours))
+        for hours in (1, 3)
+    ]
+    opened = case_opened(citizen, time=NOW)
+    again = case_opened(citizen, time=NOW + timedelta(hours=2))
+    for one in (opened, closings[0], again, closings[1]):
+        await intake.take(one)
+    more = {"case_reference": "BIF-26-1001", "annulled": True}
+    await intake.take(event("bif.sag.lukket", citizen, RECIPIENT, corrects=closings[0].id, **more))
+    (case,) = await rows(database, "SELECT opened_at, closed_at FROM case_registry")
+    assert (case.opened_at, case.closed_at) == (NOW, NOW + timedelta(hours=3))
+    await intake.take(event("bif.sag.lukket", citizen, RECIPIENT, corrects=closings[1].id, **more))
+    (case,) = await rows(database, "SELECT closed_at FROM case_registry")
+    assert case.closed_at is None
+
+
+def test_what_was_reported_before_steps_were_kept_is_corrected_by_its_kind():
+    before = [change(Step.OPENED, 0, 0), change(Step.CLOSED, 1, 1)]
+    case = drawn(*before)
+    assert case is not None
+    kept = [replace(one, event=("|before", word)) for one, word in zip(before, ("opened", "closed"), strict=True)]
+    registry = Registry({KEY: case}, {KEY: kept})
+    registry.apply(change(Step.CLOSED, 1, 9, corrects=77, annulled=True))
+    (case,) = registry.changed
+    assert case.is_open
+    assert registry.taken_back == [("|before", "closed")]

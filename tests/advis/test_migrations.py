@@ -88,3 +88,36 @@ async def test_an_infinite_moment_is_repaired_once_and_then_gets_in_no_more(post
             alembic(database.owner_url, "downgrade", "0003")
         finally:
             await session.close()
+
+
+async def test_cases_and_keys_of_an_older_installation_can_be_corrected(postgres: Postgres):
+    """From 0009: each case brings the steps that it shows, each key of a source's event its name; down and up again."""
+    postgres.role("advis")
+    postgres.role("advis_owner")
+    with postgres.database("advis", owner="advis_owner") as database:
+        alembic(database.owner_url, "upgrade", "0009")
+        dsn = make_url(database.owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        session = await asyncpg.connect(dsn)
+        try:
+            await session.execute(
+                "INSERT INTO case_registry (unit, case_reference, borger_id, caseworker, opened_at, closed_at, as_of)"
+                " VALUES ('U', '1', gen_random_uuid(), 'bif101', '2026-01-01Z', '2026-01-02Z', '2026-01-02Z'),"
+                " ('U', '2', gen_random_uuid(), 'bif102', '2026-01-03Z', NULL, '2026-01-03Z')"
+            )
+            await session.execute(
+                "INSERT INTO inbox (source, event_id) VALUES ('domus|urn:x', 'e1'), ('urn:samtykkebro:consent', 'e2')"
+            )
+            for _ in range(2):
+                alembic(database.owner_url, "upgrade", "head")
+                steps = await session.fetch(
+                    "SELECT case_reference, step, caseworker, extract(day FROM at AT TIME ZONE 'UTC')::int"
+                    " FROM case_step ORDER BY 1, 2"
+                )
+                expected = [("1", "aabnet", "bif101", 1), ("1", "lukket", None, 2), ("2", "aabnet", "bif102", 3)]
+                assert [tuple(row) for row in steps] == expected
+                keys = await session.fetch("SELECT source, event_id, mark, corrected FROM reported_event")
+                assert [tuple(row) for row in keys] == [("domus|urn:x", "e1", None, False)]
+                alembic(database.owner_url, "downgrade", "0009")
+                assert await session.fetchval("SELECT count(*) FROM case_registry") == 2
+        finally:
+            await session.close()

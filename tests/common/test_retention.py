@@ -116,6 +116,10 @@ PLANS = {
         ),
     ),
     "inbox": ("plain", "INSERT INTO inbox SELECT 's', n::text, now() - n * interval '30 seconds' FROM {1} n"),
+    "reported_event": (
+        "advis",
+        "INSERT INTO reported_event SELECT 's', n::text, '', false, now() - n * interval '30 seconds' FROM {1} n",
+    ),
     "alarm": (
         "plain",
         (

@@ -129,12 +129,12 @@ async def test_a_birthday_that_is_told_before_its_day_or_twice_ends_nothing(door
 
 
 def delivery(kind: str, subject: str, data: dict, system: str = "domus", **said: Any) -> Delivery:
-    """A record as this source writes it on its own topic; `id`, `source` and `topic` may be given."""
+    """A record as this source writes it on its own topic; `id`, `source`, `time` and `topic` may be given."""
     event = CloudEvent(
         id=said.get("id", str(uuid4())),
         source=said.get("source", f"urn:samtykkebro:source:{system}"),
         type=kind,
-        time=datetime.now(UTC),
+        time=said.get("time", datetime.now(UTC)),
         data=json.dumps(data).encode(),
         subject=subject,
         extensions={"corrects": said["corrects"]} if "corrects" in said else {},

@@ -189,3 +189,22 @@ async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_mo
             assert {name for name in await finite.unguarded(session) if not name.endswith("_at")} == BY_OUR_CLOCK
         finally:
             await session.close()
+
+
+async def test_what_was_heard_before_there_were_marks_keeps_its_name(postgres: Postgres):
+    """From 0010: the keys of sources' events are brought along, none of another producer's; down and up again."""
+    postgres.role("consent_owner")
+    postgres.role("consent")
+    with postgres.database("consent", owner="consent_owner") as database:
+        alembic(database.owner_url, "upgrade", "0010")
+        session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
+        try:
+            await session.execute("INSERT INTO inbox VALUES ('cpr|urn:x', 'e1'), ('urn:samtykkebro:consent', 'e2')")
+            for _ in range(2):
+                alembic(database.owner_url, "upgrade", "head")
+                rows = await session.fetch("SELECT source, event_id, mark, corrected FROM reported_event")
+                assert [tuple(row) for row in rows] == [("cpr|urn:x", "e1", None, False)]
+                alembic(database.owner_url, "downgrade", "0010")
+                assert await session.fetchval("SELECT count(*) FROM inbox") == 2
+        finally:
+            await session.close()

@@ -1,18 +1,25 @@
 """The case registry: which unit has an open case about whom, under which reference, and who works on it.
 
-It follows three event types per administration (domain.md §8): opened, closed, handed over. Rules:
-a change older than the newest one applied is ignored (R45); a reference never changes citizen. An opened or handed-over
+It follows three event types per administration (domain.md §8): opened, closed, handed over. Rules: a case is drawn from
+every step that stands, by the source's time, so neither their order (R45) nor what was taken back since makes a
+difference (R18); a reference never changes citizen. An opened or handed-over
 case names its caseworker (`case_events.missing_field`): an advis without a reader would be one nobody may see (R15).
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from services.advis.domain.errors import CaseOwnerError
+
+BEFORE: Final = "|before"
+"""The source of the steps that were reported before steps were kept: no event has that name."""
+
+CaseKey = tuple[str, str]
 
 
 class Step(StrEnum):
@@ -25,7 +32,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
-    """One step in one unit's case about `borger_id`; `at` is the source's time of the event."""
+    """One step in one unit's case about `borger_id`; `at` is the source's time of the event.
+
+    `event` names the one that reported it, `corrects` the one that it corrects.
+    """
 
     step: Step
     unit: str
@@ -33,7 +43,8 @@ class CaseChange:
     borger_id: UUID
     caseworker: str | None
     at: datetime
-    corrects: bool = False
+    event: tuple[str, str]
+    corrects: tuple[str, str] | None = None
     annulled: bool = False
 
 
@@ -60,8 +71,18 @@ class Case:
         return self.closed_at is None
 
 
-def apply(change: CaseChange, case: Case | None) -> Case:
-    """The case after the change. Raises CaseOwnerError when the reference is another citizen's."""
+def drawn(steps: Iterable[CaseChange]) -> Case | None:
+    """The case that follows from its steps, whatever the order in which they were reported; None of no steps.
+
+    Of two at one moment the one that was reported later counts.
+    """
+    case = None
+    for step in sorted(steps, key=lambda one: one.at):
+        case = _after(step, case)
+    return case
+
+
+def _after(change: CaseChange, case: Case | None) -> Case:
     if case is None:
         closed_at = change.at if change.step is Step.CLOSED else None
         return Case(
@@ -73,36 +94,25 @@ def apply(change: CaseChange, case: Case | None) -> Case:
             closed_at=closed_at,
             as_of=change.at,
         )
-    if case.borger_id != change.borger_id:
-        raise CaseOwnerError(change.case_reference)
-    if change.corrects:
-        return _corrected(change, case)
-    if change.at < case.as_of:
-        return case
     changed = replace(case, as_of=change.at, caseworker=change.caseworker or case.caseworker)
     if change.step is Step.OPENED:
         return replace(changed, closed_at=None, opened_at=change.at if case.closed_at else case.opened_at)
     return replace(changed, closed_at=change.at) if change.step is Step.CLOSED else changed
 
 
-def _corrected(change: CaseChange, case: Case) -> Case:
-    """The case once its last step of this kind is what the correction says, however late that comes (R18)."""
-    known = replace(case, as_of=max(case.as_of, change.at))
-    if change.step is Step.CLOSED:
-        return replace(known, closed_at=None if change.annulled else change.at)
-    if change.step is Step.OPENED and change.annulled:
-        return replace(known, closed_at=case.opened_at)
-    handed = replace(known, caseworker=change.caseworker or case.caseworker)
-    return replace(handed, opened_at=change.at) if change.step is Step.OPENED else handed
-
-
 class Registry:
-    """The cases that a batch of events touches, as they stand after each event in turn."""
+    """The cases that a batch of events touches, as they stand after each event in turn.
 
-    def __init__(self, cases: Mapping[tuple[str, str], Case]) -> None:
+    `steps`: what stands of each case, in the order in which it was reported.
+    """
+
+    def __init__(self, cases: Mapping[CaseKey, Case], steps: Mapping[CaseKey, Sequence[CaseChange]]) -> None:
         self._cases = dict(cases)
-        self._changed: dict[tuple[str, str], Case] = {}
-        self._keys: defaultdict[UUID, set[tuple[str, str]]] = defaultdict(set)
+        self._steps = defaultdict(list, {key: list(found) for key, found in steps.items()})
+        self._changed: dict[CaseKey, Case] = {}
+        self._keys: defaultdict[UUID, set[CaseKey]] = defaultdict(set)
+        self.reported: list[CaseChange] = []
+        self.taken_back: list[tuple[str, str]] = []
         for key, case in self._cases.items():
             self._keys[case.borger_id].add(key)
 
@@ -114,11 +124,37 @@ class Registry:
     def apply(self, change: CaseChange) -> None:
         """Take one change. Raises CaseOwnerError, and is as it was then."""
         key = (change.unit, change.case_reference)
-        if change.annulled and key not in self._cases:
+        known = self._cases.get(key)
+        if known is not None and known.borger_id != change.borger_id:
+            raise CaseOwnerError(change.case_reference)
+        if known is None and change.annulled:
             return
-        self._cases[key] = self._changed[key] = apply(change, self._cases.get(key))
+        steps = self._steps[key]
+        self._take_back(change, steps)
+        if not change.annulled:
+            steps.append(change)
+            self.reported.append(change)
+        self._cases[key] = self._changed[key] = _moved_on(known, drawn(steps), change)
         self._keys[change.borger_id].add(key)
+
+    def _take_back(self, change: CaseChange, steps: list[CaseChange]) -> None:
+        """Remove the step that `change` corrects; of what was reported before steps were kept, the one of its kind."""
+        if change.corrects is None:
+            return
+        named = [one for one in steps if one.event == change.corrects]
+        before = [one for one in steps if one.event[0] == BEFORE and one.step is change.step]
+        for wrong in named or before:
+            steps.remove(wrong)
+            self.taken_back.append(wrong.event)
 
     def about(self, citizens: Collection[UUID]) -> list[Case]:
         """Every case about these citizens, open or not."""
         return [self._cases[key] for citizen in citizens for key in self._keys.get(citizen, ())]
+
+
+def _moved_on(known: Case | None, case: Case | None, change: CaseChange) -> Case:
+    """The case as drawn, newer than before. One of which no step stands was never open: it stays, closed."""
+    if case is None:
+        assert known is not None
+        case = replace(known, closed_at=known.opened_at)
+    return replace(case, as_of=max(case.as_of, change.at, known.as_of if known else change.at))
