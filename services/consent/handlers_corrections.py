@@ -16,14 +16,21 @@ from libs.common.database import WriteSession, clock
 from libs.common.outbox import append
 from services.consent import records, store_citizens, store_life_facts, store_notices
 from services.consent.domain.calendar import danish_date
-from services.consent.handlers_lifecycle import HANDLERS, Fact, change_of_life
+from services.consent.handlers_lifecycle import (
+    HANDLERS,
+    MOVED_IN,
+    MOVED_OUT,
+    Fact,
+    change_of_life,
+    draw_case,
+    draw_moves,
+)
 from services.consent.receipts import Signer
 from services.consent.records import Actor
 from services.consent.store_life_facts import LifeFact
 from services.consent.store_notices import Notice
 
 DEATH, CUSTODY = "cpr.doedsfald", "cpr.foraeldremyndighed_aendret"
-MOVED_OUT, MOVED_IN = "cpr.flytning_ud", "cpr.flytning_ind"
 
 
 async def hear(session: WriteSession, signer: Signer, key: Key, fact: Fact) -> None:
@@ -93,10 +100,7 @@ async def _redraw_death(session: WriteSession, earlier: LifeFact) -> None:
 
 
 async def _redraw_moves(session: WriteSession, earlier: LifeFact) -> None:
-    await store_life_facts.forget_moves(session, earlier.borger_id)
-    for fact in await store_life_facts.standing(session, earlier.borger_id, [MOVED_OUT, MOVED_IN]):
-        move = store_citizens.set_moved_out if fact.type == MOVED_OUT else store_citizens.set_moved_in
-        await move(session, fact.borger_id, danish_date(fact.at))
+    await draw_moves(session, earlier.borger_id)
 
 
 async def _redraw_custody(session: WriteSession, earlier: LifeFact) -> None:
@@ -106,22 +110,11 @@ async def _redraw_custody(session: WriteSession, earlier: LifeFact) -> None:
     await store_citizens.draw_custody(session, earlier.borger_id)
 
 
-async def _redraw_case(session: WriteSession, earlier: LifeFact) -> None:
-    unit, reference = earlier.unit or "", earlier.case_reference or ""
-    await store_life_facts.forget_case(session, earlier.borger_id, unit, reference)
-    administration = earlier.type.partition(".")[0]
-    steps = [f"{administration}.sag.aabnet", f"{administration}.sag.lukket"]
-    for fact in await store_life_facts.standing(session, earlier.borger_id, steps):
-        if (fact.unit, fact.case_reference) == (unit, reference):
-            step = store_citizens.open_case if fact.type == steps[0] else store_citizens.close_case
-            await step(session, fact.borger_id, unit, reference, at=fact.at)
-
-
 Redraw = Callable[[WriteSession, LifeFact], Awaitable[None]]
 _REDRAW: dict[str, Redraw] = {
     DEATH: _redraw_death,
     MOVED_OUT: _redraw_moves,
     MOVED_IN: _redraw_moves,
     CUSTODY: _redraw_custody,
-    **{kind: _redraw_case for kind in HANDLERS if ".sag." in kind},
+    **{kind: draw_case for kind in HANDLERS if ".sag." in kind},
 }

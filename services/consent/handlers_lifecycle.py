@@ -25,6 +25,7 @@ from services.consent import (
     store_authorities,
     store_catalogue,
     store_citizens,
+    store_life_facts,
     store_scopes,
 )
 from services.consent.closing import close_lapsed
@@ -35,8 +36,10 @@ from services.consent.domain.merging import counting_as
 from services.consent.domain.receipt import SERVICE as SERVICE_OFFICE
 from services.consent.receipts import Signer
 from services.consent.records import Actor
+from services.consent.store_life_facts import LifeFact
 
 _CUSTODY = "cpr.foraeldremyndighed_aendret"
+MOVED_OUT, MOVED_IN = "cpr.flytning_ud", "cpr.flytning_ind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +134,24 @@ async def record_death(session: WriteSession, signer: Signer, fact: Fact) -> Non
     await _change(session, signer, fact, act, represented={item.borger_id for item in held})
 
 
-async def record_move_out(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """Another municipality is another authority: from the day of the move everything closes."""
+async def record_move(session: WriteSession, signer: Signer, fact: Fact) -> None:
+    """Another municipality is another authority: from the day of the move all closes; a return revives nothing.
+
+    Drawn from every move that was reported, in the order in which they happened: one of them may come late.
+    """
 
     async def act(_: _Change, _now: datetime) -> None:
-        await store_citizens.set_moved_out(session, fact.borger_id, danish_date(fact.at))
+        await draw_moves(session, fact.borger_id)
 
     await _change(session, signer, fact, act)
 
 
-async def record_move_in(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """Back again: what closed stays closed, and may be given anew."""
-
-    async def act(_: _Change, _now: datetime) -> None:
-        await store_citizens.set_moved_in(session, fact.borger_id, danish_date(fact.at))
-
-    await _change(session, signer, fact, act)
+async def draw_moves(session: WriteSession, borger_id: UUID) -> None:
+    """When a person left and came back, by the reported moves that stand."""
+    await store_life_facts.forget_moves(session, borger_id)
+    for fact in await store_life_facts.standing(session, borger_id, [MOVED_OUT, MOVED_IN]):
+        move = store_citizens.set_moved_out if fact.type == MOVED_OUT else store_citizens.set_moved_in
+        await move(session, fact.borger_id, danish_date(fact.at))
 
 
 async def record_custody(session: WriteSession, signer: Signer, fact: Fact) -> None:
@@ -171,33 +176,42 @@ async def record_birthday(session: WriteSession, signer: Signer, fact: Fact) -> 
     await _change(session, signer, fact, act)
 
 
-async def record_case_opened(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """The unit has a case. It revives nothing: what closed with an earlier case stays closed."""
+async def record_case(session: WriteSession, signer: Signer, fact: Fact) -> None:
+    """With the recipient's last case its need ends, and with that every consent to tell it (R9).
+
+    A new case revives nothing: what closed with an earlier one stays closed. Drawn from every step that was reported.
+    """
 
     async def act(_: _Change, _now: datetime) -> None:
-        await store_citizens.open_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
+        await draw_case(session, fact)
 
     await _change(session, signer, fact, act, recipient_unit=fact.unit)
 
 
-async def record_case_closed(session: WriteSession, signer: Signer, fact: Fact) -> None:
-    """With the recipient's last case its need ends, and with that every consent to tell it (R9)."""
-
-    async def act(_: _Change, _now: datetime) -> None:
-        await store_citizens.close_case(session, fact.borger_id, fact.unit, fact.case_reference or "", at=fact.at)
-
-    await _change(session, signer, fact, act, recipient_unit=fact.unit)
+async def draw_case(session: WriteSession, of: Fact | LifeFact) -> None:
+    """When the case that `of` is about was opened and closed, by the reported steps that stand."""
+    unit, reference = of.unit or "", of.case_reference or ""
+    await store_life_facts.forget_case(session, of.borger_id, unit, reference)
+    administration = of.type.partition(".")[0]
+    opened, closed = f"{administration}.sag.aabnet", f"{administration}.sag.lukket"
+    for fact in await store_life_facts.standing(session, of.borger_id, [opened, closed]):
+        if (fact.unit, fact.case_reference) == (unit, reference):
+            step = store_citizens.open_case if fact.type == opened else store_citizens.close_case
+            await step(session, fact.borger_id, unit, reference, at=fact.at)
 
 
 HANDLERS: dict[str, Callable[[WriteSession, Signer, Fact], Awaitable[None]]] = {
     "cpr.doedsfald": record_death,
-    "cpr.flytning_ud": record_move_out,
-    "cpr.flytning_ind": record_move_in,
+    MOVED_OUT: record_move,
+    MOVED_IN: record_move,
     _CUSTODY: record_custody,
     "cpr.fylder_10": record_birthday,
     "cpr.fylder_15": record_birthday,
     "cpr.fylder_18": record_birthday,
-    **{f"{administration}.sag.aabnet": record_case_opened for administration in ("bif", "sof")},
-    **{f"{administration}.sag.lukket": record_case_closed for administration in ("bif", "sof")},
+    **{
+        f"{administration}.sag.{step}": record_case
+        for administration in ("bif", "sof")
+        for step in ("aabnet", "lukket")
+    },
 }
 """Event type → the one handler for it."""

@@ -17,8 +17,9 @@ from fastapi import FastAPI
 from joserfc.jwk import OKPKey
 
 from libs.common.admission import Admission
+from services.consent import handlers_corrections
 from services.consent.app import create, opening, parts_of
-from services.consent.handlers_lifecycle import HANDLERS, Fact
+from services.consent.handlers_lifecycle import Fact
 from services.consent.settings import Settings
 from tests.consent import issuer
 from tests.consent.people import adult
@@ -118,7 +119,7 @@ class Door:
             custody_holders=data.pop("custody_holders", None),
         )
         async with self.app.state.database.write() as session:
-            await HANDLERS[kind](session, self.app.state.signer, fact)
+            await handlers_corrections.hear(session, self.app.state.signer, ("test|urn:test", uuid4().hex), fact)
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         session = await asyncpg.connect(self.dsn)

@@ -59,10 +59,10 @@ async def test_the_state_is_what_it_would_be_had_the_wrong_facts_never_been_repo
     corrected, right = [(await door.citizen()).borger_id for _ in range(2)]
     holders = [uuid4(), uuid4()]
     stands: dict[int, Reported] = {}
-    ids = []
+    ids: dict[int, str] = {}
     for place, (kind, holder) in enumerate(facts):
         stands[place] = Reported(kind, 100 * place, holder)
-        ids.append(await report(door, corrected, stands[place], holders))
+        ids[place] = await report(door, corrected, stands[place], holders)
     for number, (wrong, annulled, day) in enumerate(corrections, start=len(facts)):
         if wrong not in stands:
             continue
@@ -71,7 +71,7 @@ async def test_the_state_is_what_it_would_be_had_the_wrong_facts_never_been_repo
             await report(door, corrected, fact, holders, corrects=ids[wrong], more={"annulled": True})
         else:
             stands[number] = Reported(fact.kind, 100 * wrong + day, 1 - fact.holder)
-            await report(door, corrected, stands[number], holders, corrects=ids[wrong])
+            ids[number] = await report(door, corrected, stands[number], holders, corrects=ids[wrong])
     for fact in sorted(stands.values(), key=lambda one: one.day):
         await report(door, right, fact, holders)
     assert await state(door, corrected) == await state(door, right)
@@ -89,3 +89,22 @@ async def test_annulling_an_older_closing_leaves_a_case_closed_that_was_closed_a
     assert (await state(door, person))[1][0][1] == START + timedelta(days=3)
     await said(door, "sof.sag.lukket", person, annulled, corrects=ids[3])
     assert (await state(door, person))[1][0][1] is None
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    st.lists(
+        st.sampled_from([kind for kind in KINDS if kind not in {CUSTODY, "cpr.doedsfald"}]), min_size=2, max_size=6
+    ),
+    st.data(),
+)
+async def test_what_is_reported_late_makes_the_state_that_it_would_have_made_in_time(door: Door, kinds, data):
+    late, timely = [(await door.citizen()).borger_id for _ in range(2)]
+    facts = [Reported(kind, 100 * place, 0) for place, kind in enumerate(kinds)]
+    for fact in data.draw(st.permutations(facts)):
+        await report(door, late, fact, ())
+    for fact in facts:
+        await report(door, timely, fact, ())
+    assert await state(door, late) == await state(door, timely)
