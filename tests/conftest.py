@@ -17,7 +17,7 @@ from tests.servers import Postgres, TestDatabase
 MakeTopic = Callable[..., Awaitable[str]]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _plain_logs() -> None:
     """structlog's own default draws every traceback with colours and locals, which takes seconds."""
     structlog.configure(processors=[structlog.processors.JSONRenderer(default=str)])

@@ -32,6 +32,7 @@ NO_KEY = {
     "/access/v1/search/resource": READ,
     "/access/v1/search/subject": READ,
     "/v1/arrivals": READ,
+    "/v1/case-events:parked": READ,
     "/v1/permits:preview": READ,
     "/v1/citizens:resolve": READ,
     "/v1/admin/catalogue:lint": READ,
