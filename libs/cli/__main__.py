@@ -20,6 +20,7 @@ from libs.cli.profiles import REFERENCE, Ports, Profile
 from libs.cli.servers import BUS_URL
 from libs.cli.state import state_dir
 from libs.common.bus import BusUnavailableError
+from libs.common.identifiers import parse_uuid
 from libs.common.settings import GENERATION_MAX, UnknownSettingError, declared, require_known
 from libs.common.sources import SourcesError
 
@@ -122,7 +123,7 @@ def list_holders(
 
 @app.command("fence")
 def fence_holder(
-    holder: UUID,
+    holder: Annotated[UUID, typer.Argument(parser=parse_uuid)],
     *,
     issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
     consent: Consent = f"http://127.0.0.1:{FIRST_PORT + 1}",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 EVENT_ID_MAX: Final = 64  # characters
@@ -215,6 +215,17 @@ def _must(has_form: Callable[[str], bool], message: str) -> AfterValidator:
     return AfterValidator(checked)
 
 
+def _uuid(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value  # our own
+    try:
+        return parse_uuid(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise _refusal(str(error)) from None
+
+
+Uuid = Annotated[UUID, BeforeValidator(_uuid)]
+"""A UUID in a body or a message, as `parse_uuid` takes it. pydantic's own reading takes braces and `urn:uuid:` too."""
 RECORDED: Final = _must(may_be_recorded, _NUMBER)
 """Metadata of a code or identifier that goes on the record as it came, beside the field's own pattern and length."""
 EventId = Annotated[str, Field(max_length=EVENT_ID_MAX), _must(is_event_id, EVENT_ID_FORM)]

@@ -6,7 +6,6 @@ No field may hold a CPR number, a name or free text (P10): every string is a cod
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
@@ -15,6 +14,7 @@ from libs.common.identifiers import (
     RECORDED,
     UNIT_MAX,
     UNIT_PATTERN,
+    Uuid,
     holds_personal_number,
     is_id,
     mask_personal_numbers,
@@ -55,7 +55,7 @@ class CaseEventData(Message):
     unit: Code
     case_reference: CaseReference | None = None
     caseworker: EmployeeId | None = None
-    custody_holders: tuple[UUID, ...] | None = Field(
+    custody_holders: tuple[Uuid, ...] | None = Field(
         default=None,
         max_length=CUSTODY_HOLDERS_MAX,
         description="cpr.foraeldremyndighed_aendret only: every custody holder from now on",
@@ -80,19 +80,19 @@ class ConsentEventData(Message):
 
     purpose: Code
     recipient_unit: Code
-    consent_id: UUID | None = None
+    consent_id: Uuid | None = None
     epoch: Whole = Field(ge=0, le=INTEGER_MAX)
 
 
 class AuditEntry(Message):
     """`audit.entries`: one processing act about at most one person (an act about two is two entries)."""
 
-    id: UUID
+    id: Uuid
     type: Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="e.g. disclosure.permitted")]
     action: Literal["C", "R", "U", "D", "E"]
     outcome: Literal["success", "refused", "failure"]
     occurred_at: Moment
-    subject: UUID | None = None
+    subject: Uuid | None = None
     actor: Word = Field(
         max_length=IDENTITY_MAX, description="employee id, client id, `citizen` or the service's own name"
     )

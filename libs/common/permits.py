@@ -4,11 +4,10 @@ The protocol and its reasons: `docs/fence.md`. Batches are the normal form; one 
 """
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.identifiers import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName
+from libs.common.identifiers import RECORDED, CorrelationId, EventId, EventType, Identity, TopicName, Uuid
 from libs.common.messages import Code
 from libs.common.values import INTEGER_MAX, VERSION_MAX, Flag, Moment, Whole
 
@@ -43,7 +42,7 @@ class Arrival(Strict):
 
     event_id: EventId
     type: EventType
-    borger_id: UUID
+    borger_id: Uuid
     holder_unit: Code
     occurred_at: Moment
     position: Position
@@ -56,7 +55,7 @@ class Arrival(Strict):
 class Revealed(Strict):
     """What is told about whom, and the scope's epoch when the event arrived."""
 
-    borger_id: UUID
+    borger_id: Uuid
     category: Code
     epoch: Whole = Field(ge=0, le=INTEGER_MAX)
 
@@ -66,7 +65,7 @@ class Opening(Strict):
 
     recipient_unit: Code
     purpose: Code
-    subject: UUID
+    subject: Uuid
     reveals: tuple[Revealed, ...] = Field(min_length=1)
 
 
@@ -93,8 +92,8 @@ class ArrivalsAnswer(Strict):
 class PermitItem(Strict):
     """The right to make one disclosure, asked for. `permit_id` is the caller's; repeating it repeats the answer."""
 
-    permit_id: UUID
-    notification_id: UUID
+    permit_id: Uuid
+    notification_id: Uuid
     kind: Kind
     actor: Annotated[Identity, Field(description="employee id, or the receiving system's client id")]
     event_type: EventType
@@ -117,9 +116,9 @@ class Permit(Strict):
     `consents` are the ids it rests on; empty when it rests on another legal basis.
     """
 
-    permit_id: UUID
+    permit_id: Uuid
     lease_ms: Whole
-    consents: tuple[UUID, ...] = ()
+    consents: tuple[Uuid, ...] = ()
 
 
 class AcquireAnswer(Strict):
@@ -131,13 +130,13 @@ class AcquireAnswer(Strict):
 class PreviewAnswer(Strict):
     """`POST /v1/permits:preview`: which of the items would be granted now. An opinion; it permits nothing."""
 
-    would_grant: tuple[UUID, ...]
+    would_grant: tuple[Uuid, ...]
 
 
 class SettleItem(Strict):
     """How one disclosure ended. `unknown`: bytes may have left."""
 
-    permit_id: UUID
+    permit_id: Uuid
     outcome: Outcome
 
 
@@ -150,21 +149,21 @@ class SettleRequest(Strict):
 class HolderRegistration(Strict):
     """A supervisor: I am about to start this incarnation in this slot."""
 
-    holder_id: UUID
+    holder_id: Uuid
     slot: Slot
 
 
 class HolderRegistered(Strict):
     """`token` is the incarnation's credential (`Authorization: Bearer`), shown once and never stored in clear."""
 
-    holder_id: UUID
+    holder_id: Uuid
     token: str
 
 
 class FenceOrders(Strict):
     """The incarnations of this slot that must be killed, reaped and confirmed dead."""
 
-    holder_ids: tuple[UUID, ...]
+    holder_ids: tuple[Uuid, ...]
 
 
 class HolderDead(Strict):

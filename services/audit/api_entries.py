@@ -77,7 +77,7 @@ async def record_refusal(request: Request, _status: int) -> None:
     """Put a refused search about a person on the record, before it is answered. Nothing for other refusals."""
     caller: Principal | None = getattr(request.state, "principal", None)
     try:
-        subject = UUID(request.query_params.get("subject", ""))
+        subject = parse_uuid(request.query_params.get("subject", ""))
     except ValueError:
         return
     if caller is None:

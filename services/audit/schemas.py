@@ -1,12 +1,11 @@
 """What the HTTP door answers: readable alone. Hashes and raw leaves are base64 (RFC 4648 §4), times RFC 3339 in UTC."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.cursors import CURSOR_CHARS_MAX
-from libs.common.identifiers import Identity
+from libs.common.identifiers import Identity, Uuid
 from libs.common.values import DECIMAL, Moment
 
 ENTRIES_MAX = 200  # a page of opened entries
@@ -28,7 +27,7 @@ class SearchQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    subject: UUID | None = None
+    subject: Uuid | None = None
     actor: Identity | None = None
     type: EntryType | None = None
     after: Moment | None = None

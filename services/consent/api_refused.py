@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from libs.common.auth import Principal
 from libs.common.database import Session, WriteSession, clock
+from libs.common.identifiers import parse_uuid
 from libs.common.outbox import append
 from libs.common.problems import Problem
 from libs.common.transaction import committed
@@ -61,6 +62,6 @@ async def _actor(request: Request, session: Session, caller: Principal) -> Actor
 
 def _uuid(value: object) -> UUID | None:
     try:
-        return value if isinstance(value, UUID) else UUID(str(value))
+        return value if isinstance(value, UUID) else parse_uuid(str(value))
     except ValueError:
         return None

@@ -17,6 +17,7 @@ from libs.common.admission import WAY_TO_STOP
 from libs.common.auth import Principal, require
 from libs.common.database import WriteSession
 from libs.common.door import Router
+from libs.common.identifiers import Uuid
 from libs.common.problems import ConflictError, NotFoundError
 from libs.common.sweep import readable
 from libs.common.transaction import committed, looked_up
@@ -47,7 +48,7 @@ Ground = Literal["accuracy_contested", "unlawful_not_erased", "legal_claim", "ob
 class RestrictionRequest(Request):
     """Keep it, and do not use it. `ground`: the letters (a) to (d) of GDPR art. 18(1), in their order."""
 
-    consent_id: UUID | None = Field(default=None, description="left out: everything about the citizen")
+    consent_id: Uuid | None = Field(default=None, description="left out: everything about the citizen")
     ground: Ground
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Header
 from pydantic import Field, model_validator
@@ -12,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 
 from libs.common.auth import Principal, require
 from libs.common.database import Database
+from libs.common.identifiers import Uuid
 from libs.common.messages import Code
 from libs.common.problems import ConflictError, ForbiddenError, InvalidError, MissingRightError, PreconditionError
 from libs.common.transaction import available
@@ -38,7 +38,7 @@ class PersonReference(Request):
     """Who it is: by CPR number, sent once over TLS and kept nowhere, or by id where the unit has an open case."""
 
     cpr: str | None = Field(default=None, min_length=10, max_length=11)
-    borger_id: UUID | None = None
+    borger_id: Uuid | None = None
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> "PersonReference":

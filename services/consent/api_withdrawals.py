@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 from libs.common.admission import WAY_TO_STOP
 from libs.common.database import Database, WriteSession
 from libs.common.door import Router
+from libs.common.identifiers import Uuid
 from libs.common.problems import NotFoundError
 from libs.common.transaction import available, committed
 from libs.common.values import Yes
@@ -41,7 +42,7 @@ CONSENTS_MAX = 200  # in one act; `all` has no limit
 class WithdrawRequest(Request):
     """Which consents: some by name, or `all`. Exactly one of the two."""
 
-    consent_ids: tuple[UUID, ...] | None = Field(default=None, min_length=1, max_length=CONSENTS_MAX)
+    consent_ids: tuple[Uuid, ...] | None = Field(default=None, min_length=1, max_length=CONSENTS_MAX)
     all: Yes | None = None
 
     @model_validator(mode="after")

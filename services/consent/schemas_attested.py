@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from libs.common.identifiers import Uuid
 from libs.common.messages import Code
 from libs.common.values import Moment
 from services.consent.api_staff import PersonReference
@@ -25,7 +26,7 @@ class SaidStop(Request):
     """A withdrawal of what was given, or a no to what was asked: named by id, or by its purpose and units."""
 
     kind: Literal["withdraw", "decline"]
-    consent_id: UUID | None = None
+    consent_id: Uuid | None = None
     purpose: Code | None = None
     holder_unit: Code | None = None
     recipient_unit: Code | None = None

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.common.identifiers import Uuid
 from libs.common.messages import CaseReference, Code, EmployeeId
 from libs.common.values import EndMoment, Moment
 from services.consent.domain.catalogue import Catalogue, Language
@@ -24,7 +25,7 @@ class BasisRequest(Request):
     `valid_until` left out: as long as the legal basis allows. `decision_reference`: of the decision in the case.
     """
 
-    borger_id: UUID
+    borger_id: Uuid
     recipient_unit: Code
     purpose: Code
     category: Code

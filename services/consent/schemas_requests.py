@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from libs.common.identifiers import Uuid
 from libs.common.messages import CaseReference, Code
 from libs.common.values import VERSION_MAX, EndMoment, Moment, Whole
 from services.consent.schemas import Answer, ConsentView, Digest, Request, Status, TextReference
@@ -18,7 +19,7 @@ Function = Literal["caseworker", "bridge_builder"]
 class WhoIsAsked(Request):
     """The citizen, by exactly one of the two: the pseudonym that the unit knows, or the number, sent here once."""
 
-    borger_id: UUID | None = None
+    borger_id: Uuid | None = None
     cpr: str | None = Field(default=None, min_length=10, max_length=11)
 
 
@@ -141,7 +142,7 @@ class Accepted(Request):
     `affirmed_special`: the special categories accepted, each affirmed by an act of its own (R4).
     """
 
-    item_id: UUID
+    item_id: Uuid
     answer: Literal["accept"]
     categories: tuple[Code, ...] = Field(min_length=1, max_length=30)
     valid_until: EndMoment | None = None
@@ -151,7 +152,7 @@ class Accepted(Request):
 class NotAccepted(Request):
     """A no, for which no reason is asked; or a question left open for now."""
 
-    item_id: UUID
+    item_id: Uuid
     answer: Literal["decline", "leave_open"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from openapi.door_cells import Cell, Schema, alternatives
 from tests.doors.hostile import PLAIN, example, refused
 
-AGAIN_MAX = 3  # values of a field that another operation has too, of the same name and schema
+AGAIN_MAX = 3  # values of a field that another operation has too, of the same name and schema; a UUID's other forms
 WHOLE = {"PersonReference": {"borger_id": PLAIN["uuid"]}}
 """Title → an example of what a schema's fields do not say alone."""
 

@@ -27,7 +27,7 @@ PROSE_MIN = 1_000  # characters; a text that may be longer is prose, and may hav
 NOT_TEXT = (*OTHER_TYPES, "a\x00b", LINES, "\u202eabc", "   ", "\u200b")
 
 OTHER_FORMS = (f"{{{PLAIN['uuid']}}}", f"urn:uuid:{PLAIN['uuid']}", PLAIN["uuid"].replace("-", ""))  # of one thing
-UUIDS = ("x", "", 7, True, PLAIN["uuid"] + "\n", f"evt{NOBODYS_NUMBER}", "\x00", [])
+UUIDS = (*OTHER_FORMS, "x", "", 7, True, PLAIN["uuid"] + "\n", f"evt{NOBODYS_NUMBER}", "\x00", [])
 
 
 def example(schema: Schema) -> Any:

@@ -9,10 +9,11 @@ from typer.testing import CliRunner, Result
 
 from libs.cli.__main__ import app
 from openapi.door_cells import Cell, command_cells
+from tests.doors.hostile import OTHER_FORMS
 
 UNREACHABLE = ("", "x y", "ftp://x", "http://[::1", "http://127.0.0.1:1", "x" * 5_000, "\u202e")
 HOSTILE = {
-    "UUID": ("x", "", "7", f"{uuid4()}x"),
+    "UUID": ("x", "", "7", f"{uuid4()}x", *OTHER_FORMS),
     "int": ("x", "", "0", "-1", "1.5", "99999999"),
     "str": UNREACHABLE,
     "list": UNREACHABLE,
@@ -59,8 +60,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("cell", cells(), ids=named)
 def test_a_command_ends_with_a_code_whatever_an_argument_holds(cell: Cell, folder: Path) -> None:
     for value in HOSTILE[cell.schema["cli"]]:
-        words = [word.format(folder=folder) for word in _words(cell, value)]
+        words = [word.replace("{folder}", str(folder)) for word in _words(cell, value)]
         assert not list(_wrong(CliRunner().invoke(app, words))), words
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_a_holder_has_one_spelling(form: str) -> None:
+    assert CliRunner().invoke(app, ["fence", form]).exit_code == 2
 
 
 def _words(cell: Cell, value: str) -> Iterator[str]:
