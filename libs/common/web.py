@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common import health
 from libs.common.admission import Admission, Limits
 from libs.common.database import is_away
-from libs.common.door import DISCLOSES, BodyLimit, Router, is_marked
+from libs.common.door import DISCLOSES, BodyLimit, Router, drop_never_given, is_marked
 from libs.common.headers import is_another_path
 from libs.common.identifiers import holds_personal_number, is_correlation_id
 from libs.common.log import bind_correlation, get_logger, unbind_correlation
@@ -252,7 +252,7 @@ def _install(app: FastAPI) -> None:
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = describe()
+        document = drop_never_given(describe())
         document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
         return document
 

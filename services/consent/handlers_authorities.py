@@ -74,6 +74,7 @@ async def record(session: WriteSession, new: Authority, actor: Actor) -> Authori
         raise NotSpecificError("must lie after valid_from", field="valid_to")
     if new.replaces and new.kind is not AuthorityKind.GUARDIAN:
         raise NotSpecificError("only a guardian can replace the citizen, by court order", field="replaces_citizen")
+    await store_scopes.lock_person(session, new.borger_id)  # one registration at a time writes down that it has lapsed
     lapsed = await store_authorities.open_between(session, new.borger_id, new.representative)
     if lapsed is not None and lapsed.status is not lapsed.status_at(now):
         await store_authorities.replace(session, lapsed, end(lapsed, now))
@@ -110,7 +111,8 @@ async def end_one(
 ) -> Decided:
     """End it now. One that has ended answers with what it waited for. Raises IllegalTransitionError.
 
-    Whether it has is read under the person's lock: of two ends at once the second answers as the first.
+    It is read under the person's lock: of two ends at once the second answers as the first, and one that comes with
+    a confirmation ends what that confirmed.
     """
     await store_scopes.lock_person(session, found.borger_id)
     current = await store_authorities.find(session, found.authority_id)
@@ -118,7 +120,7 @@ async def end_one(
         ended = Act.AUTHORITY_ENDED
         first = await store_withdrawals.read_of_object(session, found.borger_id, ended, found.authority_id)
         return Decided(current, first)
-    return await _turn(session, signer, found, move=end, by=by, actor=actor)
+    return await _turn(session, signer, current or found, move=end, by=by, actor=actor)
 
 
 async def end_own(

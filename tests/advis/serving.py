@@ -20,6 +20,7 @@ from services.advis.app import create
 from services.advis.resources import Resources
 from services.advis.transport import DisclosureProtocol
 from services.advis.worker_settlements import Settlements
+from tests.declared import hooks
 from tests.fakes import FakeConsent
 from tests.waiting import until
 
@@ -103,7 +104,7 @@ async def serving(resources: Resources, settlements: Settlements) -> AsyncIterat
         loop.create_task(settlements.run()),
     ]
     address = f"http://127.0.0.1:{resources.settings.port}"
-    async with httpx2.AsyncClient(base_url=address, timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=address, timeout=20, event_hooks=hooks("advis")) as http:
 
         async def ready() -> bool:
             with suppress(httpx2.ConnectError):

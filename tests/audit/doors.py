@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, OKPKey
 from libs.common.auth import TokenVerifier
 from services.audit.app import create, issuers, parts_of
 from services.audit.settings import Settings
+from tests.declared import hooks
 
 STAFF, CONSENT = "http://issuer.test", "http://consent.test"
 _KEYS = {
@@ -78,6 +79,6 @@ async def door(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller's client on that application."""
     async with (
         transport(settings) as inside,
-        httpx2.AsyncClient(transport=inside, base_url="http://audit.test") as client,
+        httpx2.AsyncClient(transport=inside, base_url="http://audit.test", event_hooks=hooks("audit")) as client,
     ):
         yield client

@@ -23,6 +23,7 @@ from services.consent.handlers_lifecycle import Fact
 from services.consent.settings import Settings
 from tests.consent import issuer
 from tests.consent.people import adult
+from tests.declared import hooks
 from tests.unlimited import QUOTAS
 
 KEY = "Idempotency-Key"
@@ -153,7 +154,9 @@ async def opened(database_url: str, secrets: Path, **settings: Any) -> AsyncIter
         await app.state.verifier.close()
         app.state.verifier = issuer.verifier()
         transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="https://consent.test") as client:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="https://consent.test", event_hooks=hooks("consent")
+        ) as client:
             yield Door(app, client, database_url.replace("+asyncpg", ""))
     await parts.close()
     _UNUSED.append(app)

@@ -106,10 +106,37 @@ async def test_two_ends_at_once_are_one_end(door: Door, by: str):
     assert len(await door.rows("SELECT 1 FROM receipt WHERE event = 'authority_ended'")) == 1
 
 
-async def both_wait(door: Door) -> None:
+async def test_an_end_that_comes_with_a_confirmation_ends_what_that_confirmed(door: Door):
+    peter, anna = await people(door)
+    authority_id = (await record(door, peter, anna)).json()["authority_id"]
+    async with door.app.state.database.write() as session:
+        await store_scopes.lock_person(session, peter.borger_id)
+        confirmed = asyncio.ensure_future(decide(door, authority_id, "confirm"))
+        await both_wait(door, 1)
+        ended = asyncio.ensure_future(decide(door, authority_id, "end", by=FIRST, tag=None))
+        await both_wait(door)
+    assert [(one.status_code, one.json()["status"]) for one in (await confirmed, await ended)] == [
+        (200, "active"),
+        (200, "ended"),
+    ]
+
+
+async def test_of_two_registrations_at_once_after_one_that_has_lapsed_one_is_made(door: Door):
+    peter, anna = await people(door)
+    await authorised(door, peter, anna)
+    lapsed = "UPDATE authority SET valid_from = '2020-01-01', valid_to = '2021-01-01' RETURNING 1"
+    assert len(await door.rows(lapsed)) == 1
+    async with door.app.state.database.write() as session:
+        await store_scopes.lock_person(session, peter.borger_id)
+        both = [asyncio.ensure_future(record(door, peter, anna)) for _ in range(2)]
+        await both_wait(door)
+    assert sorted([(await one).status_code for one in both]) == [201, 409]
+
+
+async def both_wait(door: Door, count: int = 2) -> None:
     async def waiting() -> bool:
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        return (await door.rows(query))[0][0] == 2
+        return (await door.rows(query))[0][0] == count
 
     await until(waiting)
 

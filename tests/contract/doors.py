@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from libs.common.admission import Admission, Limits
 from openapi.applications import applications
 from tests.common.tokens import Issuer
+from tests.declared import require_declared
 from tests.unlimited import QUOTAS
 
 ISSUER = Issuer()
@@ -114,4 +115,5 @@ async def ask(
     }
     await doors()[operation.service](scope, receive, send)  # type: ignore[arg-type]
     found = {name.decode().lower(): value.decode("latin-1") for name, value in sent[0]["headers"]}
+    require_declared(operation.service, scope["method"], operation.address, sent[0]["status"])
     return Answer(sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:]), read)
