@@ -233,6 +233,16 @@ async def test_beyond_the_limit_the_longest_idle_connection_makes_room() -> None
             other.close()
 
 
+@pytest.mark.parametrize("more", [0, 1])
+async def test_the_bounds_of_an_address_and_of_fields_are_exact(port: int, more: int) -> None:
+    address = b"/" + b"x" * (LIMITS.url_bytes_max - 1 + more)
+    answer = await _answer(port, b"GET " + address + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.split()[1] == (b"404", b"414")[more]
+    fields = b"".join(b"a%d: 1\r\n" % n for n in range(LIMITS.headers_max - 2 + more))  # beside Host and Connection
+    answer = await _answer(port, HEAD + b"Connection: close\r\n" + fields + b"\r\n")
+    assert answer.split()[1] == (b"200", b"431")[more]
+
+
 async def test_a_peer_that_takes_nothing_is_cut() -> None:
     """The protocol's own clock, without a megabyte in the kernel's buffers."""
 

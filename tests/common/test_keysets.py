@@ -115,11 +115,12 @@ async def test_what_we_do_not_read_of_a_key_cannot_spoil_it(issuer: Issuer, x5c:
     assert await _verifier(issuer, lambda _: _set(good)).verify(issuer.token())
 
 
-async def test_keys_beyond_the_limit_are_skipped(issuer: Issuer) -> None:
+async def test_keys_beyond_the_limit_are_skipped_and_counted(issuer: Issuer, capfd: pytest.CaptureFixture[str]) -> None:
     good = issuer.keys[0].as_dict(private=False)
     others = [{**_EC, "kid": f"k{number}"} for number in range(KEYS_MAX)]
     assert await _verifier(issuer, lambda _: _set(good, *others)).verify(issuer.token())
     assert len(usable_keys({"keys": [*others, good]})) == KEYS_MAX
+    assert capfd.readouterr().out.replace(" ", "").count('"count":1') == 2  # one for each of the two sets
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
