@@ -3,7 +3,9 @@
 Batches are the normal form. What is refused is missing from the answer, and nothing says why.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -35,6 +37,7 @@ from libs.common.problems import (
     InvalidError,
     MissingRightError,
     NotFoundError,
+    UnavailableError,
 )
 from libs.common.transaction import committed, looked_up
 from libs.common.values import Moment
@@ -66,10 +69,11 @@ class OpenHolders(BaseModel):
 @router.post("/v1/arrivals", response_model=ArrivalsAnswer, dependencies=[Depends(require("advis"))])
 async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
     """Which openings these case events have now, in order; `not_yet` where consent is behind the bus."""
-    found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
-    if lapsed := found.lapsed:  # once per scope after a gap in the catalogue, or a mapping
-        await committed(request, lambda session: scopes.renew(session, lapsed))
+    async with _while_awaited(request):
         found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
+        if lapsed := found.lapsed:  # once per scope after a gap in the catalogue, or a mapping
+            await committed(request, lambda session: scopes.renew(session, lapsed))
+            found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
     return _json(ArrivalsAnswer(items=tuple(found.answers)))
 
 
@@ -81,9 +85,10 @@ async def acquire(
     _check(body.items)
     settings: Settings = request.app.state.settings
     try:
-        granted = await committed(
-            request, lambda session: fence.acquire(session, holder_id, body.items, longest_ms=settings.lease_ms)
-        )
+        async with _while_awaited(request):
+            granted = await committed(
+                request, lambda session: fence.acquire(session, holder_id, body.items, longest_ms=settings.lease_ms)
+            )
     except fence.HolderDeadError:
         raise ForbiddenError from None
     return _json(AcquireAnswer(granted=tuple(granted)))
@@ -93,9 +98,10 @@ async def acquire(
 async def preview(request: Request, body: AcquireRequest) -> Response:
     """Which of these would be granted now. Permits nothing; a refusal is on the record as any other."""
     _check(body.items)
-    would, refused = await looked_up(request, lambda session: fence.preview(session, body.items))
-    if refused:
-        await committed(request, lambda session: fence.record_refused(session, refused))
+    async with _while_awaited(request):
+        would, refused = await looked_up(request, lambda session: fence.preview(session, body.items))
+        if refused:
+            await committed(request, lambda session: fence.record_refused(session, refused))
     return _json(PreviewAnswer(would_grant=tuple(would)))
 
 
@@ -183,6 +189,20 @@ def _supervisor_of(caller: Principal, slot: str) -> str:
     if not fence_holders.owns(caller.client_id, slot):
         raise MissingRightError("The slot is another supervisor's.")
     return caller.client_id
+
+
+@asynccontextmanager
+async def _while_awaited(request: Request) -> AsyncIterator[None]:
+    """What is asked is worked on for as long as its caller waits: under load nothing is granted that nobody takes.
+
+    Raises UnavailableError after that. What was committed meanwhile the caller settles, as after any lost answer.
+    """
+    settings: Settings = request.app.state.settings
+    try:
+        async with asyncio.timeout(settings.permit_wait_ms / 1_000):
+            yield
+    except TimeoutError as error:
+        raise UnavailableError from error
 
 
 def _check(items: Sequence[PermitItem]) -> None:

@@ -13,6 +13,7 @@ class Settings(CommonSettings):
 
     lease_ms: int = Field(default=5_000, ge=100)
     fence_margin_ms: int = Field(default=500, ge=0)
+    permit_wait_ms: int = Field(default=2_000, ge=100)  # no longer than advis waits: what comes later is for nobody
     drain_wait_ms: int = Field(default=8_000, ge=0)
     drain_poll_ms_min: int = Field(default=5, ge=1)
     drain_poll_ms_max: int = Field(default=25, ge=1)

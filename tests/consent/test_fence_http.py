@@ -1,5 +1,6 @@
 """The fence's HTTP door: who may knock with which credential, and what a batch may hold."""
 
+import asyncio
 import json
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 from starlette.requests import Request
 
+from libs.common.database import LOCK_TIMEOUT_MS, driver
 from libs.common.problems import UnavailableError
 from libs.common.transaction import TRIES_MAX, committed
 from tests.consent import issuer
@@ -25,6 +27,8 @@ from tests.consent.fence_door import (
     settle,
     supervisor,
 )
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 async def test_an_acquire_and_its_repetition_answer_the_same_permit(door: Door) -> None:
@@ -197,6 +201,25 @@ async def test_a_deadlock_is_repeated_and_one_that_does_not_end_is_unavailable(d
     with pytest.raises(UnavailableError):
         await committed(request, lambda _: deadlocks(TRIES_MAX))
     assert len(tries) == TRIES_MAX
+
+
+async def test_an_acquire_that_nobody_waits_for_any_more_leaves_nothing_behind(door: Door) -> None:
+    peter = await door.citizen()
+    await granted(door, peter)
+    _, token = await holder(door)
+    item = await item_for(door, peter.borger_id)
+    state = door.app.state
+    usual, state.settings = state.settings, state.settings.model_copy(update={"permit_wait_ms": 200})
+    async with state.database.write() as session:
+        await driver(session).execute("SELECT 1 FROM scope FOR UPDATE")
+        headers = {"Authorization": f"Bearer {token}"}
+        async with asyncio.timeout(LOCK_TIMEOUT_MS / 2_000):  # half of what ends it in any case
+            answer = await door.client.post("/v1/permits:acquire", headers=headers, json={"items": [item]})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert not await door.rows(WAITING)
+    assert not await door.rows("SELECT 1 FROM permit")
+    state.settings = usual
+    assert len((await acquire(door, token, item)).json()["granted"]) == 1
 
 
 async def test_with_the_database_away_nothing_is_disclosed_and_the_caller_is_to_ask_again(
