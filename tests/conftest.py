@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from libs.common import database
+from libs.common import alarms, database
 from libs.common.bus import Bus, Topic, connect
 from tests import servers
 from tests.servers import Postgres, TestDatabase
@@ -29,6 +29,12 @@ def _patient_sessions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "IDLE_IN_TRANSACTION_MS", 30_000)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_alarms_waiting() -> None:
+    """A process's alarms wait for its database: here for none that another test had."""
+    alarms._PENDING.take()
 
 
 MEMORY = Path("/dev/shm")
