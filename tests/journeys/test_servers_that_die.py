@@ -12,7 +12,8 @@ import httpx2
 import pytest
 from rich.console import Console
 
-from libs.cli.demo import chapters_bridge
+from libs.cli.demo import actors, chapters_bridge
+from libs.cli.demo import stage as waiting
 from libs.cli.demo.actors import JSON, UnexpectedAnswerError, Withdrawn
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
@@ -20,6 +21,7 @@ from libs.cli.demo.stage import Stage, eventually
 from libs.cli.issuer.login import SignInError, sign_in
 from libs.cli.server_keeper import ServerKeeper
 from libs.cli.up import System, keep_up
+from libs.common.bus_kafka import SESSION_TIMEOUT_MS
 from tests.waiting import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
@@ -145,8 +147,10 @@ async def test_a_killed_issuer_is_started_again_and_signs_people_in(http_client:
 @pytest.mark.kafka
 @pytest.mark.usefixtures("broker")
 async def test_with_the_broker_killed_a_citizen_withdraws_and_events_flow_afterwards(
-    http_client: httpx2.AsyncClient,
+    http_client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for patient in (actors, waiting):  # a broker starts, its members join anew, and then an event is told
+        monkeypatch.setattr(patient, "PATIENCE_S", SESSION_TIMEOUT_MS / 1000 + 2 * patient.PATIENCE_S)
     async with set_up(Console(quiet=True), "distributed") as (stage, system), reported(system) as said:
         if not any(keeper.server.name == "Kafka" for keeper in system.servers):
             pytest.skip("the broker is not ours to kill")
