@@ -57,7 +57,7 @@ async def tells_of_the_bus(http: httpx2.AsyncClient, system: System, code: str) 
         assert [answer.status_code for answer in answers] == [200] * 3
         return {answer.json()["components"]["bus"] for answer in answers} == {code}
 
-    await until(told)
+    await until(told, timeout_s=60)  # each process notices by itself, at its next question
 
 
 async def restarted(keeper: ServerKeeper, times: int = 1) -> None:
