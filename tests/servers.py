@@ -129,6 +129,17 @@ def migrate(service: str, owner_url: str) -> None:
         pytest.fail(f"migrating {service} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}", pytrace=False)
 
 
+def alembic(service: str, owner_url: str, *words: str) -> str:
+    """Run Alembic for `service` as an operator would, on the database of `owner_url`; what it said."""
+    command = [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", *words]
+    environment = {**os.environ, "SAMTYKKEBRO_MIGRATION_DATABASE_URL": owner_url}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=MIGRATION_DEADLINE_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 @contextmanager
 def postgres(directory: Path) -> Iterator[Postgres]:
     """The server named by DATABASE_URL, else an embedded one in `directory`."""

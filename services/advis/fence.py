@@ -66,7 +66,7 @@ class Fence:
         answers: list[ArrivalAnswer] = []
         for start in range(0, len(items), BATCH_MAX):
             asked = tuple(items[start : start + BATCH_MAX])
-            answer = await _ask(self._service, "/v1/arrivals", ArrivalsRequest(items=asked), ArrivalsAnswer)
+            answer = await ask(self._service, "/v1/arrivals", ArrivalsRequest(items=asked), ArrivalsAnswer)
             if [item.event_id for item in answer.items] != [item.event_id for item in asked]:
                 raise ConsentUnavailableError("arrivals out of order")
             answers.extend(answer.items)
@@ -74,13 +74,13 @@ class Fence:
 
     async def would_grant(self, items: Sequence[PermitItem]) -> frozenset[UUID]:
         """The permit ids of those that would be granted now; an opinion. One call, also for no items."""
-        answer = await _ask(self._service, "/v1/permits:preview", AcquireRequest(items=tuple(items)), PreviewAnswer)
+        answer = await ask(self._service, "/v1/permits:preview", AcquireRequest(items=tuple(items)), PreviewAnswer)
         return frozenset(answer.would_grant)
 
     async def acquire(self, items: Sequence[PermitItem]) -> Grant:
         """Permits for what is granted of `items`. One call, also for no items (P2). Raises ConsentUnavailableError."""
         asked_at_s = time.monotonic()
-        answer = await _ask(self._holder, "/v1/permits:acquire", AcquireRequest(items=tuple(items)), AcquireAnswer)
+        answer = await ask(self._holder, "/v1/permits:acquire", AcquireRequest(items=tuple(items)), AcquireAnswer)
         permits = {permit.permit_id: permit for permit in answer.granted}
         lease_ms = min((permit.lease_ms for permit in answer.granted), default=self._lease_ms)
         return Grant(MappingProxyType(permits), asked_at_s + min(lease_ms, self._lease_ms) / 1000)
@@ -103,7 +103,8 @@ async def _send(client: ServiceClient | None, path: str, body: BaseModel) -> obj
         raise ConsentUnavailableError(path) from error
 
 
-async def _ask(client: ServiceClient | None, path: str, body: BaseModel, form: type[_Answer]) -> _Answer:
+async def ask(client: ServiceClient | None, path: str, body: BaseModel, form: type[_Answer]) -> _Answer:
+    """Consent's answer to `body`, in its form. Raises ConsentUnavailableError."""
     try:
         return form.model_validate(await _send(client, path, body))
     except ValidationError as error:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from libs.common.case_events import Key, Vocabulary
 from libs.common.client import RefusedError, ServiceClient, UnreachableError
 from libs.common.sources import Binding, BindingsAnswer, EventNamed, ParkedAnswer, ParkedRequest
-from services.advis.fence import ConsentUnavailableError
+from services.advis.fence import ConsentUnavailableError, ask
 from services.advis.reference import Reference
 
 FRESH_S = 1.0
@@ -78,14 +78,11 @@ def asking_parked(service: ServiceClient) -> Parked:
     """Asks consent as advis itself."""
 
     async def parked(binding: Binding, asked: Sequence[Key]) -> Sequence[str | None]:
-        path, named = "/v1/case-events:parked", (EventNamed(source=source, event_id=one) for source, one in asked)
-        try:
-            request = ParkedRequest(system=binding.code, events=tuple(named))
-            found = ParkedAnswer.model_validate(await service.post(path, request, idempotent=True)).reasons
-        except (UnreachableError, RefusedError, ValidationError) as error:
-            raise ConsentUnavailableError(path) from error
+        named = tuple(EventNamed(source=source, event_id=one) for source, one in asked)
+        request = ParkedRequest(system=binding.code, events=named)
+        found = (await ask(service, "/v1/case-events:parked", request, ParkedAnswer)).reasons
         if len(found) != len(asked):
-            raise ConsentUnavailableError(path)
+            raise ConsentUnavailableError("parked events out of order")
         return found
 
     return parked

@@ -99,10 +99,6 @@ async def _redraw_death(session: WriteSession, earlier: LifeFact) -> None:
         await store_citizens.set_died(session, fact.borger_id, danish_date(fact.at))
 
 
-async def _redraw_moves(session: WriteSession, earlier: LifeFact) -> None:
-    await draw_moves(session, earlier.borger_id)
-
-
 async def _redraw_custody(session: WriteSession, earlier: LifeFact) -> None:
     await store_life_facts.forget_custody(session, earlier.borger_id, earlier.at)
     for fact in await store_life_facts.standing(session, earlier.borger_id, [CUSTODY]):
@@ -113,8 +109,8 @@ async def _redraw_custody(session: WriteSession, earlier: LifeFact) -> None:
 Redraw = Callable[[WriteSession, LifeFact], Awaitable[None]]
 _REDRAW: dict[str, Redraw] = {
     DEATH: _redraw_death,
-    MOVED_OUT: _redraw_moves,
-    MOVED_IN: _redraw_moves,
+    MOVED_OUT: draw_moves,
+    MOVED_IN: draw_moves,
     CUSTODY: _redraw_custody,
     **{kind: draw_case for kind in HANDLERS if ".sag." in kind},
 }

@@ -141,15 +141,15 @@ async def record_move(session: WriteSession, signer: Signer, fact: Fact) -> None
     """
 
     async def act(_: _Change, _now: datetime) -> None:
-        await draw_moves(session, fact.borger_id)
+        await draw_moves(session, fact)
 
     await _change(session, signer, fact, act)
 
 
-async def draw_moves(session: WriteSession, borger_id: UUID) -> None:
-    """When a person left and came back, by the reported moves that stand."""
-    await store_life_facts.forget_moves(session, borger_id)
-    for fact in await store_life_facts.standing(session, borger_id, [MOVED_OUT, MOVED_IN]):
+async def draw_moves(session: WriteSession, of: Fact | LifeFact) -> None:
+    """When the person that `of` is about left and came back, by the reported moves that stand."""
+    await store_life_facts.forget_moves(session, of.borger_id)
+    for fact in await store_life_facts.standing(session, of.borger_id, [MOVED_OUT, MOVED_IN]):
         move = store_citizens.set_moved_out if fact.type == MOVED_OUT else store_citizens.set_moved_in
         await move(session, fact.borger_id, danish_date(fact.at))
 

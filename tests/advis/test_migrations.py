@@ -1,8 +1,5 @@
 """The history of the advis database: up, down and up again, equal to the tables, and no right too many."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import asyncpg
@@ -11,17 +8,9 @@ from sqlalchemy import make_url
 
 from services.advis.tables import GRANTS, metadata
 from tests import finite
-from tests.servers import Postgres, TestDatabase
+from tests.servers import Postgres, TestDatabase, alembic
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def alembic(owner_url: str, *words: str) -> str:
-    environment = {**os.environ, "SAMTYKKEBRO_MIGRATION_DATABASE_URL": owner_url}
-    command = [sys.executable, "-m", "alembic", "-c", "services/advis/alembic.ini", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 async def tables(database: TestDatabase) -> set[str]:
@@ -38,12 +27,12 @@ async def test_up_down_and_up_again_leaves_what_the_tables_say(postgres: Postgre
     postgres.role("advis")
     postgres.role("advis_owner")
     with postgres.database("advis", owner="advis_owner") as database:
-        alembic(database.owner_url, "upgrade", "head")
+        alembic("advis", database.owner_url, "upgrade", "head")
         assert await tables(database) == {*metadata.tables, "alembic_version"}
-        alembic(database.owner_url, "downgrade", "base")
+        alembic("advis", database.owner_url, "downgrade", "base")
         assert await tables(database) == {"alembic_version"}
-        alembic(database.owner_url, "upgrade", "head")
-        assert "No new upgrade operations detected" in alembic(database.owner_url, "check")
+        alembic("advis", database.owner_url, "upgrade", "head")
+        assert "No new upgrade operations detected" in alembic("advis", database.owner_url, "check")
 
 
 async def test_the_runtime_role_may_do_what_is_granted_and_own_nothing(advis_database: TestDatabase):
@@ -68,14 +57,14 @@ async def test_an_infinite_moment_is_repaired_once_and_then_gets_in_no_more(post
     postgres.role("advis_owner")
     filled = {"case_registry": ("opened_at", "closed_at", "as_of"), "notification": ("occurred_at",)}
     with postgres.database("advis", owner="advis_owner") as database:
-        alembic(database.owner_url, "upgrade", "0003")
+        alembic("advis", database.owner_url, "upgrade", "0003")
         dsn = make_url(database.owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
         session = await asyncpg.connect(dsn)
         try:
             for table, columns in filled.items():
                 for end in ("'infinity'", "'-infinity'"):
                     await finite.insert(session, table, dict.fromkeys(columns, end))
-            alembic(database.owner_url, "upgrade", "head")
+            alembic("advis", database.owner_url, "upgrade", "head")
             for table, columns in filled.items():
                 checks = " AND ".join(f"isfinite({column})" for column in columns)
                 assert await session.fetchval(f"SELECT count(*) = 2 AND bool_and({checks}) FROM {table}"), table
@@ -85,7 +74,7 @@ async def test_an_infinite_moment_is_repaired_once_and_then_gets_in_no_more(post
             assert await session.fetchval("SELECT bool_and(as_of <= clock_timestamp()) FROM case_registry")
             unguarded = await finite.unguarded(session)
             assert not {name for name in unguarded if not name.endswith("_at")}
-            alembic(database.owner_url, "downgrade", "0003")
+            alembic("advis", database.owner_url, "downgrade", "0003")
         finally:
             await session.close()
 
@@ -95,7 +84,7 @@ async def test_cases_and_keys_of_an_older_installation_can_be_corrected(postgres
     postgres.role("advis")
     postgres.role("advis_owner")
     with postgres.database("advis", owner="advis_owner") as database:
-        alembic(database.owner_url, "upgrade", "0009")
+        alembic("advis", database.owner_url, "upgrade", "0009")
         dsn = make_url(database.owner_url).set(drivername="postgresql").render_as_string(hide_password=False)
         session = await asyncpg.connect(dsn)
         try:
@@ -108,7 +97,7 @@ async def test_cases_and_keys_of_an_older_installation_can_be_corrected(postgres
                 "INSERT INTO inbox (source, event_id) VALUES ('domus|urn:x', 'e1'), ('urn:samtykkebro:consent', 'e2')"
             )
             for _ in range(2):
-                alembic(database.owner_url, "upgrade", "head")
+                alembic("advis", database.owner_url, "upgrade", "head")
                 steps = await session.fetch(
                     "SELECT case_reference, step, caseworker, extract(day FROM at AT TIME ZONE 'UTC')::int"
                     " FROM case_step ORDER BY 1, 2"
@@ -117,7 +106,7 @@ async def test_cases_and_keys_of_an_older_installation_can_be_corrected(postgres
                 assert [tuple(row) for row in steps] == expected
                 keys = await session.fetch("SELECT source, event_id, mark, corrected FROM reported_event")
                 assert [tuple(row) for row in keys] == [("domus|urn:x", "e1", None, False)]
-                alembic(database.owner_url, "downgrade", "0009")
+                alembic("advis", database.owner_url, "downgrade", "0009")
                 assert await session.fetchval("SELECT count(*) FROM case_registry") == 2
         finally:
             await session.close()

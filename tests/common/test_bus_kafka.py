@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.bus import Bus, BusUnavailableError, OutgoingRecord, Topic, connect
+from libs.common.bus_kafka_consumer import KafkaBusConsumer
 from tests import servers
 from tests.waiting import until
 
@@ -95,93 +98,80 @@ async def read_all(bus: Bus, topic: str, distinct: int) -> list[tuple[str, int]]
     return seen
 
 
-@pytest.mark.parametrize("task", ["_fetcher._fetch_task", "_coordinator._coordination_task"])
-async def test_a_member_whose_reader_has_ended_by_itself_begins_anew(kafka: str, task: str):
-    """aiokafka logs it once and then answers every fetch with nothing: its `error_future` is asked by nobody."""
+@asynccontextmanager
+async def joined(kafka: str, partitions: int = 1) -> AsyncIterator[tuple[Bus, KafkaBusConsumer, str]]:
+    """A bus, the only member of a group on it, which begins at the first record, and its new topic."""
     topic = f"t-{secrets.token_hex(6)}"
     kafka_bus = connect(f"kafka://{kafka}", client_id="test")
     await kafka_bus.start()
-    await kafka_bus.ensure_topics([Topic(topic, 1)])
+    await kafka_bus.ensure_topics([Topic(topic, partitions)])
 
     async def from_zero(_topic: str, _partition: int) -> int:
         return 0
 
-    member = kafka_bus.consumer("ended", [topic], from_zero)
+    member = kafka_bus.consumer(topic, [topic], from_zero)
+    assert isinstance(member, KafkaBusConsumer)
     await member.start()
-    await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"1")])
-    seen: list[bytes] = []
-
-    async def read(value: bytes) -> bool:
-        seen.extend(delivery.value for delivery in await member.fetch(timeout_s=0.3))
-        return value in seen
-
-    await until(lambda: read(b"1"))
-    ended = attrgetter(task)(member._consumer)
-    ended.cancel()
-    await asyncio.gather(ended, return_exceptions=True)
-    await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"2")])
-    await until(lambda: read(b"2"))
+    yield kafka_bus, member, topic
     await member.stop()
     await kafka_bus.stop()
+
+
+@pytest.mark.parametrize("task", ["_fetcher._fetch_task", "_coordinator._coordination_task"])
+async def test_a_member_whose_reader_has_ended_by_itself_begins_anew(kafka: str, task: str):
+    """aiokafka logs it once and then answers every fetch with nothing: its `error_future` is asked by nobody."""
+    async with joined(kafka) as (kafka_bus, member, topic):
+        await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"1")])
+        seen: list[bytes] = []
+
+        async def read(value: bytes) -> bool:
+            seen.extend(delivery.value for delivery in await member.fetch(timeout_s=0.3))
+            return value in seen
+
+        await until(lambda: read(b"1"))
+        ended = attrgetter(task)(member._consumer)
+        ended.cancel()
+        await asyncio.gather(ended, return_exceptions=True)
+        await kafka_bus.publish([OutgoingRecord(topic, "k", (), b"2")])
+        await until(lambda: read(b"2"))
 
 
 async def test_a_member_with_many_partitions_reads_them_at_once(kafka: str):
     """A question to the broker waits for the fetch that is on its way: one for each partition took a second each."""
-    topic, partitions = f"t-{secrets.token_hex(6)}", 48
-    kafka_bus = connect(f"kafka://{kafka}", client_id="test")
-    await kafka_bus.start()
-    await kafka_bus.ensure_topics([Topic(topic, partitions)])
+    partitions = 48
     asked: list[object] = []
+    async with joined(kafka, partitions) as (kafka_bus, member, topic):
+        consumer = member._consumer
+        for name in ("beginning_offsets", "end_offsets"):
+            ask = getattr(consumer, name)
+            setattr(consumer, name, lambda places, ask=ask: asked.append(places) or ask(places))
+        await kafka_bus.publish([OutgoingRecord(topic, f"key-{nth}", (), b"1") for nth in range(10 * partitions)])
+        read = 0
 
-    async def from_zero(_topic: str, _partition: int) -> int:
-        return 0
+        async def all_read() -> bool:
+            nonlocal read
+            read += len(await member.fetch(timeout_s=0.3))
+            return read == 10 * partitions
 
-    member = kafka_bus.consumer("many", [topic], from_zero)
-    consumer = member._consumer
-    for name in ("beginning_offsets", "end_offsets"):
-        ask = getattr(consumer, name)
-        setattr(consumer, name, lambda places, ask=ask: asked.append(places) or ask(places))
-    await member.start()
-    await kafka_bus.publish([OutgoingRecord(topic, f"key-{nth}", (), b"1") for nth in range(10 * partitions)])
-    read = 0
-
-    async def all_read() -> bool:
-        nonlocal read
-        read += len(await member.fetch(timeout_s=0.3))
-        return read == 10 * partitions
-
-    await until(all_read)
-    assert len(member._consumer.assignment()) == partitions
-    assert len(asked) == 2, "the first record's offset, and the next one's, of all partitions together"
-    await member.stop()
-    await kafka_bus.stop()
+        await until(all_read)
+        assert len(member._consumer.assignment()) == partitions
+        assert len(asked) == 2, "the first record's offset, and the next one's, of all partitions together"
 
 
 async def test_a_coordinator_that_does_not_answer_holds_up_no_reading(kafka: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("libs.common.bus_kafka_consumer.LAG_DEADLINE_S", 0.2)
     monkeypatch.setattr("libs.common.bus_kafka_consumer.LAG_REPORT_S", 0.0)
-    topic = f"t-{secrets.token_hex(6)}"
-    kafka_bus = connect(f"kafka://{kafka}", client_id="test")
-    await kafka_bus.start()
-    await kafka_bus.ensure_topics([Topic(topic, 1)])
+    async with joined(kafka) as (kafka_bus, member, topic):
+        asked = asyncio.Event()
 
-    async def from_zero(_topic: str, _partition: int) -> int:
-        return 0
+        async def never(_offsets: object) -> None:
+            asked.set()
+            await asyncio.Event().wait()
 
-    member = kafka_bus.consumer("silent", [topic], from_zero)
-    await member.start()
-    asked = asyncio.Event()
-
-    async def never(_offsets: object) -> None:
-        asked.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(member._consumer, "commit", never)
-    for value in (b"1", b"2"):
-        await kafka_bus.publish([OutgoingRecord(topic, "k", (), value)])
-        [delivery] = await until(lambda: member.fetch(timeout_s=0.3))
-        assert delivery.value == value
-        await member.report({(topic, 0): delivery.offset + 1})
-    assert asked.is_set()
-    await member.stop()
-    await kafka_bus.stop()
+        monkeypatch.setattr(member._consumer, "commit", never)
+        for value in (b"1", b"2"):
+            await kafka_bus.publish([OutgoingRecord(topic, "k", (), value)])
+            [delivery] = await until(lambda: member.fetch(timeout_s=0.3))
+            assert delivery.value == value
+            await member.report({(topic, 0): delivery.offset + 1})
+        assert asked.is_set()

@@ -1,7 +1,5 @@
 """Law 10: up, down and up again; the code says what the database has; the runtime role may no more than it must."""
 
-import subprocess
-import sys
 from uuid import UUID
 
 import asyncpg
@@ -14,18 +12,10 @@ from services.consent.tables_fence import scope
 from services.consent.tables_notices import notice
 from services.consent.tables_requests import consent_request
 from tests import finite
-from tests.servers import ROOT, Postgres, TestDatabase
+from tests.servers import Postgres, TestDatabase, alembic
 
 PEOPLE = [UUID(int=n) for n in (1, 2, 3)]
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-
-
-def alembic(url: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", "alembic", "-c", "services/consent/alembic.ini", *arguments]
-    environment = {"SAMTYKKEBRO_MIGRATION_DATABASE_URL": url, "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 async def tables(url: str) -> set[str]:
@@ -40,12 +30,12 @@ async def test_up_down_and_up_again_and_then_it_is_what_the_code_says(postgres: 
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "head")
+        alembic("consent", database.owner_url, "upgrade", "head")
         assert await tables(database.owner_url) == set(metadata.tables)
-        alembic(database.owner_url, "downgrade", "base")
+        alembic("consent", database.owner_url, "downgrade", "base")
         assert await tables(database.owner_url) == set()
-        alembic(database.owner_url, "upgrade", "head")
-        assert "No new upgrade operations detected" in alembic(database.owner_url, "check")
+        alembic("consent", database.owner_url, "upgrade", "head")
+        assert "No new upgrade operations detected" in alembic("consent", database.owner_url, "check")
 
 
 async def test_what_an_older_installation_kept_is_kept(postgres: Postgres):
@@ -53,7 +43,7 @@ async def test_what_an_older_installation_kept_is_kept(postgres: Postgres):
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "0001")
+        alembic("consent", database.owner_url, "upgrade", "0001")
         session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
         try:
             await session.execute(
@@ -63,7 +53,7 @@ async def test_what_an_older_installation_kept_is_kept(postgres: Postgres):
             await session.execute(
                 "INSERT INTO coverage VALUES ($1, 'KOORDINERING', 'SOF-BCV', 'BIF-YDELSE', 'FREMMOEDE', 7)", PEOPLE[0]
             )
-            alembic(database.owner_url, "upgrade", "head")
+            alembic("consent", database.owner_url, "upgrade", "head")
             facts = await session.fetch("SELECT extract(year FROM at)::int, holders FROM custody_fact ORDER BY at")
             _, first, second = PEOPLE
             assert [tuple(row) for row in facts] == [(2020, [first]), (2021, [first, second]), (2023, [second])]
@@ -77,7 +67,7 @@ async def test_who_was_told_under_the_older_form_is_not_told_again(postgres: Pos
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "0002")
+        alembic("consent", database.owner_url, "upgrade", "0002")
         session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
         try:
             columns = await session.fetch(
@@ -101,7 +91,7 @@ async def test_who_was_told_under_the_older_form_is_not_told_again(postgres: Pos
                 PEOPLE[0],
             )
             for revision in ("head", "0002", "head"):
-                alembic(database.owner_url, "downgrade" if revision == "0002" else "upgrade", revision)
+                alembic("consent", database.owner_url, "downgrade" if revision == "0002" else "upgrade", revision)
                 told = {row["object_id"] for row in await session.fetch("SELECT object_id FROM notice")}
                 keys = await session.fetchval("SELECT count(*) FROM inbox")
                 assert (told, keys) == (set(PEOPLE[:2]), 2 if revision == "0002" else 0)
@@ -168,13 +158,13 @@ async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_mo
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "0006")
+        alembic("consent", database.owner_url, "upgrade", "0006")
         session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
         try:
             for table, columns in FILLED.items():
                 for end in ("'infinity'", "'-infinity'"):
                     await finite.insert(session, table, dict.fromkeys(columns, end))
-            alembic(database.owner_url, "upgrade", "head")
+            alembic("consent", database.owner_url, "upgrade", "head")
             for table, columns in FILLED.items():
                 checks = " AND ".join(f"isfinite({column}) IS NOT FALSE" for column in columns)
                 assert await session.fetchval(f"SELECT count(*) = 2 AND bool_and({checks}) FROM {table}"), table
@@ -184,8 +174,8 @@ async def test_an_infinite_moment_or_day_is_repaired_once_and_then_gets_in_no_mo
             assert await session.fetchval("SELECT count(*) FROM authority WHERE valid_to IS NULL") == 1
             open_ended = "SELECT body->>'valid_to' FROM catalogue_entry WHERE valid_to IS NULL"
             assert await session.fetchval(open_ended) is None
-            alembic(database.owner_url, "downgrade", "0006")
-            alembic(database.owner_url, "upgrade", "head")
+            alembic("consent", database.owner_url, "downgrade", "0006")
+            alembic("consent", database.owner_url, "upgrade", "head")
             assert {name for name in await finite.unguarded(session) if not name.endswith("_at")} == BY_OUR_CLOCK
         finally:
             await session.close()
@@ -196,15 +186,15 @@ async def test_what_was_heard_before_there_were_marks_keeps_its_name(postgres: P
     postgres.role("consent_owner")
     postgres.role("consent")
     with postgres.database("consent", owner="consent_owner") as database:
-        alembic(database.owner_url, "upgrade", "0010")
+        alembic("consent", database.owner_url, "upgrade", "0010")
         session = await asyncpg.connect(database.owner_url.replace("+asyncpg", ""))
         try:
             await session.execute("INSERT INTO inbox VALUES ('cpr|urn:x', 'e1'), ('urn:samtykkebro:consent', 'e2')")
             for _ in range(2):
-                alembic(database.owner_url, "upgrade", "head")
+                alembic("consent", database.owner_url, "upgrade", "head")
                 rows = await session.fetch("SELECT source, event_id, mark, corrected FROM reported_event")
                 assert [tuple(row) for row in rows] == [("cpr|urn:x", "e1", None, False)]
-                alembic(database.owner_url, "downgrade", "0010")
+                alembic("consent", database.owner_url, "downgrade", "0010")
                 assert await session.fetchval("SELECT count(*) FROM inbox") == 2
         finally:
             await session.close()

@@ -1,8 +1,5 @@
 """Migrations that rewrite rows: what an older installation kept is brought along; up, down and up again."""
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +8,7 @@ import pytest
 
 from libs.common.bus import Bus, OutgoingRecord, Topic, unpack_headers
 from tests import finite
-from tests.servers import ROOT, Postgres, TestDatabase
+from tests.servers import Postgres, TestDatabase, alembic
 
 SYSTEM, UNNAMED = "urn:samtykkebro:source:domus", "urn:samtykkebro:consent"
 NAMED = f"domus|{SYSTEM}"
@@ -93,13 +90,6 @@ REWRITINGS = (
     outbox("advis", "0008", "0009"),
     outbox("audit", "0003", "0004"),
 )
-
-
-def alembic(service: str, url: str, *words: str) -> None:
-    environment = {**os.environ, "SAMTYKKEBRO_MIGRATION_DATABASE_URL": url}
-    command = [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def found(session: asyncpg.Connection, query: str) -> Any:
