@@ -11,6 +11,7 @@ from libs.common.database import Database, clock
 from libs.common.door import Router
 from libs.common.inbox import still_parked
 from libs.common.sources import BindingsAnswer, ParkedAnswer, ParkedRequest
+from libs.common.transaction import looked_up
 from services.consent import store_catalogue
 from services.consent.catalogue_view import view
 from services.consent.receipts import Signer
@@ -46,10 +47,9 @@ async def sources(request: Request, _caller: Annotated[Principal, Depends(requir
 @router.post("/v1/case-events:parked", dependencies=[Depends(require("advis"))])
 async def parked(request: Request, body: ParkedRequest) -> ParkedAnswer:
     """Which of these events of one source were parked here, and why, for the door at which their source asks."""
-    database: Database = request.app.state.database
     keys = [key_of(body.system, one.source, one.event_id) for one in body.events]
-    async with database.read() as session:
-        return ParkedAnswer(reasons=tuple(await still_parked(session, keys)))
+    reasons = await looked_up(request, lambda session: still_parked(session, keys))
+    return ParkedAnswer(reasons=tuple(reasons))
 
 
 @router.get("/.well-known/jwks.json")

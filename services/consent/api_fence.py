@@ -37,9 +37,8 @@ from libs.common.problems import (
     InvalidError,
     MissingRightError,
     NotFoundError,
-    UnavailableError,
 )
-from libs.common.transaction import committed, looked_up
+from libs.common.transaction import available, committed, looked_up
 from libs.common.values import Moment
 from services.consent import fence, fence_arrivals, fence_holders, scopes, store_holders
 from services.consent.api_holder_token import HolderOrAdvis, HolderToken, new_secret, token_of
@@ -198,11 +197,9 @@ async def _while_awaited(request: Request) -> AsyncIterator[None]:
     Raises UnavailableError after that. What was committed meanwhile the caller settles, as after any lost answer.
     """
     settings: Settings = request.app.state.settings
-    try:
+    with available():
         async with asyncio.timeout(settings.permit_wait_ms / 1_000):
             yield
-    except TimeoutError as error:
-        raise UnavailableError from error
 
 
 def _check(items: Sequence[PermitItem]) -> None:

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.consent.door import Door
+from tests.consent.test_correction_fates import KINDS
 from tests.consent.test_corrections import CPR, said
 from tests.consent.test_lifecycle import CASE, CUSTODY
 
 START = datetime(2020, 1, 1, 12, tzinfo=UTC)
-KINDS = ("cpr.doedsfald", "cpr.flytning_ud", "cpr.flytning_ind", CUSTODY, "sof.sag.aabnet", "sof.sag.lukket")
 
 
 @dataclass(frozen=True)
