@@ -1,6 +1,8 @@
 """The calls that advis makes to consent (fence.md §2), and the lease clock. Nothing is remembered between calls.
 
 1. The lease runs on our monotonic clock from *before* the acquire was sent: it never ends later than consent thinks.
+   A disclosure ends when SETTLING_SHARE of the lease is left: a reader that takes no bytes, or a receiver that never
+   answers, is cut then, and the settle arrives before consent must order a healthy holder fenced.
 2. Unreachable, refused as a caller, or an answer that does not fit the question: nothing is permitted (P9). None of
    these is a refusal of a permit, and none may cancel anything.
 3. A lost acquire may have been granted: whoever asked settles its ids `not_sent` and forgets them.
@@ -10,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -31,6 +33,7 @@ from libs.common.permits import (
     SettleRequest,
 )
 
+SETTLING_SHARE: Final = 0.2
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -83,7 +86,8 @@ class Fence:
         answer = await ask(self._holder, "/v1/permits:acquire", AcquireRequest(items=tuple(items)), AcquireAnswer)
         permits = {permit.permit_id: permit for permit in answer.granted}
         lease_ms = min((permit.lease_ms for permit in answer.granted), default=self._lease_ms)
-        return Grant(MappingProxyType(permits), asked_at_s + min(lease_ms, self._lease_ms) / 1000)
+        disclosing_s = min(lease_ms, self._lease_ms) / 1000 * (1 - SETTLING_SHARE)
+        return Grant(MappingProxyType(permits), asked_at_s + disclosing_s)
 
     async def settle(self, items: Sequence[SettleItem]) -> None:
         """End permits; may be repeated. At most BATCH_MAX. Raises ConsentUnavailableError."""

@@ -5,6 +5,7 @@ import base64
 import dataclasses
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -232,6 +233,12 @@ async def test_a_hanging_receiver_is_cut_off_at_the_end_of_the_lease(
     assert [(row.state, row.attempts) for row in await bells(database)] == [("due", 1)]
     (entry,) = await audit_entries(database, "disclosure.unknown")
     assert entry["outcome"] == "failure"
+
+
+async def test_a_disclosure_leaves_a_fifth_of_the_lease_to_the_settle(fence):
+    before = time.monotonic()
+    grant = await fence.acquire([])
+    assert before + 4.0 <= grant.ends_at_s <= time.monotonic() + 4.0
 
 
 async def test_a_receiver_that_is_not_there_was_told_nothing(doorbells, intake, consent, settlements, database):
