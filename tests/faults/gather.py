@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ from tests.faults.receivers import Receivers
 from tests.faults.world import World
 
 FOREVER_NS = 2**62
+LATE_S, POLL_S = 30.0, 0.5  # for the last entry to reach the log
 HEARS = {"domus": ("BIF-JOBINDSATS", "BIF-KANTEN", "BIF-YDELSE"), "fasit": ("SOF-BCV",)}
 PROMPT = frozenset({"BIF-JOBINDSATS", "SOF-BCV"})  # nobody there is slow to take what they get
 _ENTRIES = "SELECT event_id, type, lane, generation, number, payload FROM outbox WHERE lane < 16"
@@ -174,15 +176,26 @@ async def add_rows(evidence: Evidence, world: World) -> None:
         evidence.notifications = [_notification(row, coverage) for row in await advis.fetch(_NOTIFICATIONS)]
         bells = await advis.fetch("SELECT doorbell_id::text, notification_id::text FROM doorbell")
         evidence.notification_of_doorbell = {row[0]: row[1] for row in bells}
-        leaves = await audit.fetch("SELECT leaf_index, producer, generation, lane, number, type FROM leaf")
-        evidence.leaves = [Leaf(*row) for row in leaves]
-        entries = []
-        for producer, session in (("consent", consent), ("advis", advis), ("audit", audit)):
-            entries += [_entry(producer, row) for row in await session.fetch(_ENTRIES)]
-        evidence.entries = entries
+        evidence.entries, evidence.leaves = await _log({"consent": consent, "advis": advis, "audit": audit})
     finally:
         for session in (consent, advis, audit):
             await session.close()
+
+
+async def _log(sessions: Mapping[str, asyncpg.Connection]) -> tuple[list[Entry], list[Leaf]]:
+    """What the outboxes hold, and then the leaves: look-ups that were repeated are told a minute after the last one."""
+    end = time.monotonic() + LATE_S
+    while True:
+        entries = [
+            _entry(producer, row) for producer, session in sessions.items() for row in await session.fetch(_ENTRIES)
+        ]
+        rows = await sessions["audit"].fetch("SELECT leaf_index, producer, generation, lane, number, type FROM leaf")
+        leaves = [Leaf(*row) for row in rows]
+        there = {(leaf.producer, leaf.generation, leaf.lane, leaf.number) for leaf in leaves}
+        late = [one for one in entries if (one.producer, one.generation, one.lane, one.number) not in there]
+        if not late or time.monotonic() > end:
+            return entries, leaves
+        await asyncio.sleep(POLL_S)
 
 
 async def _connected(world: World, service: str) -> asyncpg.Connection:
