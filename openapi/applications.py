@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from libs.common.web import create_app
+from libs.common.service.app import create_app
 from services.advis import app as advis
 from services.audit import app as audit
 from services.consent import app as consent

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from libs.cli.__main__ import app as command_line
-from libs.common import messages
+from libs.common.wire import messages
 from openapi.applications import applications
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from libs.common import messages, permits
+from libs.common.wire import messages, permits
 from openapi import retention
 from openapi.applications import applications
 from openapi.doors import page

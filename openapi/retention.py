@@ -1,18 +1,18 @@
 """The page that says how long every table keeps its rows, drawn from the rules that delete them."""
 
-from libs.common.retention import BUS_RETENTION, Kept, Purged, Retention
-from libs.common.settings import CommonSettings
+from libs.common.running.retention import BUS_RETENTION, Kept, Purged, Retention
+from libs.common.running.settings import CommonSettings
+from services.advis import retention as advis_retention
 from services.advis import settings as advis_settings
-from services.advis import tables_retention as advis
+from services.audit import retention as audit_retention
 from services.audit import settings as audit_settings
-from services.audit import tables_retention as audit
+from services.consent import retention as consent_retention
 from services.consent import settings as consent_settings
-from services.consent import tables_retention as consent
 
 SERVICES: dict[str, tuple[Retention, type[CommonSettings]]] = {
-    "consent": (consent.RETENTION, consent_settings.Settings),
-    "advis": (advis.RETENTION, advis_settings.Settings),
-    "audit": (audit.RETENTION, audit_settings.Settings),
+    "consent": (consent_retention.RETENTION, consent_settings.Settings),
+    "advis": (advis_retention.RETENTION, advis_settings.Settings),
+    "audit": (audit_retention.RETENTION, audit_settings.Settings),
     "bus (embedded)": (BUS_RETENTION, CommonSettings),
 }
 _HEAD = """# How long every table keeps its rows

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from services.advis.domain import delivery, notification
-from services.consent.domain import attestation, authority, consent
-from services.consent.domain.fence import PERMIT_TRANSITIONS
+from services.advis.notifications import doorbell, notification
+from services.consent.attestations import attestation
+from services.consent.citizens import authority
+from services.consent.consents import consent
+from services.consent.decision.epochs import PERMIT_TRANSITIONS
 
 _State = TypeVar("_State")
 
@@ -19,12 +21,12 @@ Nothing else may change a status.
 def diagrams() -> str:
     """The whole page in Markdown, one Mermaid diagram per thing that has a status."""
     sections = {
-        "A consent (`services/consent/domain/consent.py`)": _pairs(consent.TRANSITIONS),
-        "An authority to act for somebody (`services/consent/domain/authority.py`)": _pairs(authority.TRANSITIONS),
-        "What an employee attests (`services/consent/domain/attestation.py`)": _pairs(attestation.TRANSITIONS),
-        "A permit (`services/consent/domain/fence.py`)": _pairs(PERMIT_TRANSITIONS),
-        "A notification (`services/advis/domain/notification.py`)": _acts(notification.TRANSITIONS.items()),
-        "A doorbell (`services/advis/domain/delivery.py`)": _acts(delivery.TRANSITIONS.items()),
+        "A consent (`services/consent/consents/consent.py`)": _pairs(consent.TRANSITIONS),
+        "An authority to act for somebody (`services/consent/citizens/authority.py`)": _pairs(authority.TRANSITIONS),
+        "What an employee attests (`services/consent/attestations/attestation.py`)": _pairs(attestation.TRANSITIONS),
+        "A permit (`services/consent/decision/epochs.py`)": _pairs(PERMIT_TRANSITIONS),
+        "A notification (`services/advis/notifications/notification.py`)": _acts(notification.TRANSITIONS.items()),
+        "A doorbell (`services/advis/notifications/doorbell.py`)": _acts(doorbell.TRANSITIONS.items()),
     }
     return HEAD + "".join(f"\n## {title}\n\n{_mermaid(edges)}" for title, edges in sections.items())
 

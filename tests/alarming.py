@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import httpx2
 
-from libs.common.alarms import AlarmCode, raise_alarm
-from libs.common.database import Database, driver
+from libs.common.database.database import Database, driver
+from libs.common.running.alarms import AlarmCode, raise_alarm
 
 Call = Callable[[str, str, str], Awaitable[httpx2.Response]]  # method, path, role
 

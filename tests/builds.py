@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.tree import ROOT
+
 COPIED = ("services", "libs", "deploy", "tests")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -21,7 +22,7 @@ class EditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace `old` by `new` in `file`, a path relative to the root such as `services/advis/sender.py`."""
+    """Replace `old` by `new` in `file`, a path relative to the root such as `services/advis/doorbells/sender.py`."""
 
     file: str
     old: str

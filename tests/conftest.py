@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from libs.common import alarms, database
-from libs.common.bus import Bus, Topic, connect
+from libs.common.bus.opening import connect
+from libs.common.bus.port import Bus, Topic
+from libs.common.database import database
+from libs.common.running import alarms
 from tests import servers
 from tests.servers import Postgres, TestDatabase
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from libs.common.permits import (
+from libs.common.wire.permits import (
     AcquireAnswer,
     AcquireRequest,
     ArrivalAnswer,

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from libs.common.bus import Delivery, OutgoingRecord, unpack_headers
-from libs.common.parking import Parked, Parking, opened, parked
-from libs.common.seal import Keys, new_keys, public_half
+from libs.common.bus.port import Delivery, OutgoingRecord, unpack_headers
+from libs.common.consuming.parking import Parked, Parking, opened, parked
+from libs.common.consuming.seal import Keys, new_keys, public_half
 
 DOCUMENT = new_keys()
 OPERATOR = Keys(DOCUMENT)

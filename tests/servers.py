@@ -21,11 +21,11 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from libs.cli.kafka import KafkaServer
-from libs.cli.local_parts import LocalPartError
-from libs.cli.postgres import PostgresServer
+from libs.cli.bus.kafka import KafkaServer
+from libs.cli.installation.postgres import PostgresServer
+from libs.cli.processes.local_parts import LocalPartError
+from tests.tree import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "only-for-tests"
 MIGRATION_DEADLINE_S = 60
 TEMPLATES = "TEST_DATABASE_TEMPLATES"  # `service=database` with spaces between: made before, on the DATABASE_URL server

@@ -7,7 +7,7 @@
 --
 -- Each service has its own database. <service>_owner owns it and runs migrations; <service> is what runs, and owns
 -- nothing. The database bus and its roles bus_<service> serve the embedded bus alone and are not needed with Kafka.
--- `samtykkebro` makes the same by itself (libs/cli/databases.py); a test compares the two.
+-- `samtykkebro` makes the same by itself (libs/cli/installation/databases.py); a test compares the two.
 
 \set ON_ERROR_STOP on
 SET password_encryption = 'scram-sha-256';

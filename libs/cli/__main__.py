@@ -11,18 +11,22 @@ from uuid import UUID
 
 import typer
 
-from libs.cli import commands, generation, kafka, secrets, supervise, topics
-from libs.cli.bus_grants import ROLE_PREFIX
-from libs.cli.databases import BUS, SERVICES
-from libs.cli.dead_letters_command import dead_letters_app
+from libs.cli import commands
+from libs.cli.bus import kafka, topics
+from libs.cli.bus.bus_grants import ROLE_PREFIX
+from libs.cli.dead_letters.command import dead_letters_app
 from libs.cli.demo.command import demo
-from libs.cli.profiles import REFERENCE, Ports, Profile
-from libs.cli.servers import BUS_URL
-from libs.cli.state import state_dir
-from libs.common.bus import BusUnavailableError
-from libs.common.identifiers import parse_uuid
-from libs.common.settings import GENERATION_MAX, UnknownSettingError, declared, require_known
-from libs.common.sources import SourcesError
+from libs.cli.installation import secrets
+from libs.cli.installation.databases import BUS, SERVICES
+from libs.cli.installation.profiles import REFERENCE, Ports, Profile
+from libs.cli.processes.state import state_dir
+from libs.cli.running import generation
+from libs.cli.running.servers import BUS_URL
+from libs.cli.supervising import supervise
+from libs.common.bus.port import BusUnavailableError
+from libs.common.running.settings import GENERATION_MAX, UnknownSettingError, declared, require_known
+from libs.common.wire.identifiers import parse_uuid
+from libs.common.wire.sources import SourcesError
 
 app = typer.Typer(
     name="samtykkebro",

@@ -16,21 +16,21 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from libs.cli import generation
-from libs.cli.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
-from libs.cli.events_check import UnreadableFileError, check_file
-from libs.cli.fence import SupervisedHereError, fence
-from libs.cli.holders import HolderCalls
+from libs.cli.installation.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
+from libs.cli.installation.profiles import Ports, Profile
 from libs.cli.issuer.login import SignInError, sign_in
-from libs.cli.local_parts import LocalPartError
-from libs.cli.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
-from libs.cli.profiles import Ports, Profile
-from libs.cli.receipt import ReceiptError, UnreadableError, lines, read_jwks, verify_receipt
-from libs.cli.receipt_chain import verify_chain
-from libs.cli.state import state_dir
-from libs.cli.up import StartError, System, keep_up, running_system
-from libs.common.client import ClientCredentials, RefusedError, ServiceClient, UnreachableError
-from libs.common.sources import SourcesError
+from libs.cli.processes.local_parts import LocalPartError
+from libs.cli.processes.state import state_dir
+from libs.cli.running import generation
+from libs.cli.running.up import StartError, System, keep_up, running_system
+from libs.cli.supervising.fence import SupervisedHereError, fence
+from libs.cli.supervising.holders import HolderCalls
+from libs.cli.verifying.audit_verify import TIMEOUT_S, LogUnreadableError, Verdict, verify_with
+from libs.cli.verifying.events_check import UnreadableFileError, check_file
+from libs.cli.verifying.receipt import ReceiptError, UnreadableError, lines, read_jwks, verify_receipt
+from libs.cli.verifying.receipt_chain import verify_chain
+from libs.common.http.client import ClientCredentials, RefusedError, ServiceClient, UnreachableError
+from libs.common.wire.sources import SourcesError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -7,8 +7,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from libs.common import generation, log, process
-from libs.common.settings import MigrationSettings
+from libs.common.observing import log
+from libs.common.outbox import generation
+from libs.common.running import process
+from libs.common.running.settings import MigrationSettings
 from services.advis.app import ROLES, SettingMissingError, require, run
 from services.advis.settings import Settings
 

@@ -11,38 +11,41 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from libs.common import api_alarms
-from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.client import ClientCredentials, ServiceClient
-from libs.common.composition import DOOR, Loops, Parts, loops_of
-from libs.common.cursors import CursorKeys
-from libs.common.health import Conditions
-from libs.common.messages import CONSENT_EVENTS
-from libs.common.operations import observe_storage
-from libs.common.process import Role, serve
-from libs.common.retention import keep_purging
-from libs.common.sources import case_topics, load_sources
-from libs.common.web import create_app
-from services.advis import api_events, api_fates, api_inbox
-from services.advis.api_refused import record_refusal
-from services.advis.consumer import GROUP_CASE_EVENTS, GROUP_CONSENT_EVENTS, CaseEvents, ConsentEvents
-from services.advis.domain.webhook import key_of
-from services.advis.entries import PRODUCER
-from services.advis.fence import Fence
-from services.advis.permission import Permits
-from services.advis.reference import ReferenceDataError, load
+from libs.common.http.auth import TokenVerifier, TrustedIssuer
+from libs.common.http.client import ClientCredentials, ServiceClient
+from libs.common.http.cursors import CursorKeys
+from libs.common.running.health import Conditions
+from libs.common.running.operations import observe_storage
+from libs.common.running.process import Role, serve
+from libs.common.running.retention import keep_purging
+from libs.common.service import alarms_api
+from libs.common.service.app import create_app
+from libs.common.service.composition import DOOR, Loops, Parts, loops_of
+from libs.common.wire.messages import CONSENT_EVENTS
+from libs.common.wire.sources import case_topics, load_sources
+from services.advis.arrivals.consent_consumer import GROUP_CONSENT_EVENTS, ConsentEvents
+from services.advis.arrivals.consumer import GROUP_CASE_EVENTS, CaseEvents
+from services.advis.consent.client import Fence
+from services.advis.disclosure.permits import Permits
+from services.advis.disclosure.settlements import Settlements
+from services.advis.disclosure.transport import DisclosureProtocol
+from services.advis.doorbells.sender import Sender
+from services.advis.doorbells.webhook import key_of
+from services.advis.doorbells.worker import Doorbells
+from services.advis.inbox import api as inbox_api
+from services.advis.inbox.refused_requests import record_refusal
+from services.advis.inbox.worker import keep_telling
+from services.advis.ingestion import api as ingestion_api
+from services.advis.ingestion import fates_api
+from services.advis.model.audit import PRODUCER
+from services.advis.reference.reference import ReferenceDataError, load
+from services.advis.reference.sources import Sources, asking, asking_parked
 from services.advis.resources import Resources
-from services.advis.sender import Sender
+from services.advis.retention import RETENTION
 from services.advis.settings import Settings
-from services.advis.sources import Sources, asking, asking_parked
-from services.advis.tables_retention import RETENTION
-from services.advis.transport import DisclosureProtocol
-from services.advis.worker import Doorbells
-from services.advis.worker_readings import keep_telling
-from services.advis.worker_settlements import Settlements
 
 VERSION = "1.0.0"
-ROUTERS = (api_events.router, api_fates.router, api_inbox.router, api_alarms.router)
+ROUTERS = (ingestion_api.router, fates_api.router, inbox_api.router, alarms_api.router)
 DISCLOSING = frozenset({"api", "worker"})
 
 

@@ -6,12 +6,12 @@ from typing import cast
 
 from starlette.requests import Request
 
-from libs.common.database import Bell, Database, WriteSession
-from libs.common.transaction import AnswerT, transact
-from services.advis.permission import Permits
-from services.advis.reference import Reference
+from libs.common.database.database import Bell, Database, WriteSession
+from libs.common.database.transaction import AnswerT, transact
+from services.advis.disclosure.permits import Permits
+from services.advis.reference.reference import Reference
+from services.advis.reference.sources import Sources
 from services.advis.settings import Settings
-from services.advis.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Resources:
     sources: Sources
 
     async def committed(self, work: Callable[[WriteSession], Awaitable[AnswerT]]) -> AnswerT:
-        """`libs.common.transaction.transact` here: `work` in one transaction. Raises UnavailableError."""
+        """`libs.common.database.transaction.transact` here: `work` in one transaction. Raises UnavailableError."""
         return await transact(self.database, self.bell, work)
 
 

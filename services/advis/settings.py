@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from libs.common.settings import CommonSettings
+from libs.common.running.settings import CommonSettings
 
 
 class Settings(CommonSettings):

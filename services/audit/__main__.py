@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-from libs.common import generation, process
-from libs.common.settings import MigrationSettings
+from libs.common.outbox import generation
+from libs.common.running import process
+from libs.common.running.settings import MigrationSettings
 
 ROLES = ("api", "consumer", "relay", "worker", "all", "migrate", "generation")
 

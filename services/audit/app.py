@@ -5,29 +5,32 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from libs.common import api_alarms, process
-from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.composition import DOOR, Loops, Parts, loops_of
-from libs.common.cursors import CursorKeys
-from libs.common.database import Database
-from libs.common.messages import AUDIT_ENTRIES
-from libs.common.operations import Observer, observe_storage
-from libs.common.retention import keep_purging
-from libs.common.web import create_app
-from services.audit import api_entries, api_log, store_tree
-from services.audit.consumer import GROUP, EntryHandler
-from services.audit.handlers_search import PRODUCER
-from services.audit.keyring import Keyring
-from services.audit.leaves import LeafMaker
-from services.audit.log_key import LogKey
+from libs.common.database.database import Database
+from libs.common.http.auth import TokenVerifier, TrustedIssuer
+from libs.common.http.cursors import CursorKeys
+from libs.common.running import process
+from libs.common.running.operations import Observer, observe_storage
+from libs.common.running.retention import keep_purging
+from libs.common.service import alarms_api
+from libs.common.service.app import create_app
+from libs.common.service.composition import DOOR, Loops, Parts, loops_of
+from libs.common.wire.messages import AUDIT_ENTRIES
+from services.audit.checkpoints.key import LogKey
+from services.audit.checkpoints.signer import Signer
+from services.audit.completeness.worker import GapWatch
+from services.audit.keys.keyring import Keyring
+from services.audit.keys.vault import Vault
+from services.audit.log.consumer import GROUP, EntryHandler
+from services.audit.log.maker import LeafMaker
+from services.audit.reading import api as reading_api
+from services.audit.reading.search import PRODUCER
+from services.audit.retention import RETENTION
 from services.audit.settings import Settings
-from services.audit.signer import Signer
-from services.audit.tables_retention import RETENTION
-from services.audit.vault import Vault
-from services.audit.worker import GapWatch
+from services.audit.tree import store as tree_store
+from services.audit.verification import api as verification_api
 
 VERSION = "0.1.0"
-ROUTERS = (api_log.router, api_entries.router, api_alarms.router)
+ROUTERS = (verification_api.router, reading_api.router, alarms_api.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
 _STAFF = frozenset(
@@ -61,7 +64,7 @@ def create(parts: Parts[Settings]) -> FastAPI:
         TokenVerifier(issuers(settings), settings.audience),
         CursorKeys.load(settings.secrets_dir),
         keyring=Keyring(Vault.load(settings.secrets_dir)),
-        refused=api_entries.record_refusal,
+        refused=reading_api.record_refusal,
     )
     return create_app(
         limits=settings,
@@ -107,7 +110,7 @@ def issuers(settings: Settings) -> list[TrustedIssuer]:
 
 async def _database_answers(database: Database) -> None:
     async with database.read() as session:
-        await store_tree.load_size(session)
+        await tree_store.load_size(session)
 
 
 def _maker(settings: Settings) -> LeafMaker:

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from libs.common import process
-from libs.common.settings import MigrationSettings
+from libs.common.running import process
+from libs.common.running.settings import MigrationSettings
 
 ROLES = ("api", "consumer", "relay", "worker", "all", "migrate", "generation")
 EX_USAGE, EX_DATAERR = 64, 65
@@ -16,10 +16,10 @@ def migrate() -> int:
     from alembic import command  # noqa: PLC0415 - only this role needs it
     from alembic.config import Config  # noqa: PLC0415 - as above
 
-    from libs.common.database import Database  # noqa: PLC0415 - as above
-    from services.consent.catalogue_files import read  # noqa: PLC0415 - as above
-    from services.consent.catalogue_loading import load, prepare  # noqa: PLC0415 - as above
-    from services.consent.domain.errors import CatalogueError  # noqa: PLC0415 - as above
+    from libs.common.database.database import Database  # noqa: PLC0415 - as above
+    from services.consent.catalogue_administration.files import read  # noqa: PLC0415 - as above
+    from services.consent.catalogue_administration.loading import load, prepare  # noqa: PLC0415 - as above
+    from services.consent.model.errors import CatalogueError  # noqa: PLC0415 - as above
 
     settings = process.read_settings(MigrationSettings)
     config = Config(Path(__file__).with_name("alembic.ini"))
@@ -48,10 +48,10 @@ def migrate() -> int:
 
 def raise_generation() -> int:
     """Raise the generation of the fence and of the outbox, as the database's owner."""
-    from libs.common import generation  # noqa: PLC0415 - only this role needs it
-    from services.consent import store_scopes  # noqa: PLC0415 - as above
+    from libs.common.outbox import generation  # noqa: PLC0415 - only this role needs it
+    from services.consent.scopes import store as scopes_store  # noqa: PLC0415 - as above
 
-    return generation.run("consent", {"fence": store_scopes.raise_generation, **generation.NUMBERING})
+    return generation.run("consent", {"fence": scopes_store.raise_generation, **generation.NUMBERING})
 
 
 def main(arguments: list[str]) -> int:

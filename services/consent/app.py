@@ -5,80 +5,81 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from libs.common import api_alarms, process
-from libs.common.auth import TokenVerifier, TrustedIssuer
-from libs.common.composition import DOOR, Loops, Parts, loops_of
-from libs.common.cursors import CursorKeys
-from libs.common.database import Database
-from libs.common.operations import Observer, observe_storage
-from libs.common.retention import keep_purging
-from libs.common.sources import case_topics, load_sources
-from libs.common.web import Lifespan, create_app
-from services.consent import (
-    api_access,
-    api_access_search,
-    api_answers,
-    api_attested,
-    api_authorities,
-    api_catalogue,
-    api_catalogue_admin,
-    api_citizens,
-    api_consents,
-    api_emergencies,
-    api_export,
-    api_fence,
-    api_notices,
-    api_other_bases,
-    api_overview,
-    api_receipts,
-    api_refusals,
-    api_representatives,
-    api_requests,
-    api_restrictions,
-    api_withdrawals,
-    drain,
-    store_catalogue,
-    worker_expiry,
-    worker_life,
-    worker_requests,
-)
-from services.consent.api_refused import record_refusal
-from services.consent.consumer import GROUP, LifecycleHandler
-from services.consent.cpr_vault import Vault
-from services.consent.pdf import Renderer
-from services.consent.receipts import Signer
-from services.consent.records import PRODUCER
+from libs.common.database.database import Database
+from libs.common.http.auth import TokenVerifier, TrustedIssuer
+from libs.common.http.cursors import CursorKeys
+from libs.common.running import process
+from libs.common.running.operations import Observer, observe_storage
+from libs.common.running.retention import keep_purging
+from libs.common.service import alarms_api
+from libs.common.service.app import Lifespan, create_app
+from libs.common.service.composition import DOOR, Loops, Parts, loops_of
+from libs.common.wire.sources import case_topics, load_sources
+from services.consent.access import api as access_api
+from services.consent.access import search_api
+from services.consent.attestations import api as attestations_api
+from services.consent.catalogue import api as catalogue_api
+from services.consent.catalogue import store as catalogue_store
+from services.consent.catalogue_administration import api as catalogue_administration_api
+from services.consent.citizens import api as citizens_api
+from services.consent.citizens.vault import Vault
+from services.consent.drains import drain
+from services.consent.drains.watch import observe_fence
+from services.consent.employees.refused_requests import record_refusal
+from services.consent.expiry import worker as expiry_worker
+from services.consent.export import api as export_api
+from services.consent.fence import api as fence_api
+from services.consent.grants import api as grants_api
+from services.consent.http.audit import PRODUCER
+from services.consent.http.pdf import Renderer
+from services.consent.http.signing import Signer
+from services.consent.legal_bases import api as legal_bases_api
+from services.consent.legal_bases import emergencies_api
+from services.consent.lifecycle import worker as lifecycle_worker
+from services.consent.lifecycle.consumer import GROUP, LifecycleHandler
+from services.consent.notices import api as notices_api
+from services.consent.overview import api as overview_api
+from services.consent.receipts import api as receipts_api
+from services.consent.refusals import api as refusals_api
+from services.consent.representation import api as representation_api
+from services.consent.representation import citizen_api
+from services.consent.requests import answers_api
+from services.consent.requests import api as requests_api
+from services.consent.requests import worker as requests_worker
+from services.consent.restrictions import api as restrictions_api
+from services.consent.retention import RETENTION
 from services.consent.settings import Settings
-from services.consent.tables_retention import RETENTION
-from services.consent.worker_watch import observe_fence
+from services.consent.uses import api as uses_api
+from services.consent.withdrawals import api as withdrawals_api
 
 VERSION = "1.0.0"
 ROUTERS = (
-    api_catalogue.router,
-    api_catalogue_admin.router,
-    api_citizens.router,
-    api_citizens.citizen_router,
-    api_consents.router,
-    api_withdrawals.router,
-    api_refusals.router,
-    api_restrictions.router,
-    api_other_bases.router,
-    api_other_bases.citizen_router,
-    api_emergencies.router,
-    api_requests.router,
-    api_answers.router,
-    api_fence.router,
-    api_overview.router,
-    api_export.router,
-    api_receipts.router,
-    api_notices.router,
-    api_authorities.router,
-    api_representatives.router,
-    api_attested.router,
-    api_notices.citizen_router,
-    api_access.router,
-    api_access_search.router,
-    api_alarms.router,
+    catalogue_api.router,
+    catalogue_administration_api.router,
+    citizens_api.router,
+    uses_api.router,
+    grants_api.router,
+    withdrawals_api.router,
+    refusals_api.router,
+    restrictions_api.router,
+    legal_bases_api.router,
+    legal_bases_api.citizen_router,
+    emergencies_api.router,
+    requests_api.router,
+    answers_api.router,
+    fence_api.router,
+    overview_api.router,
+    export_api.router,
+    receipts_api.router,
+    receipts_api.keys_router,
+    notices_api.router,
+    representation_api.router,
+    citizen_api.router,
+    attestations_api.router,
+    notices_api.citizen_router,
+    access_api.router,
+    search_api.router,
+    alarms_api.router,
 )
 
 
@@ -139,7 +140,7 @@ def opening(parts: Parts[Settings]) -> Lifespan:
 
 async def _catalogue_is_loaded(database: Database) -> None:
     async with database.read() as session:
-        if (await store_catalogue.current(session)).revision == store_catalogue.EMPTY.revision:
+        if (await catalogue_store.current(session)).revision == catalogue_store.EMPTY.revision:
             raise CatalogueMissingError
 
 
@@ -165,15 +166,15 @@ async def _purge(parts: Parts[Settings]) -> None:
 
 
 async def _sweep(parts: Parts[Settings]) -> None:
-    await worker_expiry.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
+    await expiry_worker.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
 async def _live(parts: Parts[Settings]) -> None:
-    await worker_life.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
+    await lifecycle_worker.keep_sweeping(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
 async def _lapse(parts: Parts[Settings]) -> None:
-    await worker_requests.keep_lapsing(parts.database, parts.bell, parts.settings, signer_of(parts))
+    await requests_worker.keep_lapsing(parts.database, parts.bell, parts.settings, signer_of(parts))
 
 
 OBSERVED: dict[str, Observer] = {"storage": observe_storage, "fence": observe_fence}

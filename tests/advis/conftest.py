@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import structlog
 
-from libs.common import log
-from libs.common.client import ServiceClient
-from libs.common.database import Bell, Database
-from services.advis.fence import Fence
-from services.advis.permission import Permits
-from services.advis.reference import Reference, load
+from libs.common.database.database import Bell, Database
+from libs.common.http.client import ServiceClient
+from libs.common.observing import log
+from services.advis.consent.client import Fence
+from services.advis.disclosure.permits import Permits
+from services.advis.disclosure.settlements import Settlements
+from services.advis.reference.reference import Reference, load
 from services.advis.resources import Resources
 from services.advis.settings import Settings
-from services.advis.worker_settlements import Settlements
-from tests.advis.examples import REFERENCE_DIR, Intake, sources
-from tests.advis.serving import Advis, serving
+from tests.advis.world.examples import REFERENCE_DIR, Intake, sources
+from tests.advis.world.serving import Advis, serving
 from tests.fakes import HOLDER_TOKEN, SERVICE_TOKEN, FakeConsent
 from tests.servers import TestDatabase
 from tests.unlimited import QUOTAS

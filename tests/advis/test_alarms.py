@@ -2,7 +2,7 @@
 
 import httpx2
 
-from tests.advis.serving import Advis
+from tests.advis.world.serving import Advis
 from tests.alarming import prove_alarm_door
 
 

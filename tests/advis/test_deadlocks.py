@@ -1,8 +1,8 @@
 """A request that PostgreSQL sacrifices to another is answered as if nothing had been, and counted once."""
 
-from tests.advis.examples import CASEWORKER, RECIPIENT
-from tests.advis.reading import audit_entries, states
-from tests.advis.test_ingestion import document, on_the_way
+from tests.advis.ingestion.test_ingestion import document, on_the_way
+from tests.advis.world.examples import CASEWORKER, RECIPIENT
+from tests.advis.world.reading import audit_entries, states
 from tests.deadlock import sacrificed
 from tests.servers import Postgres, TestDatabase
 

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.advis.serving import Advis, token
+from tests.advis.world.serving import Advis, token
 from tests.doors.fields import Caller, taken
 
 

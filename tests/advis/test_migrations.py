@@ -1,16 +1,13 @@
 """The history of the advis database: up, down and up again, equal to the tables, and no right too many."""
 
-from pathlib import Path
-
 import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from services.advis.tables import GRANTS, metadata
+from services.advis.database_rights import GRANTS
+from services.advis.tables import metadata
 from tests import finite
 from tests.servers import Postgres, TestDatabase, alembic
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 async def tables(database: TestDatabase) -> set[str]:

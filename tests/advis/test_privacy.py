@@ -2,9 +2,9 @@
 
 from uuid import uuid4
 
-from tests.advis.examples import CASEWORKER, RECIPIENT
-from tests.advis.reading import rows, value
-from tests.advis.test_ingestion import document
+from tests.advis.ingestion.test_ingestion import document
+from tests.advis.world.examples import CASEWORKER, RECIPIENT
+from tests.advis.world.reading import rows, value
 
 CPR, CPR_DASHED, NAME = "310897" + "1845", "310897" + "-1845", "Hans Canary Hansen"
 SECRETS = (CPR, CPR_DASHED, "Canary")

@@ -12,8 +12,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from libs.cli.secrets import prepare
-from libs.common.bus import Bus, load_topics
+from libs.cli.installation.secrets import prepare
+from libs.common.bus.port import Bus, load_topics
 from tests.operator import write_parking_keys
 from tests.servers import ROOT, TestDatabase
 from tests.waiting import until

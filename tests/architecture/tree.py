@@ -5,7 +5,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.tree import ROOT
+
 SERVICES = ("consent", "advis", "audit")
 
 

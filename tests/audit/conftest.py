@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.database import Database
-from services.audit.consumer import EntryHandler
-from services.audit.keyring import Keyring
-from services.audit.leaves import LeafMaker
-from services.audit.log_key import LogKey
+from libs.common.database.database import Database
+from services.audit.checkpoints.key import LogKey
+from services.audit.keys.keyring import Keyring
+from services.audit.keys.vault import Vault
+from services.audit.log.consumer import EntryHandler
+from services.audit.log.maker import LeafMaker
 from services.audit.settings import Settings
-from services.audit.vault import Vault
 from tests.operator import parking, write_parking_keys
 from tests.servers import TestDatabase
 from tests.unlimited import QUOTAS

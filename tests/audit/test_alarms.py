@@ -2,10 +2,10 @@
 
 import httpx2
 
-from libs.common.database import Database
+from libs.common.database.database import Database
 from services.audit.settings import Settings
 from tests.alarming import prove_alarm_door
-from tests.audit.doors import bearer, door
+from tests.audit.world.doors import bearer, door
 
 
 async def test_an_alarm_is_listed_until_it_is_acknowledged(settings: Settings, database: Database):

@@ -2,11 +2,11 @@
 
 import json
 
-from libs.common.database import Database
-from services.audit.consumer import EntryHandler
+from libs.common.database.database import Database
+from services.audit.log.consumer import EntryHandler
 from services.audit.settings import Settings
-from tests.audit.doors import bearer, door
-from tests.audit.records import MORTEN, a_delivery, ingest, rows
+from tests.audit.world.doors import bearer, door
+from tests.audit.world.records import MORTEN, a_delivery, ingest, rows
 from tests.deadlock import sacrificed
 from tests.servers import Postgres, TestDatabase
 

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from services.audit.settings import Settings
-from tests.audit.doors import CONSENT, door, token
+from tests.audit.world.doors import CONSENT, door, token
 from tests.doors.fields import Caller, taken
 
 

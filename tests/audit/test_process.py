@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from libs.common.bus import Bus, load_topics
-from services.audit.log_key import LogKey
+from libs.common.bus.port import Bus, load_topics
+from services.audit.checkpoints.key import LogKey
 from tests.audit.conftest import ORIGIN
 from tests.servers import ROOT, TestDatabase
 

@@ -3,10 +3,10 @@
 import itertools
 from uuid import uuid4
 
-from services.consent.domain.acting import Giver, Role
-from services.consent.domain.grant import Ask
-from services.consent.handlers_consents import Grant, grant_consent
-from services.consent.records import Actor
+from services.consent.grants.commands import Grant, grant_consent
+from services.consent.grants.grant import Ask
+from services.consent.http.audit import Actor
+from services.consent.model.acting import Giver, Role
 from tests.bench.load import Sample, closed_loop
 from tests.bench.replay import Statement, recorded, script
 from tests.bench.world import CITIZENS, JSON, World, new_key, role_token

@@ -5,8 +5,8 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from libs.common.permits import PermitItem, SettleItem
-from services.consent import fence
+from libs.common.wire.permits import PermitItem, SettleItem
+from services.consent.fence import permits as fence_permits
 from tests.bench.grants import HOLDER, PURPOSE, RECIPIENT, WARM, Grants
 from tests.bench.replay import recorded, script
 from tests.bench.world import JSON, World, role_token
@@ -101,8 +101,8 @@ class Permits:
         known[self.holder_id] = f"'{self.holder_id.hex[-12:]}'"
 
         async def both() -> None:
-            await fence.acquire(session, self.holder_id, items, longest_ms=LEASE_MS)
-            await fence.settle(session, self.holder_id, settled)
+            await fence_permits.acquire(session, self.holder_id, items, longest_ms=LEASE_MS)
+            await fence_permits.settle(session, self.holder_id, settled)
 
         for _ in range(WARM):
             items = [PermitItem.model_validate(item_of(opening)) for opening in self.openings[:size]]

@@ -16,9 +16,9 @@ from uuid import UUID
 
 from sqlalchemy import event, make_url
 
-from libs.cli import postgres_binaries
-from libs.cli.local_parts import RunUser
-from libs.common.database import WriteSession, driver
+from libs.cli.installation import postgres_binaries
+from libs.cli.processes.local_parts import RunUser
+from libs.common.database.database import WriteSession, driver
 from tests.bench.load import Sample
 
 _PARAMETER = re.compile(r"\$(\d+)")

@@ -20,16 +20,16 @@ from uuid import UUID, uuid4
 import aiohttp
 import orjson
 
-from libs.cli.postgres import PostgresServer
-from libs.common.database import Database
-from services.consent.cpr_vault import Vault
-from services.consent.domain.cpr import parse
-from services.consent.handlers_citizens import resolve_citizen
-from services.consent.receipts import Signer
-from services.consent.records import SERVICE
-from tests.consent import issuer
-from tests.consent.door import write_keys
-from tests.consent.people import number
+from libs.cli.installation.postgres import PostgresServer
+from libs.common.database.database import Database
+from services.consent.citizens.citizens import resolve_citizen
+from services.consent.citizens.vault import Vault
+from services.consent.http.audit import SERVICE
+from services.consent.http.signing import Signer
+from services.consent.model.cpr import parse
+from tests.consent.world import issuer
+from tests.consent.world.door import write_keys
+from tests.consent.world.people import number
 from tests.servers import ROOT, Postgres
 from tests.unlimited import QUOTAS
 

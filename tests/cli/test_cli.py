@@ -11,12 +11,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from libs.cli import commands, supervise
+from libs.cli import commands
 from libs.cli.__main__ import app
-from libs.cli.profiles import Ports
-from libs.common.client import ServiceClient
-from tests.cli.consent_double import ConsentDouble
-from tests.cli.log_double import LogDouble, leaf
+from libs.cli.installation.profiles import Ports
+from libs.cli.supervising import supervise
+from libs.common.http.client import ServiceClient
+from tests.cli.world.consent_double import ConsentDouble
+from tests.cli.world.log_double import LogDouble, leaf
 
 runner = CliRunner()
 

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from libs.common import alarms
-from libs.common.alarms import ALARM_GRANTS, alarm_tables
-from libs.common.bus import Bus, Topic
-from libs.common.database import Database
-from libs.common.inbox import INBOX_GRANTS, inbox_tables
-from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS
-from libs.common.outbox import OUTBOX_GRANTS, outbox_tables
+from libs.common.bus.port import Bus, Topic
+from libs.common.consuming.inbox import INBOX_GRANTS, inbox_tables
+from libs.common.database.database import Database
+from libs.common.outbox.outbox import OUTBOX_GRANTS, outbox_tables
+from libs.common.running import alarms
+from libs.common.running.alarms import ALARM_GRANTS, alarm_tables
+from libs.common.wire.messages import AUDIT_ENTRIES, CONSENT_EVENTS
 from tests.servers import Postgres, TestDatabase, aside
 
 

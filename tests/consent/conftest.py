@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.consent.door import Door, opened, write_keys
-from tests.consent.fence_world import World
+from tests.consent.world.door import Door, opened, write_keys
+from tests.consent.world.fence_world import World
 from tests.servers import TestDatabase
 
 settings.register_profile("shared-machine", deadline=None)  # how long a draw takes says nothing about a rule

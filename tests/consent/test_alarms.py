@@ -3,8 +3,8 @@
 import httpx2
 
 from tests.alarming import prove_alarm_door
-from tests.consent import issuer
-from tests.consent.door import Door
+from tests.consent.world import issuer
+from tests.consent.world.door import Door
 
 
 async def test_an_alarm_is_listed_until_it_is_acknowledged(door: Door):

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from libs.common.database import Bell, Database
+from libs.common.database.database import Bell, Database
 from services.consent.app import opening, parts_of
 from services.consent.settings import Settings
-from tests.consent import issuer
+from tests.consent.world import issuer
 
 
 async def test_a_door_that_closes_leaves_the_database_to_the_other_roles(

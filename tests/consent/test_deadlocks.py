@@ -1,8 +1,8 @@
 """A request that PostgreSQL sacrifices to another is answered as if nothing had been."""
 
-from libs.common.alarms import AlarmCode, raise_alarm
-from tests.consent import issuer
-from tests.consent.door import Door
+from libs.common.running.alarms import AlarmCode, raise_alarm
+from tests.consent.world import issuer
+from tests.consent.world.door import Door
 from tests.deadlock import sacrificed
 from tests.servers import Postgres, TestDatabase
 

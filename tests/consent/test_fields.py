@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.consent import issuer
-from tests.consent.door import Door
-from tests.consent.fence_door import holder
+from tests.consent.world import issuer
+from tests.consent.world.door import Door
+from tests.consent.world.fence_door import holder
 from tests.doors.fields import Caller, taken
 
 IDS = (

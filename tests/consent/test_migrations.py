@@ -5,12 +5,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.consent.grants import GRANTS
-from services.consent.tables import consent
-from services.consent.tables_citizen import metadata
-from services.consent.tables_fence import scope
-from services.consent.tables_notices import notice
-from services.consent.tables_requests import consent_request
+from services.consent.database_rights import GRANTS
+from services.consent.tables import metadata
 from tests import finite
 from tests.servers import Postgres, TestDatabase, alembic
 
@@ -129,11 +125,6 @@ async def test_the_runtime_role_may_not_rewrite_evidence_or_reference_data(
             await session.execute(statement)
     finally:
         await session.close()
-
-
-def test_every_table_is_known_by_its_own_import_and_not_by_chance() -> None:
-    assert consent.metadata is scope.metadata is notice.metadata is metadata
-    assert consent_request.metadata is metadata
 
 
 # Written by the service's own clock, or computed from it and the catalogue: nobody outside fills them.

@@ -5,22 +5,20 @@ from typing import Any
 
 import pytest
 
-from libs.common.database import WriteSession
-from libs.common.sweep import Sweep
-from services.consent import (
-    handlers_attestations,
-    handlers_expiry,
-    handlers_life,
-    handlers_request_turns,
-    worker_expiry,
-    worker_life,
-    worker_requests,
-)
-from services.consent.domain.consent import Consent
-from tests.consent.asking import Desk, item
-from tests.consent.door import Citizen, Door
-from tests.consent.test_attestations import DRUGS, SPECIAL, say, yes
-from tests.consent.test_hidden_rows import written
+from libs.common.database.database import WriteSession
+from libs.common.running.sweep import Sweep
+from services.consent.attestations import commands as attestations_commands
+from services.consent.consents.consent import Consent
+from services.consent.expiry import commands as expiry_commands
+from services.consent.expiry import worker as expiry_worker
+from services.consent.lifecycle import reconsider
+from services.consent.lifecycle import worker as lifecycle_worker
+from services.consent.requests import turns
+from services.consent.requests import worker as requests_worker
+from tests.consent.attestations.test_attestations import DRUGS, SPECIAL, say, yes
+from tests.consent.http.test_hidden_rows import written
+from tests.consent.world.asking import Desk, item
+from tests.consent.world.door import Citizen, Door
 
 
 class BadRowError(Exception):
@@ -54,11 +52,11 @@ async def test_a_consent_that_cannot_expire_keeps_none_behind_it(door: Door, mon
             "UPDATE consent SET valid_until = now() - make_interval(days => $2) WHERE borger_id = $1",
             *(citizen.borger_id, days),
         )
-    failing(monkeypatch, handlers_expiry, "expire_consent", bad.borger_id)
+    failing(monkeypatch, expiry_commands, "expire_consent", bad.borger_id)
     state, failed = door.app.state, Sweep("test")
     settings = state.settings.model_copy(update={"expiry_batch": 1})  # the failing one would fill every batch
     for _ in range(2):
-        await worker_expiry.sweep(state.database, settings, state.signer, failed)
+        await expiry_worker.sweep(state.database, settings, state.signer, failed)
     assert await statuses(door) == {bad.borger_id: "active", good.borger_id: "expired"}
 
 
@@ -67,7 +65,7 @@ async def test_a_notice_that_cannot_be_left_keeps_none_behind_it(door: Door, mon
     for citizen in citizens:
         await door.grant(citizen, valid_until=(datetime.now(UTC) + timedelta(days=3)).isoformat())
     state, failed, first = door.app.state, Sweep("test"), []
-    whole = handlers_expiry.announce_expiry
+    whole = expiry_commands.announce_expiry
 
     async def announce(session: WriteSession, consent: Consent) -> None:
         """Fails for whoever is found first: a batch of one would find nobody else unless the failing one rested."""
@@ -76,10 +74,10 @@ async def test_a_notice_that_cannot_be_left_keeps_none_behind_it(door: Door, mon
             raise BadRowError
         await whole(session, consent)
 
-    monkeypatch.setattr(handlers_expiry, "announce_expiry", announce)
+    monkeypatch.setattr(expiry_commands, "announce_expiry", announce)
     settings = state.settings.model_copy(update={"expiry_batch": 1})
     for _ in range(2):
-        await worker_expiry.sweep(state.database, settings, state.signer, failed)
+        await expiry_worker.sweep(state.database, settings, state.signer, failed)
     (good,) = {citizen.borger_id for citizen in citizens}.difference(first[:1])
     assert [row["borger_id"] for row in await door.rows("SELECT borger_id FROM notice")] == [good]
 
@@ -93,16 +91,16 @@ async def test_a_person_that_life_cannot_reach_holds_no_time_and_nobody_up(door:
         )
         await say(door, citizen.cpr, await yes(door, **SPECIAL), by=DRUGS)
     await written(door, "UPDATE attestation SET lapses_at = now() - interval '1 second'")
-    state, failed = door.app.state, worker_life.Failed(persons=Sweep("test", rest_s=0))
+    state, failed = door.app.state, lifecycle_worker.Failed(persons=Sweep("test", rest_s=0))
     with monkeypatch.context() as broken:
-        failing(broken, handlers_life, "reconsider", bad.borger_id)
-        since = await worker_life.sweep(state.database, state.settings, state.signer, failed=failed)
+        failing(broken, reconsider, "reconsider", bad.borger_id)
+        since = await lifecycle_worker.sweep(state.database, state.settings, state.signer, failed=failed)
     assert await statuses(door) == {bad.borger_id: "active", good.borger_id: "closed"}
     assert {row["status"] for row in await door.rows("SELECT status FROM attestation")} == {"lapsed"}
     later = since + timedelta(days=30)  # long after: no query finds the one that failed by the moments since then
-    monkeypatch.setattr("services.consent.worker_life.OVERLAP", timedelta(0))
+    monkeypatch.setattr("services.consent.lifecycle.worker.OVERLAP", timedelta(0))
     await written(door, "UPDATE citizen SET moved_out_on = current_date - 300")
-    await worker_life.sweep(state.database, state.settings, state.signer, since, failed=failed)
+    await lifecycle_worker.sweep(state.database, state.settings, state.signer, since, failed=failed)
     assert later > since
     assert (await statuses(door))[bad.borger_id] == "closed"
 
@@ -116,11 +114,11 @@ async def test_an_attestation_that_cannot_lapse_keeps_none_behind_it(door: Door,
             "UPDATE attestation SET lapses_at = now() - make_interval(days => $2) WHERE borger_id = $1",
             *(citizen.borger_id, days),
         )
-    failing(monkeypatch, handlers_attestations, "write_lapsed", bad.borger_id)
-    state, failed = door.app.state, worker_life.Failed()
+    failing(monkeypatch, attestations_commands, "write_lapsed", bad.borger_id)
+    state, failed = door.app.state, lifecycle_worker.Failed()
     settings = state.settings.model_copy(update={"expiry_batch": 1})
     for _ in range(2):
-        await worker_life.sweep(state.database, settings, state.signer, failed=failed)
+        await lifecycle_worker.sweep(state.database, settings, state.signer, failed=failed)
     rows = await door.rows("SELECT borger_id, status FROM attestation")
     assert {row["borger_id"]: row["status"] for row in rows} == {bad.borger_id: "proposed", good.borger_id: "lapsed"}
 
@@ -133,11 +131,11 @@ async def test_a_request_that_cannot_lapse_keeps_none_behind_it(door: Door, monk
     bad, good = sorted(people, key=lambda citizen: citizen.borger_id)
     await written(door, "UPDATE consent SET answer_by = now() - interval '1 second'")
     await written(door, "UPDATE consent_request SET answer_by = now() - interval '1 second'")
-    failing(monkeypatch, handlers_request_turns, "lapse", bad.borger_id)
+    failing(monkeypatch, turns, "lapse", bad.borger_id)
     state, failed = door.app.state, Sweep("test")
     settings = state.settings.model_copy(update={"expiry_batch": 1})
     for _ in range(2):
-        await worker_requests.sweep(state.database, settings, state.signer, failed)
+        await requests_worker.sweep(state.database, settings, state.signer, failed)
     found = await statuses(door)
     assert found[bad.borger_id] == "requested"
     assert found[good.borger_id] != "requested"

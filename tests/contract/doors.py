@@ -9,9 +9,9 @@ from uuid import UUID
 import orjson
 from fastapi import FastAPI
 
-from libs.common.admission import Admission, Limits
+from libs.common.http.admission import Admission, Limits
 from openapi.applications import applications
-from tests.common.tokens import Issuer
+from tests.common.world.tokens import Issuer
 from tests.declared import require_declared
 from tests.unlimited import QUOTAS
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from libs.common import messages, permits
+from libs.common.wire import messages, permits
 
 GOLDEN = Path(__file__).parent / "golden"
 PERSON = UUID("00000000-0000-4000-8000-000000000001")

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.consent.api_catalogue_admin import router
-from services.consent.schemas_catalogue_admin import AdminEntryView, LintView, NewVersion, VersionView
+from services.consent.catalogue_administration.api import router
+from services.consent.catalogue_administration.schemas import AdminEntryView, LintView, NewVersion, VersionView
 
 ADDRESSES = {
     ("GET", "/v1/admin/catalogue/{kind}"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from libs.common.admission import Admission, Limits
+from libs.common.http.admission import Admission, Limits
 from tests.contract.doors import Operation, ask, bearing, doors, operations
 
 OPEN = {

@@ -22,10 +22,10 @@ import pytest
 import uvicorn
 from joserfc.jwk import OKPKey
 
-from libs.cli.local_parts import package_dir
-from libs.common.connection import BoundedProtocol
+from libs.cli.processes.local_parts import package_dir
+from libs.common.http.connection import BoundedProtocol
 from openapi.export import HERE
-from services.consent.receipts import Signer
+from services.consent.http.signing import Signer
 from tests.contract.doors import doors, operations
 
 JAR = Path(openapi_generator_cli.__file__).with_name("openapi-generator.jar")

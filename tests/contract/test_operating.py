@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from libs.common.alarms import AlarmCode
-from libs.common.metrics import REGISTRY
+from libs.common.observing.metrics import REGISTRY
+from libs.common.running.alarms import AlarmCode
 from tests.architecture.tree import ROOT
 
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")

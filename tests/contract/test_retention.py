@@ -2,15 +2,13 @@
 
 import pytest
 
-from libs.common.retention import Kept, Retention, period_of
-from libs.common.settings import CommonSettings
+from libs.common.running.retention import Kept, Retention, period_of
+from libs.common.running.settings import CommonSettings
 from openapi.retention import SERVICES
 from services.advis.tables import metadata as advis
 from services.audit.tables import metadata as audit
-from services.consent import tables, tables_authority, tables_fence, tables_notices, tables_requests
-from services.consent.tables_citizen import metadata as consent
+from services.consent.tables import metadata as consent
 
-CONSENT_TABLES = (tables, tables_authority, tables_fence, tables_notices, tables_requests)  # importing them fills it
 TABLES = {
     "consent": set(consent.tables),
     "advis": set(advis.tables),

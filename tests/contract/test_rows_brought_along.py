@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from libs.common.bus import Bus, OutgoingRecord, Topic, unpack_headers
+from libs.common.bus.port import Bus, OutgoingRecord, Topic, unpack_headers
 from tests import finite
 from tests.servers import Postgres, TestDatabase, alembic
 

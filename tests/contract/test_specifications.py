@@ -8,11 +8,11 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
-from libs.common.bus import load_topics
-from libs.common.cloudevents import CloudEvent, to_headers
-from libs.common.door import Route
-from libs.common.messages import CASE_EVENTS, DEAD_LETTER_SUFFIX, TOPICS
-from libs.common.outbox import audit_message
+from libs.common.bus.cloudevents import CloudEvent, to_headers
+from libs.common.bus.port import load_topics
+from libs.common.http.door import Route
+from libs.common.outbox.outbox import audit_message
+from libs.common.wire.messages import CASE_EVENTS, DEAD_LETTER_SUFFIX, TOPICS
 from openapi.applications import applications
 from openapi.export import HERE, specifications
 from tests.contract.examples import GOLDEN, examples

@@ -2,27 +2,27 @@
 
 import pytest
 
-from libs.common.admission import Admission, Limits
+from libs.common.http.admission import Admission, Limits
 from tests.contract.doors import Operation, ask, doors, operations
 from tests.contract.test_doors import HOLDERS, caller, named
 from tests.declared import require_declared
 
 REASONS = {
     **dict.fromkeys(("200", "201", "202", "204"), "the operation's own tests: it needs a database"),
-    "400": "what is no HTTP (tests/common/test_connections.py); what AuthZEN cannot read (test_access_evaluation.py)",
-    "404": "what is not there: the operation's own tests; an address with a personal number (tests/common/test_web.py)",
-    "406": "a form that is not offered: tests/consent/test_receipt_pdf.py and test_export.py",
-    "408": "what does not come in time: tests/common/test_connections.py",
+    "400": "what is no HTTP (http/test_connections.py); what AuthZEN cannot read (access/test_evaluation.py)",
+    "404": "what is not there: the operation's own tests; an address with a personal number (service/test_web.py)",
+    "406": "a form that is not offered: tests/consent/receipts/test_pdf.py and test_export.py",
+    "408": "what does not come in time: tests/common/http/test_connections.py",
     "409": "what contradicts what is stored, a key used twice: the operation's own tests",
     "412": "another state than the one named: the operation's own tests",
-    "413": "a body beyond its bound: tests/common/test_web.py",
-    "414": "an address beyond its bound: tests/common/test_connections.py",
+    "413": "a body beyond its bound: tests/common/service/test_web.py",
+    "414": "an address beyond its bound: tests/common/http/test_connections.py",
     "428": "no state named: the operation's own tests",
-    "431": "a head beyond its bounds: tests/common/test_connections.py",
-    "500": "what nobody foresaw: tests/common/test_web.py",
+    "431": "a head beyond its bounds: tests/common/http/test_connections.py",
+    "500": "what nobody foresaw: tests/common/service/test_web.py",
 }
-STOPS = {"503": "a way to stop is never shed: it is 503 without its database only (tests/common/test_web.py)"}
-HELD = dict.fromkeys(("403", "415", "422", "429"), "a holder's credential needs the database (test_fence_http.py)")
+STOPS = {"503": "a way to stop is never shed: it is 503 without its database only (tests/common/service/test_web.py)"}
+HELD = dict.fromkeys(("403", "415", "422", "429"), "a holder's credential needs the database (fence/test_http.py)")
 
 
 def _reasons(operation: Operation) -> set[str]:

@@ -14,8 +14,8 @@ import httpx2
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from libs.common import health
-from libs.common.auth import Require
+from libs.common.http.auth import Require
+from libs.common.running import health
 from openapi.door_cells import Cell, Schema, documents
 from services.advis import app as advis
 from services.audit import app as audit

@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from libs.common.messages import TOPICS
-from libs.common.values import FormatError, strict_json
+from libs.common.wire.messages import TOPICS
+from libs.common.wire.values import FormatError, strict_json
 from openapi.door_cells import Cell, data_of
 from tests.doors.bodies import spoiled, valid
 

@@ -1,17 +1,15 @@
 """The table of the doors is whole: each field has a form, each form a check, each check and reading a test."""
 
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-from libs.common.messages import TOPICS
+from libs.common.wire.messages import TOPICS
 from openapi import door_forms
 from openapi.door_cells import Cell, cells, data_of, readers
 from openapi.door_files import READINGS
 from openapi.door_forms import FORMS, Form, form_of
-
-ROOT = Path(__file__).parents[2]
+from tests.tree import ROOT
 
 
 def test_every_field_has_a_form() -> None:

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import httpx2
 
-from libs.cli.system import System
+from libs.cli.running.system import System
 from tests.faults.cast import GaveUpError, Voice, machine, person
 from tests.faults.history import History
 

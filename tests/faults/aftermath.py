@@ -10,11 +10,11 @@ import asyncpg
 import httpx2
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from libs.cli.audit_verify import LogUnreadableError, verify_log
-from libs.cli.topics import TOPICS as DECLARED
-from libs.common.bus import load_topics
-from libs.common.database import FAILURES
-from libs.common.messages import DEAD_LETTER_SUFFIX
+from libs.cli.bus.topics import TOPICS as DECLARED
+from libs.cli.verifying.audit_verify import LogUnreadableError, verify_log
+from libs.common.bus.port import load_topics
+from libs.common.database.database import FAILURES
+from libs.common.wire.messages import DEAD_LETTER_SUFFIX
 from tests.faults.actors import READERS, Company
 from tests.faults.cast import GaveUpError, machine
 from tests.faults.checker import QUIET_S

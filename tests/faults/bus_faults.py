@@ -12,7 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS, HTTP_EVENTS
+from libs.common.wire.messages import AUDIT_ENTRIES, CONSENT_EVENTS, HTTP_EVENTS
 from tests.faults.aftermath import places
 from tests.faults.evidence import NoEffectError
 from tests.faults.poison import Header, Place, drawn

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from libs.cli.issuer.login import client_token, sign_in
-from libs.cli.system import System
+from libs.cli.running.system import System
 
 AWAY = frozenset({401, 500, 502, 503, 504})  # 401: a service whose clock has jumped
 RENEW_S = 600.0  # a token of the development issuer holds for 900 s

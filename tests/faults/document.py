@@ -8,8 +8,9 @@ from pathlib import Path
 from tests.faults.checker import Verdict
 from tests.faults.run import Outcome
 from tests.faults.trend import Trend, summary
+from tests.tree import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- figures: written by the run -->", "<!-- end of the figures -->"
 ROWS_SHOWN_MIN = 500
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.cli.system import StartError
+from libs.cli.running.system import StartError
 from tests.faults import bus_faults, probe, restore
 from tests.faults.evidence import NoEffectError
 from tests.faults.instrument import ABOUT_SOMEBODY, FAIL_POINTS, STOPPABLE

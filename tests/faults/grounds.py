@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from libs.cli import kafka
-from libs.cli.kafka import KafkaServer
-from libs.cli.postgres import PostgresServer
+from libs.cli.bus import kafka
+from libs.cli.bus.kafka import KafkaServer
+from libs.cli.installation.postgres import PostgresServer
 
 _OWN_ADDRESS = "advertised.listeners={protocol}://{host}:{port}\n"
 # A commit that does not wait for its record to be written is then lost by a crash, not just once in a while.

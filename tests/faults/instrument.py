@@ -38,33 +38,33 @@ def _edit(file: str, old: str, new: str) -> Edit:
 
 _CONSENT = (
     _edit(
-        "services/consent/scopes.py",
-        "    await store_scopes.bump(session, epochs)\n",
-        "    await store_scopes.bump(session, epochs)\n    probe.bumped(epochs, now)\n",
+        "services/consent/scopes/scopes.py",
+        "    await scopes_store.bump(session, epochs)\n",
+        "    await scopes_store.bump(session, epochs)\n    probe.bumped(epochs, now)\n",
     ),
     _edit(
-        "services/consent/fence.py",
-        "    await append(session, fence_records.of_acquire(opened, refused, now))\n",
-        "    await append(session, fence_records.of_acquire(opened, refused, now))\n    probe.opened(opened, now)\n",
+        "services/consent/fence/permits.py",
+        "    await append(session, fence_audit.of_acquire(opened, refused, now))\n",
+        "    await append(session, fence_audit.of_acquire(opened, refused, now))\n    probe.opened(opened, now)\n",
     ),
     _edit(
-        "services/consent/api_fence.py",
+        "services/consent/fence/api.py",
         "    return _json(ArrivalsAnswer(",
         "    probe.arrived(found.answers)\n    return _json(ArrivalsAnswer(",
     ),
     _edit(
-        "services/consent/api_fence.py",
+        "services/consent/fence/api.py",
         "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
         '    probe.committed(granted)\n    if granted:\n        probe.point("permit-committed")\n'
         "    return _json(AcquireAnswer(granted=tuple(granted)))\n",
     ),
     _edit(
-        "services/consent/drain.py",
+        "services/consent/drains/drain.py",
         "    deadline = time.monotonic() + limits.wait_ms / 1000\n",
         '    probe.point("withdrawal-committed")\n    deadline = time.monotonic() + limits.wait_ms / 1000\n',
     ),
     _edit(
-        "services/consent/drain.py",
+        "services/consent/drains/drain.py",
         "        await _write_drained(database, withdrawal)\n        return True\n",
         "        await _write_drained(database, withdrawal)\n"
         '        probe.point("drain-committed")\n        return True\n',
@@ -72,71 +72,73 @@ _CONSENT = (
 )
 _ADVIS = (
     _edit(
-        "services/advis/permission.py",
+        "services/advis/disclosure/permits.py",
         "        refused = tuple(about",
         '        if shown:\n            probe.point("permit-held", shown)\n        refused = tuple(about',
     ),
     _edit(
-        "services/advis/disclosure.py",
+        "services/advis/disclosure/response.py",
         "        wire.hold()\n",
         "        wire.hold()\n        if self.disclosure.settle.__self__.shown:\n"
         '            probe.point("lease-checked", self.disclosure.settle.__self__.shown)\n'
         "        probe.writing(self.disclosure)\n",
     ),
     _edit(
-        "services/advis/disclosure.py",
+        "services/advis/disclosure/response.py",
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
         "            if self.disclosure.settle.__self__.shown:\n"
         '                probe.point("answer-written", self.disclosure.settle.__self__.shown)\n'
         "            if await wire.drained(self.disclosure.ends_at_s):\n",
     ),
     _edit(
-        "services/advis/disclosure.py",
+        "services/advis/disclosure/response.py",
         "            wire.release()\n",
         "            wire.release()\n            probe.written(self.disclosure, reach)\n",
     ),
     _edit(
-        "services/advis/sender.py",
+        "services/advis/doorbells/sender.py",
         "        line.connected = True\n",
         '        line.connected = True\n        probe.at_bell("bell-connected")\n        probe.ringing()\n',
     ),
-    _edit("services/advis/sender.py", "datetime.now(UTC)", "probe.now()"),
+    _edit("services/advis/doorbells/sender.py", "datetime.now(UTC)", "probe.now()"),
     _edit(
-        "services/advis/worker.py",
+        "services/advis/doorbells/worker.py",
         "        answer = Answer(Reach.UNKNOWN)\n",
         "        answer = Answer(Reach.UNKNOWN)\n        probe.will_ring(item, bell)\n",
     ),
     _edit(
-        "services/advis/worker.py",
+        "services/advis/doorbells/worker.py",
         "            granted.settle_one(item, Reach(answer.reach))\n",
         '            probe.at_bell("bell-rung")\n            probe.rung(answer.reach)\n'
         "            granted.settle_one(item, Reach(answer.reach))\n",
     ),
-    _edit("services/advis/worker_settlements.py", "datetime.now(UTC)", "probe.now()"),
+    _edit("services/advis/disclosure/settlements.py", "datetime.now(UTC)", "probe.now()"),
     _edit(
-        "services/advis/worker_settlements.py",
+        "services/advis/disclosure/settlements.py",
         "                self._ready.extend(new)\n",
         '                if new:\n                    probe.point("settle-due")\n'
         "                self._ready.extend(new)\n",
     ),
-    _edit("services/advis/api_events.py", "datetime.now(UTC)", "probe.now()"),
+    _edit("services/advis/ingestion/api.py", "datetime.now(UTC)", "probe.now()"),
 )
 _SHARED = (
     _edit(
-        "libs/common/relay.py",
+        "libs/common/outbox/relay.py",
         "        while records:\n            try:\n",
         '        probe.point("relay-numbered")\n        while records:\n            try:\n',
     ),
     _edit(
-        "libs/common/relay.py",
+        "libs/common/outbox/relay.py",
         "        self._delay_s = 0.0\n        last =",
         '        probe.point("relay-acknowledged")\n        self._delay_s = 0.0\n        last =',
     ),
     _edit(
-        "libs/common/consumer.py",
+        "libs/common/consuming/consumer.py",
         "handle(session, admitted, prepared)\n",
         'handle(session, admitted, prepared)\n        probe.point("consumer-committed")\n',
     ),
-    _edit("libs/common/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"),
+    _edit(
+        "libs/common/running/process.py", "    become_child()\n", "    become_child()\n    probe.shift_the_clock()\n"
+    ),
 )
 EDITS = (*_CONSENT, *_ADVIS, *_SHARED)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.cli.system import System
+from libs.cli.running.system import System
 from tests.faults.history import Line
 
 LOOK_S = 10.0

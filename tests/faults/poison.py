@@ -7,18 +7,18 @@ A service whose position was set back meanwhile reads it again, and may park it 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from libs.common.messages import AUDIT_ENTRIES, CONSENT_EVENTS
-from libs.common.sources import case_topics, load_sources
+from libs.common.wire.messages import AUDIT_ENTRIES, CONSENT_EVENTS
+from libs.common.wire.sources import case_topics, load_sources
+from tests.tree import REFERENCE
 
 Place = tuple[str, int, int]  # topic, partition, offset
 Parked = tuple[str, Place]  # by whom, and what
 Header = tuple[str, bytes | None]
 Shape = tuple[bytes | None, bytes | None, list[Header]]  # key, value, headers
 
-CASES = case_topics(load_sources(Path(__file__).parents[2] / "deploy" / "reference"))
+CASES = case_topics(load_sources(REFERENCE))
 CONSUMED = {"consent": CASES, "advis": (*CASES, CONSENT_EVENTS), "audit": (AUDIT_ENTRIES,)}
 TOPICS = (*CASES, CONSENT_EVENTS, AUDIT_ENTRIES)
 AT_A_TIME = 2  # records for each topic

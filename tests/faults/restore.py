@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 from sqlalchemy import make_url
 
-from libs.cli import postgres_binaries
-from libs.cli.local_parts import RunUser
-from libs.common.database import Database
-from libs.common.outbox import raise_generation
+from libs.cli.installation import postgres_binaries
+from libs.cli.processes.local_parts import RunUser
+from libs.common.database.database import Database
+from libs.common.outbox.outbox import raise_generation
 from tests.faults.evidence import NoEffectError
 from tests.faults.world import World
 

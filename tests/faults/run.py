@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.status import Status
 
-from libs.common.database import FAILURES
+from libs.common.database.database import FAILURES
 from tests.faults import faults, gather, restore
 from tests.faults.actors import CONTENDED, EVENTS, Company
 from tests.faults.aftermath import bus_records, final_inboxes, searched, until_quiet, verified, waiting

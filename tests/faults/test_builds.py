@@ -10,13 +10,15 @@ import pytest
 from tests.builds import Edit, EditError, build, environment
 from tests.faults.instrument import EDITS
 
-FILE = "services/advis/domain/delivery.py"
+FILE = "services/advis/notifications/doorbell.py"
 OLD = "GONE = 410"
 
 
 def test_a_process_runs_the_build_and_not_the_original(tmp_path: Path) -> None:
     target = build(tmp_path / "b", [Edit(FILE, OLD, "GONE = 411")])
-    program = "from services.advis.domain import delivery as d; import libs; print(d.GONE, d.__file__, libs.__file__)"
+    program = (
+        "from services.advis.notifications import doorbell as d; import libs; print(d.GONE, d.__file__, libs.__file__)"
+    )
     told = {**os.environ, **environment(target)}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=told, capture_output=True, text=True, check=True)

@@ -20,13 +20,13 @@ from rich.console import Console
 from sqlalchemy import make_url
 
 from libs.cli.demo.cast import WEBHOOK_KEY_FILE
-from libs.cli.profiles import Ports
-from libs.cli.secrets import prepare
-from libs.cli.servers import ADMIN_DATABASE_URL, BUS_URL
-from libs.cli.state import write_private
-from libs.cli.system import System
-from libs.cli.up import running_system
-from libs.common.bus_kafka import client_options
+from libs.cli.installation.profiles import Ports
+from libs.cli.installation.secrets import prepare
+from libs.cli.processes.state import write_private
+from libs.cli.running.servers import ADMIN_DATABASE_URL, BUS_URL
+from libs.cli.running.system import System
+from libs.cli.running.up import running_system
+from libs.common.bus.kafka import client_options
 from tests import builds
 from tests.faults import probe
 from tests.faults.instrument import EDITS

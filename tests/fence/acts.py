@@ -9,30 +9,28 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from libs.common.database import Database, WriteSession
-from libs.common.permits import PermitItem, Revealed, SettleItem
-from services.consent import (
-    drain,
-    fence,
-    fence_holders,
-    handlers_consents,
-    handlers_refusals,
-    store_holders,
-    store_withdrawals,
-    withdrawals,
-)
-from services.consent.domain.acting import Giver, Role
-from services.consent.domain.errors import ConsentError
-from services.consent.domain.fence import ScopeKey
-from services.consent.domain.grant import Ask
-from services.consent.drain import DrainLimits
-from services.consent.fence import HolderDeadError
-from services.consent.handlers_consents import Grant
-from services.consent.handlers_refusals import NoSuchRefusalError
-from services.consent.records import Actor as Records
-from services.consent.store_withdrawals import Withdrawal
-from services.consent.withdrawals import NoSuchConsentError, Request
-from tests.consent.examples import a_signer, the_catalogue
+from libs.common.database.database import Database, WriteSession
+from libs.common.wire.permits import PermitItem, Revealed, SettleItem
+from services.consent.commands.requests import Request
+from services.consent.drains import drain
+from services.consent.drains import store as drains_store
+from services.consent.drains.drain import DrainLimits
+from services.consent.drains.store import Withdrawal
+from services.consent.fence import holders as fence_holders
+from services.consent.fence import holders_store
+from services.consent.fence import permits as fence_permits
+from services.consent.fence.permits import HolderDeadError
+from services.consent.grants import commands as grants_commands
+from services.consent.grants.commands import Grant
+from services.consent.grants.grant import Ask
+from services.consent.http.audit import Actor as Records
+from services.consent.model.acting import Giver, Role
+from services.consent.model.errors import ConsentError, NoSuchConsentError
+from services.consent.model.scope import ScopeKey
+from services.consent.refusals import commands as refusals_commands
+from services.consent.refusals.commands import NoSuchRefusalError
+from services.consent.withdrawals import commands as withdrawals_commands
+from tests.consent.world.examples import a_signer, the_catalogue
 from tests.fence.oracle import Call, Ending, Oracle, Process, ScopeTruth
 from tests.fence.stepping import COMMIT, Actor, Stage, plainly
 
@@ -111,10 +109,10 @@ class Acts:
         )
 
         async def work(session: WriteSession) -> tuple[bool, UUID, Withdrawal | None]:
-            answer = await handlers_consents.grant_consent(session, a_signer(), grant)
+            answer = await grants_commands.grant_consent(session, a_signer(), grant)
             consent_id = UUID(answer.response["consent_id"])
-            narrowing = await store_withdrawals.read_of_object(
-                session, scope.key.borger_id, store_withdrawals.Act.NARROWING, consent_id
+            narrowing = await drains_store.read_of_object(
+                session, scope.key.borger_id, drains_store.Act.NARROWING, consent_id
             )
             return answer.status == 202, consent_id, narrowing
 
@@ -136,7 +134,7 @@ class Acts:
         request = self._request(scope)
 
         async def work(session: WriteSession) -> Withdrawal:
-            return await withdrawals.withdraw_consent(session, a_signer(), request, consent_id)
+            return await withdrawals_commands.withdraw_consent(session, a_signer(), request, consent_id)
 
         def committed(withdrawal: Withdrawal) -> None:
             if withdrawal.withdrawal_id not in self.oracle.endings:
@@ -150,7 +148,7 @@ class Acts:
         request = self._request(scope)
 
         async def work(session: WriteSession) -> Withdrawal:
-            return await handlers_refusals.refuse(
+            return await refusals_commands.refuse(
                 session, a_signer(), request, purpose=scope.key.purpose, recipient_unit=scope.key.recipient_unit
             )
 
@@ -171,14 +169,14 @@ class Acts:
                 scope.turned()
 
         await self._write(
-            "lift", lambda s: handlers_refusals.lift_refusal(s, a_signer(), request, refusal_id), committed=committed
+            "lift", lambda s: refusals_commands.lift_refusal(s, a_signer(), request, refusal_id), committed=committed
         )
 
     async def look(self, withdrawal_id: UUID) -> None:
         """One look of its drain, from the withdrawal as it stands."""
         ending = self.oracle.endings[withdrawal_id]
         withdrawal = await plainly(
-            self.database, lambda s: store_withdrawals.read(s, ending.scope.key.borger_id, withdrawal_id)
+            self.database, lambda s: drains_store.read(s, ending.scope.key.borger_id, withdrawal_id)
         )
         await self._look(withdrawal)
 
@@ -251,7 +249,7 @@ class Acts:
 
         await self._write(
             "acquire",
-            lambda s: fence.acquire(s, process.holder_id, items, longest_ms=LEASE_MS),
+            lambda s: fence_permits.acquire(s, process.holder_id, items, longest_ms=LEASE_MS),
             committed=committed,
             heard=heard,
             failed=failed,
@@ -261,13 +259,13 @@ class Acts:
         items = [SettleItem(permit_id=call.item.permit_id, outcome=outcome)]
         await self._write(
             "settle",
-            lambda s: fence.settle(s, call.process.holder_id, items),
+            lambda s: fence_permits.settle(s, call.process.holder_id, items),
             committed=lambda _: self.oracle.settled(call, outcome),
         )
 
     async def preview(self, calls: Sequence[Call]) -> None:
         """An opinion of this moment, so it must be the truth of this moment."""
-        granted, _ = await plainly(self.database, lambda s: fence.preview(s, [call.item for call in calls]))
+        granted, _ = await plainly(self.database, lambda s: fence_permits.preview(s, [call.item for call in calls]))
         for call in calls:
             assert (call.item.permit_id in granted) == self.oracle.may(call), "preview is not what is true now"
 
@@ -281,7 +279,7 @@ class Acts:
 
     async def obey(self) -> None:
         """The supervisor kills whom it is ordered to, and whom only."""
-        ordered = await plainly(self.database, lambda s: store_holders.read_orders(s, SLOT))
+        ordered = await plainly(self.database, lambda s: holders_store.read_orders(s, SLOT))
         for process in self.processes:
             if process.holder_id in ordered:
                 process.runs = False

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.consent.fence_world import World
+from tests.consent.world.fence_world import World
 from tests.servers import TestDatabase
 
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from libs.common.permits import PermitItem
-from services.consent.domain.fence import ScopeKey
+from libs.common.wire.permits import PermitItem
+from services.consent.model.scope import ScopeKey
 
 Periods = dict[tuple[ScopeKey, str], int]
 

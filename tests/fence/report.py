@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 from tests.fence.checker import Result, search
 from tests.fence.designs import BUILT, CONTROL, SMALL, UNSAFE, Unsafe
 from tests.fence.model import Bounds, Design
+from tests.tree import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "fence-model.md"
+PAGE = ROOT / "docs" / "fence-model.md"
 
 _HEAD = """\
 # The fence's model: what was searched, and what the unsafe designs do

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import event
 
-from libs.common.database import Database, ReadSession, WriteSession, driver
+from libs.common.database.database import Database, ReadSession, WriteSession, driver
 
 COMMIT = "; COMMIT"
 POOL = 8

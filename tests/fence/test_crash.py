@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.cli.postgres import PostgresServer
-from tests.consent.fence_world import World
+from libs.cli.installation.postgres import PostgresServer
+from tests.consent.world.fence_world import World
 from tests.servers import Postgres
 
 # What no commit waits for reaches the disk late, so that a crash surely loses it.

@@ -1,9 +1,9 @@
 """PostgreSQL's traps, each shown on the real server, and that our statements are not in it (`docs/fence.md` §2).
 
-Where our own code is held in the same interleaving, the test stands elsewhere: `tests/consent/test_fence_races.py`
+Where our own code is held in the same interleaving, the test stands elsewhere: `tests/consent/fence/test_races.py`
 (acquire, withdraw, death and settle behind each other, the clock after a wait, orders beside a lock),
-`tests/consent/test_fence_acquire.py` (another isolation, or an epoch of an older generation, is refused) and
-`tests/common/test_database.py` (timeouts, a paused transaction, a cancelled caller).
+`tests/consent/fence/test_acquire.py` (another isolation, or an epoch of an older generation, is refused) and
+`tests/common/database/test_database.py` (timeouts, a paused transaction, a cancelled caller).
 """
 
 import asyncio
@@ -16,11 +16,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.common.database import CommitUncertainError, WriteSession, session_settings
-from libs.common.permits import Revealed
-from services.consent import fence, store_holders, store_permits, store_withdrawals, withdrawals
-from services.consent.domain.consent import Consent
-from tests.consent.fence_world import FAMILY, FAMILY_EVENT, World, an_item
+from libs.common.database.database import CommitUncertainError, WriteSession, session_settings
+from libs.common.wire.permits import Revealed
+from services.consent.consents.consent import Consent
+from services.consent.drains import store as drains_store
+from services.consent.fence import holders_store, permits, permits_store
+from services.consent.withdrawals import commands as withdrawals_commands
+from tests.consent.world.fence_world import FAMILY, FAMILY_EVENT, World, an_item
 from tests.fence.stepping import Stage, stepped
 from tests.servers import Postgres, TestDatabase
 
@@ -48,7 +50,7 @@ async def consenting(world: World) -> tuple[UUID, Consent, UUID]:
 
 def withdrawing(world: World, consent: Consent) -> Callable[[WriteSession], Awaitable[Any]]:
     request = world.request(consent.borger_id)
-    return lambda s: withdrawals.withdraw_consent(s, world.signer, request, consent.consent_id)
+    return lambda s: withdrawals_commands.withdraw_consent(s, world.signer, request, consent.consent_id)
 
 
 async def statements(world: World, work: Callable[[WriteSession], Awaitable[Any]]) -> list[str]:
@@ -88,7 +90,7 @@ async def test_locking_and_reading_in_one_statement_reads_the_new_epoch_with_the
 async def test_acquire_locks_holder_then_scopes_and_reads_the_state_after_both(world: World) -> None:
     borger_id, _, holder_id = await consenting(world)
     item = await world.item(borger_id)
-    sent = await statements(world, lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000))
+    sent = await statements(world, lambda s: permits.acquire(s, holder_id, [item], longest_ms=5_000))
     holder, scopes = only(sent, r"FROM holder .* FOR SHARE"), only(sent, r"FROM scope s .* FOR UPDATE OF s")
     state, written = only(sent, "FROM catalogue_revision"), only(sent, r"INSERT INTO permit \(")
     assert holder < scopes < only(sent, r"LEFT JOIN permit p") < state < written < len(sent) - 1
@@ -122,7 +124,7 @@ async def test_withdrawing_and_counting_in_one_statement_misses_the_permit(world
     item = await world.item(borger_id)
     bump = f"WITH bumped AS (UPDATE scope SET epoch = epoch + 1 WHERE borger_id = $1 RETURNING 1) {OPEN}"
     async with plain(world) as session, session.transaction():
-        async with world.uncommitted(lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000)):
+        async with world.uncommitted(lambda s: permits.acquire(s, holder_id, [item], longest_ms=5_000)):
             counting = asyncio.create_task(session.fetchval(f"{bump} AND EXISTS (SELECT 1 FROM bumped)", borger_id))
             await world.until_waiting(counting)
         assert await counting == 0, "the trap is gone"
@@ -155,9 +157,9 @@ async def test_each_look_of_a_drain_sees_what_was_committed_since_the_last(world
     await world.acquire(holder_id, item)
     withdrawal = await world.withdraw(consent)
     async with world.database.read() as session:
-        assert len((await store_permits.read_waiting(session, withdrawal.withdrawal_id))[1]) == 1
+        assert len((await permits_store.read_waiting(session, withdrawal.withdrawal_id))[1]) == 1
         await world.settle(holder_id, item.permit_id)
-        assert not (await store_permits.read_waiting(session, withdrawal.withdrawal_id))[1]
+        assert not (await permits_store.read_waiting(session, withdrawal.withdrawal_id))[1]
 
 
 async def test_the_time_of_the_transaction_is_from_before_the_wait(world: World) -> None:
@@ -177,9 +179,9 @@ async def test_no_act_of_the_fence_reads_the_time_of_its_transaction(world: Worl
     borger_id, consent, holder_id = await consenting(world)
     item = await world.item(borger_id)
     works = [
-        lambda s: fence.acquire(s, holder_id, [item], longest_ms=5_000),
+        lambda s: permits.acquire(s, holder_id, [item], longest_ms=5_000),
         withdrawing(world, consent),
-        lambda s: store_withdrawals.mark_drained(s, holder_id),
+        lambda s: drains_store.mark_drained(s, holder_id),
     ]
     for work in works:
         assert not [statement for statement in await statements(world, work) if TRANSACTION_TIME.search(statement)]
@@ -218,7 +220,7 @@ async def test_a_write_to_a_share_locked_row_waits_so_orders_are_written_elsewhe
         await other.execute("SET lock_timeout = '20ms'")
         with pytest.raises(asyncpg.LockNotAvailableError):
             await other.execute("UPDATE holder SET slot = slot WHERE holder_id = $1", holder_id)
-    sent = await statements(world, lambda s: store_holders.order_fence(s, [holder_id], reason="test"))
+    sent = await statements(world, lambda s: holders_store.order_fence(s, [holder_id], reason="test"))
     assert not [statement for statement in sent if re.search(r"UPDATE holder|FOR (UPDATE|SHARE)", statement)]
 
 

@@ -8,11 +8,11 @@ import httpx2
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from libs.cli.bus.topics import TOPICS
 from libs.cli.demo.actors import Door
 from libs.cli.issuer.login import client_token
-from libs.cli.topics import TOPICS
-from libs.cli.up import System
-from libs.common.bus import load_topics
+from libs.cli.running.up import System
+from libs.common.bus.port import load_topics
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import httpx2
 import pytest
 from sqlalchemy import make_url
 
-from libs.cli.audit_verify import verify_with
 from libs.cli.demo.actors import Door, SourceSystem
+from libs.cli.installation.postgres import PostgresServer
 from libs.cli.issuer.login import client_token
-from libs.cli.postgres import PostgresServer
-from libs.cli.up import System, running_system
-from libs.common.generation import ENTRY_TYPE
+from libs.cli.running.up import System, running_system
+from libs.cli.verifying.audit_verify import verify_with
+from libs.common.outbox.generation import ENTRY_TYPE
 from tests import servers
-from tests.cli.places import server_folder
-from tests.cli.test_up import client_of
+from tests.cli.running.test_up import client_of
+from tests.cli.world.places import server_folder
 from tests.waiting import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]

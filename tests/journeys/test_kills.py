@@ -13,9 +13,9 @@ from libs.cli.demo import stage as story
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
 from libs.cli.demo.stage import Stage
-from libs.cli.system import READY_TIMEOUT_S
-from libs.cli.up import System
-from libs.common.bus_kafka import SESSION_TIMEOUT_MS
+from libs.cli.running.system import READY_TIMEOUT_S
+from libs.cli.running.up import System
+from libs.common.bus.kafka import SESSION_TIMEOUT_MS
 
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 SEED = 7

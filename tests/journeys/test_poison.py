@@ -8,14 +8,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from libs.cli.dead_letters import listed
+from libs.cli.dead_letters.letters import listed
 from libs.cli.demo import chapters_bridge
 from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
 from libs.cli.demo.stage import Stage, eventually
-from libs.cli.up import System
-from libs.common.bus import Bus, OutgoingRecord, opened, readable
-from libs.common.messages import AUDIT_ENTRIES
+from libs.cli.running.up import System
+from libs.common.bus.opening import opened
+from libs.common.bus.port import Bus, OutgoingRecord, readable
+from libs.common.wire.messages import AUDIT_ENTRIES
 from tests.faults.poison import TOPICS, readers_of, shapes, spoken_on
 
 KINDS = (

@@ -18,10 +18,10 @@ from libs.cli.demo.cast import bring_on
 from libs.cli.demo.command import set_up
 from libs.cli.demo.stage import Stage, eventually
 from libs.cli.issuer.login import SignInError, sign_in
-from libs.cli.local_parts import Steps
-from libs.cli.server_keeper import ServerKeeper
-from libs.cli.up import System, keep_up
-from libs.common.bus_kafka import SESSION_TIMEOUT_MS
+from libs.cli.processes.local_parts import Steps
+from libs.cli.running.up import System, keep_up
+from libs.cli.supervising.server_keeper import ServerKeeper
+from libs.common.bus.kafka import SESSION_TIMEOUT_MS
 from tests.waiting import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]

@@ -3,31 +3,31 @@
 from tests.builds import Edit
 from tests.mutants.mutant import Invariant, Mutant, Proof
 
-DOMAIN = "services/consent/domain/fence.py"
-FENCE = "services/consent/fence.py"
-PERMITS = "services/consent/store_permits.py"
-ACQUIRE = "tests/consent/test_fence_acquire.py"
-COVERAGE = "tests/consent/test_fence_coverage.py"
-DATABASE = "tests/common/test_database.py"
-RACES = "tests/consent/test_fence_races.py"
+DOMAIN = "services/consent/decision/epochs.py"
+FENCE = "services/consent/fence/permits.py"
+PERMITS = "services/consent/fence/permits_store.py"
+ACQUIRE = "tests/consent/fence/test_acquire.py"
+COVERAGE = "tests/consent/scopes/test_coverage.py"
+DATABASE = "tests/common/database/test_database.py"
+RACES = "tests/consent/fence/test_races.py"
 TRAPS = "tests/fence/test_postgres_traps.py"
 S3, S4, L1, A1, A2, R1 = Invariant.S3, Invariant.S4, Invariant.L1, Invariant.A1, Invariant.A2, Invariant.R1
 
 _LOCK_THEN_READ = """\
-        await store_scopes.lock(session, sorted(held))
-        now, known = await store_permits.read_known(session, [item.permit_id for item in items])
+        await scopes_store.lock(session, sorted(held))
+        now, known = await permits_store.read_known(session, [item.permit_id for item in items])
         snapshot = await load_snapshot(session, _persons(items))
 """
 _READ_THEN_LOCK = """\
         snapshot = await load_snapshot(session, _persons(items))
-        await store_scopes.lock(session, sorted(held))
-        now, known = await store_permits.read_known(session, [item.permit_id for item in items])
+        await scopes_store.lock(session, sorted(held))
+        now, known = await permits_store.read_known(session, [item.permit_id for item in items])
 """
 # What one statement that locks and reads answers: the row that it waited for as it is now, all else as it was.
 _LOCK_AND_READ = """\
         old = await load_snapshot(session, _persons(items))
-        await store_scopes.lock(session, sorted(held))
-        now, known = await store_permits.read_known(session, [item.permit_id for item in items])
+        await scopes_store.lock(session, sorted(held))
+        now, known = await permits_store.read_known(session, [item.permit_id for item in items])
         snapshot = await load_snapshot(session, _persons(items))
         for who, person in old.persons.items():
             for key, scope in person.scopes.items():
@@ -38,7 +38,7 @@ _CLOSE = "    return await _close_scopes(session, holder_id, outcomes)\n"
 _ENDED = "    ended = await _close_scopes(session, holder_id, outcomes)\n"
 _FROM_REQUEST = "FROM unnest($2::uuid[], $3::text[]) AS r (id, outcome)\nORDER BY r.id\n"
 _REPEATABLE = Edit(
-    "libs/common/database.py",
+    "libs/common/database/database.py",
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
 )
@@ -62,7 +62,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-lock-in-acquire",
         "acquire locks no scope",
         S4,
-        (Edit(FENCE, "        await store_scopes.lock(session, sorted(held))\n", ""),),
+        (Edit(FENCE, "        await scopes_store.lock(session, sorted(held))\n", ""),),
         (Proof.tests(S4, f"{RACES}::test_a_withdrawal_that_waited_for_an_acquire_drains_its_permit"),),
     ),
     Mutant(
@@ -71,7 +71,7 @@ MUTANTS: tuple[Mutant, ...] = (
         R1,
         (
             Edit(
-                "services/consent/store_scopes.py",
+                "services/consent/scopes/store.py",
                 "ORDER BY 1, 2, 3 FOR UPDATE OF s",
                 "ORDER BY 1, 2, 3 FOR SHARE OF s",
             ),
@@ -88,7 +88,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "decisions are made at the start of the transaction instead of by the clock after the locks",
         S3,
         (
-            Edit("libs/common/database.py", '"SELECT clock_timestamp()"', '"SELECT now()"'),
+            Edit("libs/common/database/database.py", '"SELECT clock_timestamp()"', '"SELECT now()"'),
             Edit(
                 PERMITS,
                 "FROM (SELECT clock_timestamp() AS now) AS c LEFT JOIN permit p",
@@ -110,7 +110,7 @@ MUTANTS: tuple[Mutant, ...] = (
         S3,
         (
             _REPEATABLE,
-            Edit("services/consent/store_scopes.py", "    if isolation != READ_COMMITTED:", "    if not isolation:"),
+            Edit("services/consent/scopes/store.py", "    if isolation != READ_COMMITTED:", "    if not isolation:"),
         ),
         (Proof.tests(S3, f"{ACQUIRE}::test_no_act_of_the_fence_runs_but_in_read_committed"),),
     ),
@@ -169,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "dead-holder-may-acquire",
         "a holder confirmed dead may acquire: a permit that nobody will ever settle",
         R1,
-        (Edit("services/consent/store_holders.py", "SELECT died_at IS NULL AS lives,", "SELECT true AS lives,"),),
+        (Edit("services/consent/fence/holders_store.py", "SELECT died_at IS NULL AS lives,", "SELECT true AS lives,"),),
         (Proof.tests(R1, f"{ACQUIRE}::test_a_holder_confirmed_dead_acquires_nothing"),),
     ),
     Mutant(
@@ -197,14 +197,14 @@ MUTANTS: tuple[Mutant, ...] = (
         S3,
         (
             Edit(
-                "services/consent/domain/permitting.py",
+                "services/consent/fence/permitting.py",
                 "        return Refused.NO_SCOPE\n",
                 "        return None if decision.permitted else decision.reason\n",
             ),
             Edit(
-                "services/consent/domain/permitting.py",
+                "services/consent/fence/permitting.py",
                 "    scope = snapshot.persons[borger_id].scopes[asked.purpose, asked.recipient_unit]\n",
-                "    from services.consent.domain.snapshot import ScopeState\n"
+                "    from services.consent.decision.snapshot import ScopeState\n"
                 "    scopes = snapshot.persons[borger_id].scopes\n"
                 "    scope = scopes.get((asked.purpose, asked.recipient_unit)) or ScopeState(0, {})\n",
             ),
@@ -250,8 +250,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 FENCE,
-                "    await append(session, fence_records.of_acquire(opened, refused, now))\n    repeated",
-                "    await append(session, fence_records.of_acquire([], refused, now))\n    repeated",
+                "    await append(session, fence_audit.of_acquire(opened, refused, now))\n    repeated",
+                "    await append(session, fence_audit.of_acquire([], refused, now))\n    repeated",
             ),
         ),
         (Proof.tests(A2, f"{ACQUIRE}::test_the_permit_its_use_and_its_record_are_one_commit"),),
@@ -263,7 +263,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 FENCE,
-                "    await store_uses.correct(session, ((part.use, part.outcome) for part in ended))\n",
+                "    await uses_store.correct(session, ((part.use, part.outcome) for part in ended))\n",
                 "",
             ),
         ),

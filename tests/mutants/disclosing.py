@@ -3,25 +3,25 @@
 from tests.builds import Edit
 from tests.mutants.mutant import Invariant, Mutant, Proof
 
-CONSUMER = "libs/common/consumer.py"
-DISCLOSURE = "services/advis/disclosure.py"
-INBOX = "libs/common/inbox.py"
-OUTBOX = "libs/common/outbox.py"
-PERMISSION = "services/advis/permission.py"
-RELAY = "libs/common/relay.py"
-BUS_TESTS = "tests/common/test_consumer.py"
-DISCLOSURES = "tests/advis/test_disclosure.py"
-DOORBELLS = "tests/advis/test_doorbell.py"
-OUTBOX_TESTS = "tests/common/test_outbox.py"
-TOGETHER = "tests/advis/test_with_consent.py"
+CONSUMER = "libs/common/consuming/consumer.py"
+DISCLOSURE = "services/advis/disclosure/response.py"
+INBOX = "libs/common/consuming/inbox.py"
+OUTBOX = "libs/common/outbox/outbox.py"
+PERMISSION = "services/advis/disclosure/permits.py"
+RELAY = "libs/common/outbox/relay.py"
+BUS_TESTS = "tests/common/consuming/test_consumer.py"
+DISCLOSURES = "tests/advis/disclosure/test_disclosure.py"
+DOORBELLS = "tests/advis/doorbells/test_doorbell.py"
+OUTBOX_TESTS = "tests/common/outbox/test_outbox.py"
+TOGETHER = "tests/advis/arrivals/test_with_consent.py"
 S1, S2, S5 = Invariant.S1, Invariant.S2, Invariant.S5
 L1, A1, O1, D1, R1 = Invariant.L1, Invariant.A1, Invariant.O1, Invariant.D1, Invariant.R1
 
 _ACQUIRE = "            grant = await self._fence.acquire([item for _, item in asked])\n"
 _MAKE_BELIEVE = """\
             import time
-            from libs.common.permits import Permit
-            from services.advis.fence import Grant
+            from libs.common.wire.permits import Permit
+            from services.advis.consent.client import Grant
 """
 _HANDLE = """\
             await advance(session, *place, expected=self._positions[place], next_offset=next_offset)
@@ -73,7 +73,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(DISCLOSURE, "        return time.monotonic() >= self.ends_at_s\n", "        return False\n"),
             Edit(
-                "services/advis/transport.py",
+                "services/advis/disclosure/transport.py",
                 "            if left_s <= 0:\n                return False\n",
                 "            left_s = POLL_S_MAX\n",
             ),
@@ -86,7 +86,7 @@ MUTANTS: tuple[Mutant, ...] = (
         R1,
         (
             Edit(
-                "services/advis/transport.py",
+                "services/advis/disclosure/transport.py",
                 "            if left_s <= 0:\n                return False\n",
                 "            left_s = POLL_S_MAX\n",
             ),
@@ -104,7 +104,7 @@ MUTANTS: tuple[Mutant, ...] = (
         R1,
         (
             Edit(
-                "services/advis/sender.py",
+                "services/advis/doorbells/sender.py",
                 "        left_s = until_s - time.monotonic()\n",
                 "        left_s = 5.0\n",
             ),
@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-linger",
         "the kernel goes on sending what a killed sender had written",
         S2,
-        (Edit("services/advis/transport.py", "        self._linger(on=True)\n", ""),),
+        (Edit("services/advis/disclosure/transport.py", "        self._linger(on=True)\n", ""),),
         (Proof.tests(S2, f"{DISCLOSURES}::test_a_killed_sender_takes_its_unsent_bytes_along"),),
     ),
     Mutant(
@@ -144,7 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
         S1,
         (
             Edit(
-                "services/advis/worker.py",
+                "services/advis/doorbells/worker.py",
                 '        question = Question("doorbell", Actor(endpoint.actor, "recipient_system"))\n',
                 "        import time\n"
                 "        from datetime import UTC, datetime\n"
@@ -164,7 +164,7 @@ MUTANTS: tuple[Mutant, ...] = (
         S5,
         (
             Edit(
-                "services/advis/domain/webhook.py",
+                "services/advis/doorbells/webhook.py",
                 '        "webhook-id": str(doorbell_id),\n',
                 '        "webhook-id": str(__import__("uuid").uuid4()),\n',
             ),
@@ -177,12 +177,12 @@ MUTANTS: tuple[Mutant, ...] = (
         L1,
         (
             Edit(
-                "services/advis/handlers_inbox.py",
+                "services/advis/inbox/commands.py",
                 "    await cancel(session, [notification.notification_id for notification in refused], now)\n",
                 "    _ = (refused, now)\n",
             ),
         ),
-        (Proof.tests(L1, "tests/advis/test_inbox.py::test_a_refused_permit_cancels_at_once_and_says_nothing"),),
+        (Proof.tests(L1, "tests/advis/inbox/test_inbox.py::test_a_refused_permit_cancels_at_once_and_says_nothing"),),
     ),
     Mutant(
         "unreachable-is-a-refusal",
@@ -198,7 +198,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                L1, "tests/advis/test_inbox.py::test_consent_out_of_reach_discloses_nothing_and_cancels_nothing"
+                L1, "tests/advis/inbox/test_inbox.py::test_consent_out_of_reach_discloses_nothing_and_cancels_nothing"
             ),
         ),
     ),
@@ -233,7 +233,11 @@ MUTANTS: tuple[Mutant, ...] = (
                 "    return frozenset(unique)",
             ),
         ),
-        (Proof.tests(A1, "tests/advis/test_consumer.py::test_the_same_event_delivered_again_changes_nothing"),),
+        (
+            Proof.tests(
+                A1, "tests/advis/arrivals/test_consumer.py::test_the_same_event_delivered_again_changes_nothing"
+            ),
+        ),
     ),
     Mutant(
         "no-compare-and-set",
@@ -300,14 +304,15 @@ MUTANTS: tuple[Mutant, ...] = (
         D1,
         (
             Edit(
-                "libs/common/log.py",
+                "libs/common/observing/log.py",
                 "    return (text if is_id(text) else mask_personal_numbers(text))[:TEXT_MAX]\n",
                 "    return text[:TEXT_MAX]\n",
             ),
         ),
         (
             Proof.tests(
-                D1, "tests/common/test_log.py::test_what_is_shaped_like_a_cpr_number_is_masked_even_in_an_allowed_field"
+                D1,
+                "tests/common/observing/test_log.py::test_what_is_shaped_like_a_cpr_number_is_masked_even_in_an_allowed_field",
             ),
         ),
     ),

@@ -3,11 +3,11 @@
 from tests.builds import Edit
 from tests.mutants.mutant import Invariant, Mutant, Proof
 
-CONSUMER = "libs/common/consumer.py"
-PROCESS = "libs/common/health.py"
+CONSUMER = "libs/common/consuming/consumer.py"
+PROCESS = "libs/common/running/health.py"
 S3, L1, R1, D1 = Invariant.S3, Invariant.L1, Invariant.R1, Invariant.D1
-LIFECYCLE = "tests/consent/test_lifecycle.py"
-PARKING = "tests/common/test_parking.py"
+LIFECYCLE = "tests/consent/lifecycle/test_lifecycle.py"
+PARKING = "tests/common/consuming/test_parking.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -16,7 +16,7 @@ MUTANTS: tuple[Mutant, ...] = (
         L1,
         (
             Edit(
-                "libs/common/case_events.py",
+                "libs/common/bus/case_events.py",
                 "    if wrong := judge(binding, event, data, vocabulary):\n",
                 "    if wrong := None:\n",
             ),
@@ -25,7 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
             Proof.tests(
                 L1,
                 f"{LIFECYCLE}::test_what_is_not_its_writers_to_say_changes_nothing_and_is_parked",
-                "tests/advis/test_source_binding.py::test_a_record_that_is_not_its_writers_to_say_is_parked_by_name",
+                "tests/advis/reference/test_source_binding.py::test_a_record_that_is_not_its_writers_to_say_is_parked_by_name",
             ),
         ),
     ),
@@ -46,11 +46,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "replayed-as-if-new",
         "a record that was parked and is sent again is told under a consent that was given since",
         S3,
-        (Edit("services/consent/domain/openings.py", "    if arrived is not None:\n", "    if False:\n"),),
+        (Edit("services/consent/fence/openings.py", "    if arrived is not None:\n", "    if False:\n"),),
         (
             Proof.tests(
                 S3,
-                "tests/consent/test_fence_arrivals.py::test_what_was_parked_has_no_opening_that_began_after_it_was",
+                "tests/consent/fence/test_arrivals.py::test_what_was_parked_has_no_opening_that_began_after_it_was",
             ),
         ),
     ),
@@ -60,7 +60,7 @@ MUTANTS: tuple[Mutant, ...] = (
         R1,
         (
             Edit(
-                "services/consent/consumer.py",
+                "services/consent/lifecycle/consumer.py",
                 "            return from_delivery(delivery).type in HANDLERS\n        except",
                 "            return from_delivery(delivery).type in ()\n        except",
             ),
@@ -72,7 +72,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "records that are to have a transaction each share one",
         R1,
         (Edit(CONSUMER, "if is_alone else [together]", "if False else [together]"),),
-        (Proof.tests(R1, "tests/common/test_alone.py::test_each_record_that_goes_alone_has_a_transaction_of_its_own"),),
+        (
+            Proof.tests(
+                R1,
+                "tests/common/consuming/test_alone.py::test_each_record_that_goes_alone_has_a_transaction_of_its_own",
+            ),
+        ),
     ),
     Mutant(
         "quota-on-a-way-to-stop",
@@ -80,7 +85,7 @@ MUTANTS: tuple[Mutant, ...] = (
         R1,
         (
             Edit(
-                "libs/common/door.py",
+                "libs/common/http/door.py",
                 "        stops = is_marked(self.openapi_extra, WAY_TO_STOP)\n",
                 "        stops = False\n",
             ),
@@ -88,7 +93,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Proof.tests(
                 R1,
-                "tests/consent/test_never_limited.py"
+                "tests/consent/http/test_never_limited.py"
                 "::test_with_every_quota_used_up_a_disclosure_is_still_stopped_in_every_way",
             ),
         ),
@@ -99,12 +104,12 @@ MUTANTS: tuple[Mutant, ...] = (
         D1,
         (
             Edit(
-                "libs/common/cursors.py",
+                "libs/common/http/cursors.py",
                 "reader.subject, reader.client_id, reader.unit, sorted(reader.roles)),\n",
                 "),\n",
             ),
         ),
-        (Proof.tests(D1, "tests/common/test_cursors.py::test_another_readers_or_another_lists_is_refused"),),
+        (Proof.tests(D1, "tests/common/http/test_cursors.py::test_another_readers_or_another_lists_is_refused"),),
     ),
     Mutant(
         "broken-loop-ends-the-door",
@@ -120,7 +125,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Proof.tests(
                 R1,
-                "tests/common/test_settings_and_process.py::test_a_loop_that_breaks_begins_anew_and_ends_no_other",
+                "tests/common/running/test_settings_and_process.py::test_a_loop_that_breaks_begins_anew_and_ends_no_other",
                 by=("LookupError", "ExceptionGroup"),
             ),
         ),

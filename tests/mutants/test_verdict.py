@@ -35,7 +35,7 @@ def junit(folder: Path, *items: tuple[str, str]) -> Path:
         (R1, (), "TimeoutError", True),
         (A1, ("TimeoutError",), "TimeoutError", True),
         (S4, (), "NameError: name 'replace' is not defined", False),
-        (S4, ("IsolationError",), "services.consent.store_scopes.IsolationError: the fence needs it", True),
+        (S4, ("IsolationError",), "services.consent.scopes.store.IsolationError: the fence needs it", True),
         (S4, ("IsolationError",), "KeyError: 'IsolationError'", False),
     ],
 )

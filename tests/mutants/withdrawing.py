@@ -3,14 +3,14 @@
 from tests.builds import Edit
 from tests.mutants.mutant import Invariant, Mutant, Proof
 
-DATABASE = "libs/common/database.py"
-DRAIN = "services/consent/drain.py"
-PERMITS = "services/consent/store_permits.py"
-WITHDRAWALS = "services/consent/withdrawals.py"
+DATABASE = "libs/common/database/database.py"
+DRAIN = "services/consent/drains/drain.py"
+PERMITS = "services/consent/fence/permits_store.py"
+WITHDRAWALS = "services/consent/withdrawals/commands.py"
 CRASH = "tests/fence/test_crash.py"
-DRAINING = "tests/consent/test_fence_drain.py"
-RACES = "tests/consent/test_fence_races.py"
-SUPERVISOR = "tests/cli/test_supervisor.py"
+DRAINING = "tests/consent/drains/test_drain.py"
+RACES = "tests/consent/fence/test_races.py"
+SUPERVISOR = "tests/cli/supervising/test_supervisor.py"
 TRAPS = "tests/fence/test_postgres_traps.py"
 S2, S4, L1, R1 = Invariant.S2, Invariant.S4, Invariant.L1, Invariant.R1
 
@@ -28,7 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
             Edit(
                 WITHDRAWALS,
                 "    await _lock(session, [scope_of(found)])\n    earlier =",
-                "    from libs.common.database import driver\n"
+                "    from libs.common.database.database import driver\n"
                 '    count = "SELECT count(*) FROM permit_scope WHERE borger_id = $1"\n'
                 "    seen = await driver(session).fetchval(count, request.borger_id)\n"
                 "    await _lock(session, [scope_of(found)])\n    earlier =",
@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 WITHDRAWALS,
                 _ONE_EXTENT,
                 _ONE_EXTENT.replace("return await", "done = await") + "    if not seen:\n"
-                "        await store_withdrawals.mark_drained(session, done.withdrawal_id)\n"
+                "        await drains_store.mark_drained(session, done.withdrawal_id)\n"
                 "    return done\n",
             ),
         ),
@@ -76,7 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Proof.tests(
                 S4,
-                "tests/consent/test_withdraw_all.py::test_with_nothing_left_to_end_it_still_waits_for_what_is_in_flight",
+                "tests/consent/withdrawals/test_withdraw_everything.py::test_with_nothing_left_to_end_it_still_waits_for_what_is_in_flight",
             ),
         ),
     ),
@@ -86,10 +86,10 @@ MUTANTS: tuple[Mutant, ...] = (
         S4,
         (
             Edit(
-                WITHDRAWALS,
-                "    await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, epochs)\n",
+                "services/consent/commands/requests.py",
+                "    await drains_store.insert_scopes(session, withdrawal.withdrawal_id, epochs)\n",
                 "    if withdrawal.act is not Act.REFUSAL:\n"
-                "        await store_withdrawals.insert_scopes(session, withdrawal.withdrawal_id, epochs)\n",
+                "        await drains_store.insert_scopes(session, withdrawal.withdrawal_id, epochs)\n",
             ),
         ),
         (Proof.tests(S4, f"{DRAINING}::test_a_refusal_waits_as_a_withdrawal_does"),),
@@ -100,7 +100,7 @@ MUTANTS: tuple[Mutant, ...] = (
         S4,
         (
             Edit(
-                "services/consent/handlers_consents.py",
+                "services/consent/grants/commands.py",
                 "    if changed.ended:\n        await narrowed",
                 "    if False:\n        await narrowed",
             ),
@@ -108,7 +108,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Proof.tests(
                 S4,
-                "tests/consent/test_fence_withdraw_http.py::test_a_consent_to_less_than_before_waits_as_a_withdrawal_does",
+                "tests/consent/withdrawals/test_http.py::test_a_consent_to_less_than_before_waits_as_a_withdrawal_does",
             ),
         ),
     ),
@@ -136,7 +136,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 WITHDRAWALS,
                 "    if earlier is not None:\n        return await answered(session, request, earlier)\n    current = ",
                 "    units = (found.holder_unit, found.recipient_unit)\n"
-                "    newer = await store_consents.open_for(session, request.borger_id, found.purpose, units)\n"
+                "    newer = await consents_store.open_for(session, request.borger_id, found.purpose, units)\n"
                 "    if earlier is not None and not newer:\n"
                 "        return await answered(session, request, earlier)\n"
                 "    consent_id = newer[0].consent_id if newer else consent_id\n    current = ",
@@ -156,9 +156,9 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 DRAIN,
-                "        ordered = await store_holders.order_fence(session, holder_ids, reason=FENCE_REASON)\n",
-                "        ordered = await store_holders.order_fence(session, holder_ids, reason=FENCE_REASON)\n"
-                "        from services.consent.fence_holders import confirm_death\n"
+                "        ordered = await holders_store.order_fence(session, holder_ids, reason=FENCE_REASON)\n",
+                "        ordered = await holders_store.order_fence(session, holder_ids, reason=FENCE_REASON)\n"
+                "        from services.consent.fence.holders import confirm_death\n"
                 "        for late in sorted(holder_ids):\n"
                 '            await confirm_death(session, late, supervisor=None, actor="consent", proof="late")\n',
             ),
@@ -169,8 +169,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "death-without-the-lock",
         "a supervisor takes a process for dead although it holds another lock file than the one that proves it",
         S4,
-        (Edit("libs/cli/slots.py", "        if record.lock == lock:\n", "        if True:\n"),),
-        (Proof.tests(S4, "tests/cli/test_slots.py::test_another_lock_file_proves_nothing_on_the_same_boot"),),
+        (Edit("libs/cli/supervising/slots.py", "        if record.lock == lock:\n", "        if True:\n"),),
+        (
+            Proof.tests(
+                S4, "tests/cli/supervising/test_slots.py::test_another_lock_file_proves_nothing_on_the_same_boot"
+            ),
+        ),
     ),
     Mutant(
         "no-order-to-fence",
@@ -183,7 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "no-kill",
         "a supervisor does not kill a holder that it is ordered to",
         R1,
-        (Edit("libs/cli/incarnations.py", "                child.signal(SIGKILL)\n", ""),),
+        (Edit("libs/cli/supervising/incarnations.py", "                child.signal(SIGKILL)\n", ""),),
         (Proof.tests(R1, f"{SUPERVISOR}::test_a_stopped_process_is_killed_and_confirmed_when_consent_orders_it"),),
     ),
     Mutant(

@@ -8,10 +8,10 @@ import httpx2
 from libs.cli.demo.actors import Caseworker, Citizen, Door, SourceSystem
 from libs.cli.demo.receiver import Receiver
 from libs.cli.demo.stage import Stage
+from libs.cli.installation.secrets import prepare
 from libs.cli.issuer.login import client_token, sign_in
-from libs.cli.secrets import prepare
-from libs.cli.state import write_private
-from libs.cli.up import System
+from libs.cli.processes.state import write_private
+from libs.cli.running.up import System
 
 CITIZENS = ("morten", "hans", "guelcan", "mehmet", "peter")
 STAFF = {

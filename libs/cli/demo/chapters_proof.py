@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
-from libs.cli.audit_verify import verify_log
+from libs.cli.bus.topics import TOPICS
 from libs.cli.demo.chapters_bridge import MORTEN_SOF, in_the_log, uses_of
 from libs.cli.demo.stage import GLANCE_S, PATIENCE_S, Stage, eventually
-from libs.cli.receipt import ReceiptError, verify_receipt
-from libs.cli.topics import TOPICS
-from libs.cli.up import System
-from libs.common.bus import load_topics, opened, raw
+from libs.cli.running.up import System
+from libs.cli.verifying.audit_verify import verify_log
+from libs.cli.verifying.receipt import ReceiptError, verify_receipt
+from libs.common.bus.opening import opened
+from libs.common.bus.port import load_topics, raw
 
 
 async def fails_closed(stage: Stage, system: System) -> None:

@@ -21,8 +21,8 @@ from libs.cli.demo.cast import bring_on, endpoints_file
 from libs.cli.demo.receiver import Receiver
 from libs.cli.demo.report import Report, print_promises, print_step
 from libs.cli.demo.stage import Stage, StoryError
-from libs.cli.local_parts import LocalPartError
-from libs.cli.up import Profile, StartError, System, running_system
+from libs.cli.processes.local_parts import LocalPartError
+from libs.cli.running.up import Profile, StartError, System, running_system
 
 NOT_YET = [
     {

@@ -9,8 +9,8 @@ import uvicorn
 
 from libs.cli.issuer.app import create_app
 from libs.cli.issuer.config import LOOPBACK, read_config
-from libs.common.log import configure
-from libs.common.process import become_child
+from libs.common.observing.log import configure
+from libs.common.running.process import become_child
 
 
 def main(

@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from joserfc.jwk import ECKey
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.cli.state import write_private
+from libs.cli.processes.state import write_private
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

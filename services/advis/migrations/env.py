@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from libs.common.settings import MigrationSettings
+from libs.common.running.settings import MigrationSettings
 from services.advis.tables import metadata
 
 LOCK_TIMEOUT = "3s"

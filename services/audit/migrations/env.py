@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from libs.common.settings import MigrationSettings
+from libs.common.running.settings import MigrationSettings
 from services.audit.tables import metadata
 
 

@@ -7,15 +7,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from libs.common.settings import MigrationSettings
-from services.consent import tables, tables_authority, tables_fence, tables_notices
-from services.consent.tables_citizen import metadata
-from services.consent.tables_requests import consent_request
+from libs.common.running.settings import MigrationSettings
+from services.consent.tables import metadata
 
 LOCK_TIMEOUT = "3s"
-assert tables.consent.metadata is tables_fence.scope.metadata is metadata  # importing them filled it
-assert tables_notices.notice.metadata is tables_authority.authority.metadata is metadata
-assert consent_request.metadata is metadata
 
 
 def _migrate(connection: Connection) -> None:

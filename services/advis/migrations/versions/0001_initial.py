@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs.common.revisions import statements, tables_made
+from libs.common.database.revisions import statements, tables_made
 
 revision = "0001"
 down_revision = None

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs.common.revisions import statements, tables_altered
+from libs.common.database.revisions import statements, tables_altered
 
 revision = "0004"
 down_revision = "0003"

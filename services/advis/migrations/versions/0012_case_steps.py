@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from libs.common.revisions import statements
+from libs.common.database.revisions import statements
 
 revision = "0012"
 down_revision = "0011"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from alembic import op
 
-from libs.common.inbox import INBOX_GRANTS
-from libs.common.outbox import OUTBOX_GRANTS
+from libs.common.consuming.inbox import INBOX_GRANTS
+from libs.common.outbox.outbox import OUTBOX_GRANTS
 
 revision: str = "0001"
 down_revision: str | None = None

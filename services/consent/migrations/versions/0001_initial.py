@@ -5,7 +5,7 @@ The fence's generation begins at 1; only an operator raises it (`docs/fence.md` 
 
 from alembic import op
 
-from libs.common.revisions import statements, tables_made
+from libs.common.database.revisions import statements, tables_made
 
 revision = "0001"
 down_revision = None

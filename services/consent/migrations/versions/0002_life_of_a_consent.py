@@ -6,7 +6,7 @@ everything has no row before it.
 
 from alembic import op
 
-from libs.common.revisions import statements, tables_made
+from libs.common.database.revisions import statements, tables_made
 
 revision = "0002"
 down_revision = "0001"

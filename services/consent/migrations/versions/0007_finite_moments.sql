@@ -1,5 +1,5 @@
 -- No moment and no day is infinite: the driver reads ±infinity as another value than was written.
--- What lies at an end of time is moved to the first or last moment that a door accepts (libs/common/values.py); the end
+-- What lies at an end of time is moved to the first or last moment that a door accepts (libs/common/wire/values.py); the end
 -- of what has no end is null.
 
 CREATE FUNCTION pg_temp.held(given timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE RETURN CASE WHEN given = 'infinity' THEN '2199-12-31 23:59:59Z' WHEN given = '-infinity' THEN '1900-01-01 00:00:00Z' ELSE given END;

@@ -7,8 +7,8 @@ any other source stays as it is: no such source can be heard any more.
 from alembic import op
 from sqlalchemy import text
 
-from libs.common.settings import MigrationSettings
-from libs.common.sources import load_sources
+from libs.common.running.settings import MigrationSettings
+from libs.common.wire.sources import load_sources
 
 revision = "0008"
 down_revision = "0007"

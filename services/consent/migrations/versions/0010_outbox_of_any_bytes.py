@@ -1,6 +1,6 @@
 """The outbox carries headers of any bytes, and says which rows the bus will never take.
 
-JSON text becomes the same JSON in which each byte is one character (`libs.common.bus.pack_headers`); rows stay. Going
+JSON text becomes the same JSON in which each byte is one character (`bus.port.pack_headers`); rows stay. Going
 back is refused while a row holds what JSONB cannot.
 """
 

@@ -1,0 +1,1 @@
+"""What an installation stands on: PostgreSQL, databases, secrets, people, and the processes of each profile."""

@@ -1,0 +1,1 @@
+"""The whole system on one machine: its processes, its start and stop, and who may sign in."""

@@ -1,0 +1,1 @@
+"""Verification from outside: receipts and their chains, the audit log, files of events."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions, transactions, shares of a group, revisions."""

@@ -1,0 +1,1 @@
+"""A process while it runs: settings, loops, health, alarms, retention."""

@@ -1,0 +1,1 @@
+"""A service: its application, its processes, and how they are put together."""

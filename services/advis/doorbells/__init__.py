@@ -1,0 +1,1 @@
+"""Rings doorbells (Standard Webhooks): signed messages that there is something to read, and not what."""

@@ -1,0 +1,1 @@
+"""Notifications and their doorbells: states, rows, and what cancels them."""

@@ -1,0 +1,1 @@
+"""Signed checkpoints of the log (C2SP tlog-checkpoint): the signer, its key, and what it refuses to sign."""

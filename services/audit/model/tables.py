@@ -1,0 +1,30 @@
+"""The tables of the audit database: the only source of truth for the migrations, and what binds them together.
+
+1. `leaf`, `batch`, `subtree`, `watermark`, `checkpoint`, `log_key` are append-only for everybody (triggers) and the
+   runtime role may INSERT and SELECT at most. `opening` and `subject_key` may be deleted, by the eraser's role alone.
+2. A leaf's hash is the hash of its body, and a column that is searched says what the body says: CHECKed, because an
+   edited search column is invisible to whoever verifies the tree only (audit.md §0.9).
+3. `batch.prev_size` is UNIQUE: of all sequencers that saw one head, one wins. Sequences give no numbers here: a
+   rollback would leave a hole in the tree.
+"""
+
+from sqlalchemy import (
+    MetaData,
+)
+
+from libs.common.consuming.inbox import inbox_tables
+from libs.common.outbox.outbox import outbox_tables
+from libs.common.running.alarms import alarm_tables
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+        "ck": "%(table_name)s_%(constraint_name)s_ck",
+    }
+)
+outbox_tables(metadata)
+inbox_tables(metadata)
+alarm_tables(metadata)

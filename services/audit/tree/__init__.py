@@ -1,0 +1,1 @@
+"""The Merkle tree of RFC 6962: hashes, inclusion and consistency proofs, and the stored nodes."""

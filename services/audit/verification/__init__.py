@@ -1,0 +1,1 @@
+"""What anyone needs to verify the log: keys, leaves, batches, proofs and the numbers that are missing."""

@@ -1,0 +1,1 @@
+"""Administers the catalogue: versions are added and ended, linted in plain language, and loaded from files."""

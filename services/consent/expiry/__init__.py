@@ -1,0 +1,1 @@
+"""Ends consents whose end has come."""

@@ -1,0 +1,205 @@
+"""The lists of an export, page by page: each page is a short transaction of its own, however long the history is.
+
+What a page shows is what the citizen's own lists show, so nothing is in an export that a citizen could not read, and
+nothing that they can is left out.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from libs.common.database.database import ReadSession
+from services.consent.catalogue.entries import Catalogue
+from services.consent.catalogue.labels import body, digest
+from services.consent.citizens import authorities_store
+from services.consent.consents import store as consents_store
+from services.consent.consents.consent import Consent
+from services.consent.consents.ending import as_of, months_of
+from services.consent.export.schemas import ExportedConsent, ExportedNotice, ExportedRevision, ExportedText
+from services.consent.grants.views import consent_view
+from services.consent.http.shapes import Answer
+from services.consent.legal_bases import store as legal_bases_store
+from services.consent.legal_bases.schemas import basis_view
+from services.consent.model.bilingual import LANGUAGES, Language
+from services.consent.notices import store as notices_store
+from services.consent.overview import store as overview_store
+from services.consent.overview.store import KeptRevision
+from services.consent.receipts import store as receipts_store
+from services.consent.receipts.views import receipt_view
+from services.consent.refusals import store as refusals_store
+from services.consent.refusals.api import refusal_view
+from services.consent.representation.schemas import authority_view
+from services.consent.requests import store as requests_store
+from services.consent.requests.views import waiting_view
+from services.consent.restrictions import store as restrictions_store
+from services.consent.restrictions.api import restriction_view
+from services.consent.uses import pages_store
+from services.consent.uses.api import use_view
+
+PAGE = 100
+_NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))  # some things begin later than now
+Read = Callable[[Callable[[ReadSession], Awaitable["Page"]]], Awaitable["Page"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list, and what to go on after; None at the end."""
+
+    items: tuple[Answer, ...]
+    after: Any = None
+
+
+@dataclass
+class ExportPages:
+    """The lists about one citizen as `reader` may see them at `now`.
+
+    `read` runs one transaction; `actors`: whose acts' receipts are the reader's to see; None: all (R34).
+    """
+
+    borger_id: UUID
+    reader: UUID
+    language: Language
+    now: datetime
+    catalogue: Catalogue
+    read: Read
+    actors: Collection[UUID] | None
+    _texts: dict[tuple[str, int, str], ExportedText] = field(default_factory=dict)
+
+    async def of(self, name: str) -> AsyncIterator[Answer]:
+        """Every item of a list, newest first. `texts` are known once `consents` have been read to the end."""
+        fetch: Callable[[ReadSession, Any], Awaitable[Page]] = getattr(self, f"_{name}_page")
+        after: Any = None
+        while True:
+            page = await self.read(partial(_at, fetch, after))
+            for item in page.items:
+                yield item
+            after = page.after
+            if after is None:
+                return
+
+    async def _consents_page(self, session: ReadSession, after: Any) -> Page:
+        found = await consents_store.page(
+            session,
+            self.borger_id,
+            None,
+            purposes=None,
+            now=self.now,
+            ceilings=months_of(self.catalogue, self.now),
+            after=after or _NEWEST,
+            limit=PAGE,
+        )
+        histories = await overview_store.histories_of(session, [item.consent_id for item in found])
+        for item in found:
+            self._keep_text(item)
+        items = tuple(self._consent(item, histories.get(item.consent_id, [])) for item in found)
+        return Page(items, (found[-1].requested_at, found[-1].consent_id) if found.reaches(PAGE) else None)
+
+    def _consent(self, consent: Consent, history: list[KeptRevision]) -> ExportedConsent:
+        view = consent_view(
+            as_of(consent, self.catalogue, self.now), self.reader, now=self.now, catalogue=self.catalogue
+        )
+        return ExportedConsent(
+            **{name: getattr(view, name) for name in type(view).model_fields},
+            history=tuple(_revision(item) for item in history),
+        )
+
+    def _keep_text(self, consent: Consent) -> None:
+        key = (consent.text_code, consent.text_version, consent.language)
+        if key not in self._texts:
+            words = next(_shown(consent, self.catalogue), None)
+            self._texts[key] = ExportedText(
+                code=key[0], version=key[1], language=key[2], sha256=consent.text_sha256, words=words
+            )
+
+    async def _texts_page(self, _session: ReadSession, _after: Any) -> Page:
+        return Page(tuple(self._texts.values()))
+
+    async def _requests_page(self, session: ReadSession, after: Any) -> Page:
+        before = after or _NEWEST
+        found = await requests_store.page(session, self.borger_id, purposes=None, before=before, limit=PAGE)
+        items = tuple(waiting_view(item, self.catalogue, self.now) for item in found)
+        return Page(items, (found[-1].requested_at, found[-1].request_id) if found.reaches(PAGE) else None)
+
+    async def _refusals_page(self, session: ReadSession, after: Any) -> Page:
+        before = after or _NEWEST
+        found = await refusals_store.page(
+            session, self.borger_id, purposes=None, lifted=None, before=before, limit=PAGE
+        )
+        items = tuple(refusal_view(item) for item in found)
+        return Page(items, (found[-1].recorded_at, found[-1].refusal_id) if found.reaches(PAGE) else None)
+
+    async def _restrictions_page(self, session: ReadSession, after: Any) -> Page:
+        before = after or _NEWEST
+        found = await restrictions_store.page(session, self.borger_id, before, PAGE)
+        last = found[-1].restriction if found.reaches(PAGE) else None
+        items = tuple(restriction_view(item) for item in found)
+        return Page(items, None if last is None else (last.recorded_at, last.restriction_id))
+
+    async def _other_bases_page(self, session: ReadSession, after: Any) -> Page:
+        before = after or _NEWEST
+        found = await legal_bases_store.page_of_citizen(session, self.borger_id, before, PAGE)
+        last = found[-1].basis if found.reaches(PAGE) else None
+        items = tuple(basis_view(item, self.catalogue, self.now, self.language) for item in found)
+        return Page(items, None if last is None else (last.valid_from, last.basis_id))
+
+    async def _representatives_page(self, session: ReadSession, _after: Any) -> Page:
+        found = await authorities_store.shown_to(session, self.borger_id)
+        return Page(tuple(authority_view(item, self.now) for item in found))
+
+    async def _notices_page(self, session: ReadSession, after: Any) -> Page:
+        before = after or _NEWEST
+        found = await notices_store.page_of_citizen(session, self.borger_id, unseen=False, before=before, limit=PAGE)
+        items = tuple(
+            ExportedNotice(
+                notice_id=item.notice.notice_id,
+                kind=item.notice.kind,
+                object_id=item.notice.object_id,
+                at=item.notice.at,
+                seen_at=item.seen_at,
+            )
+            for item in found
+        )
+        last = found[-1].notice if found.reaches(PAGE) else None
+        return Page(items, None if last is None else (last.at, last.notice_id))
+
+    async def _uses_page(self, session: ReadSession, after: Any) -> Page:
+        found = await pages_store.page(session, self.borger_id, purposes=None, after=after, limit=PAGE)
+        items = tuple(use_view(item) for item in found)
+        return Page(items, found[-1].place() if found.reaches(PAGE) else None)
+
+    async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
+        found = await receipts_store.page(session, self.borger_id, actors=self.actors, before=after, limit=PAGE)
+        items = tuple(receipt_view(item) for item in found)
+        return Page(items, found[-1].sequence if found.reaches(PAGE) else None)
+
+
+async def _at(fetch: Callable[[ReadSession, Any], Awaitable[Page]], after: Any, session: ReadSession) -> Page:
+    return await fetch(session, after)
+
+
+def _revision(kept: KeptRevision) -> ExportedRevision:
+    return ExportedRevision.model_validate(
+        {
+            "revision": kept.revision,
+            "at": kept.at,
+            "status": kept.status,
+            "actor_kind": kept.actor_kind,
+            "reason": kept.reason,
+            "categories": kept.categories,
+            "valid_until": kept.valid_until,
+        }
+    )
+
+
+def _shown(consent: Consent, catalogue: Catalogue) -> Iterator[str]:
+    """The words whose hash the consent keeps: the text's version, under the law's words of the day."""
+    for text in catalogue.texts.get(consent.text_code, ()):
+        for law in catalogue.legal_bases.get(text.legal_basis, ()):
+            for language in LANGUAGES:
+                if text.version == consent.text_version and law.consequence is not None:
+                    words = body(text, law.consequence, language)
+                    if digest(words) == consent.text_sha256:
+                        yield words

@@ -1,0 +1,1 @@
+"""A citizen gives consent, renews it or changes it."""

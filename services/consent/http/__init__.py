@@ -1,0 +1,1 @@
+"""What only HTTP needs: callers, pages, preconditions, negotiation, idempotency keys, signing and PDF."""

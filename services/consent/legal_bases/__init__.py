@@ -1,0 +1,1 @@
+"""Disclosure without consent: other legal bases, and emergencies with their review."""

@@ -1,0 +1,1 @@
+"""Notices to citizens and to the data protection officer."""

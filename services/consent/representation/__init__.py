@@ -1,0 +1,1 @@
+"""Authorities of guardians and attorneys: recorded by an employee, confirmed by a second one, ended."""

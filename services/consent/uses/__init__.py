@@ -1,0 +1,1 @@
+"""The log of every use, and the citizen's page of it (P4)."""

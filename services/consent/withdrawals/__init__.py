@@ -1,0 +1,1 @@
+"""A citizen withdraws one consent, several or all of them."""
