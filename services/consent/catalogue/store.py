@@ -1,13 +1,15 @@
-"""The catalogue in the database: written by `migrate`, read by revision, kept in the process while that revision holds.
+"""The catalogue in the database: written by `migrate`, read by revision, kept in memory while that revision holds.
 
-The revision is derived from the content, so one number never means two catalogues: the memo cannot be stale or mixed.
+The revision is derived from the content, so one number never means two catalogues: what is kept is never stale. It is
+kept for each pool of connections, so that two services in one process know each their own.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from libs.common.database.database import Session, WriteSession
@@ -16,25 +18,30 @@ from services.consent.catalogue.form import RawEntry, build
 from services.consent.catalogue.tables import catalogue_entry, catalogue_revision
 
 EMPTY = Catalogue(revision=0)
-_memo: dict[int, Catalogue] = {}
-_MEMO_MAX = 4  # catalogues; one is in use, another while a new one is loaded
+KEPT_MAX: Final = 4  # catalogues; one is in use, another while a new one is loaded
+_KEPT: Final[WeakKeyDictionary[Engine, dict[int, Catalogue]]] = WeakKeyDictionary()
+
+
+def kept(session: Session) -> dict[int, Catalogue]:
+    """The catalogues by revision that the session's pool of connections has read, the newest last."""
+    return _KEPT.setdefault(session.engine.sync_engine, {})
 
 
 async def catalogue_of(session: Session, revision: int) -> Catalogue:
-    """The catalogue of a revision read in the same session; from the memo when it is known."""
-    known = _memo.get(revision)
-    if known is not None:
-        return known
+    """The catalogue of a revision read in the same session; from memory when it is kept."""
+    known = kept(session)
+    if revision in known:
+        return known[revision]
     loaded = build(await entries(session))
-    while len(_memo) >= _MEMO_MAX:
-        _memo.pop(next(iter(_memo)))
-    _memo[loaded.revision] = loaded
+    while len(known) >= KEPT_MAX:
+        known.pop(next(iter(known)))
+    known[loaded.revision] = loaded
     return loaded
 
 
-def latest() -> Catalogue:
-    """The catalogue that this process read last: for an order of locks, never for an answer."""
-    return next(reversed(_memo.values()), EMPTY)
+def latest(session: Session) -> Catalogue:
+    """The catalogue that the session's pool read last: for an order of locks, never for an answer."""
+    return next(reversed(kept(session).values()), EMPTY)
 
 
 async def current(session: Session) -> Catalogue:

@@ -94,8 +94,8 @@ async def lock(session: WriteSession, keys: Collection[ScopeKey]) -> Locked:
 
 
 async def tied(session: Session, keys: Collection[ScopeKey]) -> set[ScopeKey]:
-    """These scopes and those that the newest catalogue this process knows ties to them. Costs nothing without one."""
-    known = catalogue_store.latest()
+    """These scopes and those that the newest catalogue that this pool knows ties to them. Costs nothing without one."""
+    known = catalogue_store.latest(session)
     return together(keys, known, await clock(session)) if known.unit_mappings else set(keys)
 
 

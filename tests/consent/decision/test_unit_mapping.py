@@ -148,12 +148,13 @@ async def test_an_acquire_holds_what_a_withdrawal_of_the_old_unit_locks(world: W
     """Also in a process that has not heard of the mapping: it reads again with both scopes locked."""
     borger_id, holder_id = await world.citizen(), await world.holder()
     consent = await world.grant(borger_id)
-    unmapped = dict(catalogue_store._memo)
+    async with world.database.write() as session:
+        unmapped = dict(catalogue_store.kept(session))
     await merged(world)
     item = await told(world, borger_id)
     async with world.database.write() as session:
-        catalogue_store._memo.clear()
-        catalogue_store._memo.update(unmapped)
+        catalogue_store.kept(session).clear()
+        catalogue_store.kept(session).update(unmapped)
         (permit,) = await permits.acquire(session, holder_id, [item], longest_ms=LEASE_MS)
         with pytest.raises(asyncpg.LockNotAvailableError):  # the old unit's scope is held, not the new one's alone
             await world.execute("SELECT FROM scope WHERE recipient_unit = $1 FOR UPDATE NOWAIT", RECIPIENT)
