@@ -71,7 +71,7 @@ def _value(value: object) -> Any:
 
 def _places(trace: TracebackType | None) -> list[str]:
     frames = traceback.extract_tb(trace)[-FRAMES_MAX:]
-    return [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno} {frame.name}" for frame in frames]
+    return [f"{'/'.join(frame.filename.split('/')[-4:])}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _exception(event: MutableMapping[str, Any]) -> None:

@@ -152,7 +152,7 @@ async def test_a_living_holder_is_neither_killed_nor_confirmed_without_an_order(
 def another_supervisor(consent: ConsentDouble, tmp_path: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor in a process of its own, that is killed at the end if it lives."""
     started = [*python("tests.cli.world.supervising"), consent.url, str(tmp_path), *command]
-    environment = {**os.environ, "PYTHONPATH": str(SMALL_CHILD.parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(started, env=environment, stdout=subprocess.DEVNULL) as process:
         yield process
         process.kill()

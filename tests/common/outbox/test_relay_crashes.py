@@ -163,7 +163,7 @@ async def test_a_new_generation_starts_at_one_and_carries_what_was_not_marked(da
 
 RELAY = """
     import asyncio, sys
-    from libs.common.bus.port import connect
+    from libs.common.bus.opening import connect
     from libs.common.database.database import Database
     from libs.common.outbox.relay import Relay
 

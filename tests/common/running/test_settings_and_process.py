@@ -129,7 +129,7 @@ async def test_a_role_that_is_done_ends_no_other():
 
 SERVER = """
     import asyncio, sys
-    from libs.common import process
+    from libs.common.running import process
     from libs.common.running.settings import CommonSettings
 
     async def app(scope, receive, send):
@@ -272,7 +272,8 @@ async def _is(what: bool) -> bool:
 
 
 FAILING = """
-    from libs.common import log, process
+    from libs.common.observing import log
+    from libs.common.running import process
     log.configure("consent", "api")
 
     async def failing():

@@ -157,7 +157,7 @@ def test_the_drawn_worlds_contain_yeses_and_noes_of_every_kind():
     """Or the properties above would hold of nothing."""
     found: dict[tuple[str, bool], int] = {}
 
-    @settings(max_examples=400, database=None, derandomize=True)
+    @settings(max_examples=1_200, database=None, derandomize=True)
     @given(worlds())
     def count(world: Drawn) -> None:
         years = age(world.person.birth_date)
