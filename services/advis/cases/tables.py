@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid, text
 
-from services.advis.model.tables import _finite, _moment, metadata
+from libs.common.database.tables import finite, moment
+from services.advis.model.tables import metadata
 
 case_registry = Table(
     "case_registry",
@@ -11,11 +12,11 @@ case_registry = Table(
     Column("case_reference", Text, nullable=False),
     Column("borger_id", Uuid, nullable=False),
     Column("caseworker", Text),
-    _moment("opened_at"),
-    _moment("closed_at", optional=True),
-    _moment("as_of"),
+    moment("opened_at"),
+    moment("closed_at", optional=True),
+    moment("as_of"),
     PrimaryKeyConstraint("unit", "case_reference"),
-    _finite("opened_at", "closed_at", "as_of"),
+    finite("opened_at", "closed_at", "as_of"),
     Index(None, "borger_id", postgresql_where=text("closed_at IS NULL")),
     Index(None, "unit", "caseworker", postgresql_where=text("closed_at IS NULL")),
 )
@@ -31,10 +32,10 @@ case_step = Table(
     Column("case_reference", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("caseworker", Text),
-    _moment("at"),
+    moment("at"),
     Column("place", BigInteger, Identity(always=True), nullable=False),
     PrimaryKeyConstraint("source", "event_id"),
-    _finite("at"),
+    finite("at"),
     Index(None, "unit", "case_reference"),
 )
 
@@ -45,7 +46,7 @@ ingested = Table(
     Column("source", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
-    _moment("received_at"),
+    moment("received_at"),
     PrimaryKeyConstraint("source", "event_id"),
     Index(None, "received_at"),
 )

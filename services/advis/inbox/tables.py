@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text
 
-from services.advis.model.tables import _moment, metadata
+from libs.common.database.tables import moment
+from services.advis.model.tables import metadata
 
 # A look-up that found nothing, and how often it was repeated since: told in one entry when the window has ended.
 reading = Table(
@@ -13,9 +14,9 @@ reading = Table(
     Column("unit", Text, nullable=False),
     Column("criterion", Text, nullable=False),  # [[name, value], …] as JSON: codes, never a person
     Column("count", Integer, nullable=False),
-    _moment("opened_at"),
-    _moment("first_at", optional=True),
-    _moment("last_at", optional=True),
+    moment("opened_at"),
+    moment("first_at", optional=True),
+    moment("last_at", optional=True),
     PrimaryKeyConstraint("actor", "actor_role", "unit", "criterion"),
     Index(None, "opened_at"),
 )

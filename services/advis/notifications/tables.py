@@ -15,7 +15,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from services.advis.model.tables import _finite, _moment, metadata
+from libs.common.database.tables import finite, moment
+from services.advis.model.tables import metadata
 from services.advis.notifications import doorbell as notifications_doorbell
 from services.advis.notifications import notification
 
@@ -34,8 +35,8 @@ notification_row = Table(
     Column("event_id", Text, nullable=False),
     Column("event_type", Text, nullable=False),
     Column("category", Text),
-    _moment("occurred_at"),
-    _moment("arrived_at"),
+    moment("occurred_at"),
+    moment("arrived_at"),
     Column("holder_unit", Text, nullable=False),
     Column("recipient_unit", Text, nullable=False),
     Column("purpose", Text, nullable=False),
@@ -44,14 +45,14 @@ notification_row = Table(
     Column("reveals", JSONB, nullable=False),  # [{borger_id, category, epoch}, …] as the opening said
     Column("persons", ARRAY(Uuid), nullable=False),  # the same persons, so that a scope's notifications are found
     Column("state", Text, nullable=False),
-    _moment("changed_at"),
+    moment("changed_at"),
     Column("correlation_id", Text),
     Column("corrects", Uuid),  # the notification whose place this one took, cancelled with it (R18)
     Column("annulled", Boolean, nullable=False, server_default=text("false")),
     # P3: one advis per event, recipient, purpose and subject. An event is known by its source and id together.
     UniqueConstraint("event_source", "event_id", "recipient_unit", "purpose", "subject"),
     _one_of("state", notification.State),
-    _finite("occurred_at"),
+    finite("occurred_at"),
     Index("notification_case_ix", "recipient_unit", "case_reference", postgresql_where=text("state <> 'cancelled'")),
     Index("notification_persons_ix", "persons", postgresql_using="gin", postgresql_where=text("state <> 'cancelled'")),
     Index("notification_ended_ix", "changed_at", postgresql_where=text("state IN ('handled', 'cancelled')")),
@@ -67,8 +68,8 @@ doorbell = Table(
     Column("recipient_unit", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    _moment("next_attempt_at"),
-    _moment("first_rung_at", optional=True),
+    moment("next_attempt_at"),
+    moment("first_rung_at", optional=True),
     UniqueConstraint("notification_id"),
     _one_of("state", notifications_doorbell.State),
     Index("doorbell_due_ix", "recipient_unit", "next_attempt_at", postgresql_where=text("state = 'due'")),

@@ -1,14 +1,15 @@
 """Checkpoints and the log's keys."""
 
-from sqlalchemy import BigInteger, Column, DateTime, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Table, Text
 
+from libs.common.database.tables import moment
 from services.audit.model.tables import metadata
 
 checkpoint = Table(
     "checkpoint",
     metadata,
     Column("tree_size", BigInteger, nullable=False),
-    Column("signed_at", DateTime(timezone=True), nullable=False),
+    moment("signed_at"),
     Column("note", Text, nullable=False),
     PrimaryKeyConstraint("tree_size", "signed_at"),
 )
@@ -19,5 +20,5 @@ log_key = Table(
     metadata,
     Column("vkey", Text, primary_key=True),
     Column("origin", Text, nullable=False),
-    Column("first_used_at", DateTime(timezone=True), nullable=False),
+    moment("first_used_at"),
 )

@@ -4,7 +4,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     LargeBinary,
@@ -17,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from libs.common.database.tables import moment
 from services.audit.model.tables import metadata
 
 BODY_BINDS_COLUMNS = (
@@ -32,7 +32,7 @@ batch = Table(
     Column("prev_size", BigInteger, ForeignKey("batch.tree_size"), unique=True),
     Column("root", LargeBinary, nullable=False),
     Column("frontier", ARRAY(LargeBinary), nullable=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    moment("recorded_at"),
     # The row of size 0 is the only one without a predecessor, so that there is one history and not two.
     CheckConstraint("(prev_size IS NULL) = (tree_size = 0)", name="genesis"),
     CheckConstraint("prev_size < tree_size", name="grows"),

@@ -8,23 +8,12 @@
    rollback would leave a hole in the tree.
 """
 
-from sqlalchemy import (
-    MetaData,
-)
-
 from libs.common.consuming.inbox import inbox_tables
+from libs.common.database.tables import metadata_of
 from libs.common.outbox.outbox import outbox_tables
 from libs.common.running.alarms import alarm_tables
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pk",
-        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
-        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
-        "ck": "%(table_name)s_%(constraint_name)s_ck",
-    }
-)
+metadata = metadata_of()
 outbox_tables(metadata)
 inbox_tables(metadata)
 alarm_tables(metadata)

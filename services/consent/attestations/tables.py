@@ -3,7 +3,8 @@
 from sqlalchemy import Column, Index, Integer, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.consent.model.tables import finite, identifier, metadata, moment, word
+from libs.common.database.tables import finite, identifier, moment, word
+from services.consent.model.tables import metadata
 
 attestation = Table(
     "attestation",

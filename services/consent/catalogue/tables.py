@@ -3,7 +3,8 @@
 from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, PrimaryKeyConstraint, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.consent.model.tables import finite, metadata, word
+from libs.common.database.tables import finite, word
+from services.consent.model.tables import metadata
 
 catalogue_entry = Table(
     "catalogue_entry",

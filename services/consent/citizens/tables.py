@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.consent.model.tables import finite, identifier, metadata, moment, word
+from libs.common.database.tables import finite, identifier, moment, word
+from services.consent.model.tables import metadata
 
 authority = Table(
     "authority",

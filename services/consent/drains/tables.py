@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, UniqueConstraint, Uuid, text
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 withdrawal = Table(
     "withdrawal",

@@ -3,7 +3,8 @@
 from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table
 from sqlalchemy.dialects.postgresql import JSON
 
-from services.consent.model.tables import metadata, moment, word
+from libs.common.database.tables import moment, word
+from services.consent.model.tables import metadata
 
 idempotency = Table(
     "idempotency",

@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, Index, Table, Uuid
 
-from services.consent.model.tables import finite, identifier, metadata, moment, word
+from libs.common.database.tables import finite, identifier, moment, word
+from services.consent.model.tables import metadata
 
 other_basis = Table(
     "other_basis",

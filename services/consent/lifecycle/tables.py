@@ -3,7 +3,8 @@
 from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.consent.model.tables import finite, identifier, metadata, moment, word
+from libs.common.database.tables import finite, identifier, moment, word
+from services.consent.model.tables import metadata
 
 life_fact = Table(  # every fact that a source reported, by what names its event: what a correction corrects
     "life_fact",

@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, Index, Table, Uuid, text
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 # Kinds of which an object has one notice only: it is the record of having told.
 TOLD_ONCE = ("asked_at_15", "child_involved", "expiring_soon", "of_age_at_18")

@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, Table, UniqueConstraint, Uuid
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 receipt = Table(
     "receipt",

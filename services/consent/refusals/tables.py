@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, Index, Table, Uuid
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 refusal = Table(
     "refusal",

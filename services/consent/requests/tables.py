@@ -3,7 +3,8 @@
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 consent_request = Table(
     "consent_request",

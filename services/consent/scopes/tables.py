@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, PrimaryKeyConstraint, SmallInteger, Table, text
 
-from services.consent.model.tables import identifier, metadata, word
+from libs.common.database.tables import identifier, word
+from services.consent.model.tables import metadata
 
 scope = Table(
     "scope",

@@ -3,7 +3,8 @@
 from sqlalchemy import Column, Date, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.consent.model.tables import identifier, metadata, moment, word
+from libs.common.database.tables import identifier, moment, word
+from services.consent.model.tables import metadata
 
 use_log = Table(
     "use_log",
