@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from libs.common.wire import messages, permits
-from openapi import retention
+from openapi import glossary, retention, rules
 from openapi.applications import applications
 from openapi.doors import page
 from openapi.states import diagrams
@@ -39,6 +39,8 @@ def specifications() -> dict[Path, str]:
     texts[HERE.parent / "docs" / "states.md"] = diagrams()
     texts[HERE.parent / "docs" / "doors.md"] = page()
     texts[HERE.parent / "docs" / "retention.md"] = retention.page()
+    texts[HERE.parent / "docs" / "rules.md"] = rules.page()
+    texts[HERE.parent / "docs" / "glossary.md"] = glossary.page()
     return texts
 
 

@@ -14,8 +14,8 @@ from tests.faults.evidence import Closed, Event, Evidence, Notification, Permit,
 from tests.faults.poison import TOPICS, misparked
 
 S = 1e9  # nanoseconds
-CALM_P99_S, GRANTS = 1.0, 1.5  # R1 without faults: a second, and what one and a half grants take on this machine
-LEASE_S, MARGIN_S, KILL_S = 5.0, 0.5, 6.5  # R1 with faults: the lease, consent's margin, and a death confirmed
+CALM_P99_S, GRANTS = 1.0, 1.5  # T1 without faults: a second, and what one and a half grants take on this machine
+LEASE_S, MARGIN_S, KILL_S = 5.0, 0.5, 6.5  # T1 with faults: the lease, consent's margin, and a death confirmed
 QUIET_S = 60.0
 POISON = "poison"  # the fault of that name
 SHOWN_MAX = 5  # offending lines that a verdict quotes
@@ -435,7 +435,7 @@ def r1(evidence: Evidence) -> Verdict:
         "ms p99 of a grant": round(usual * 1000),
         "s longest": round(max(all_s, default=0.0), 1),
     }
-    return Verdict("R1", "withdrawals are answered in time", counts, tuple(counts)[:2], broken)
+    return Verdict("T1", "withdrawals are answered in time", counts, tuple(counts)[:2], broken)
 
 
 def _overlap(spans: Iterable[tuple[float, float]], begun: float, ended: float) -> float:

@@ -93,7 +93,7 @@ def _broken(evidence: Evidence) -> set[str]:
 def test_a_good_history_holds() -> None:
     verdicts = _verdicts(good())
     assert {name: [*v.broken, *v.undecided] for name, v in verdicts.items() if not v.held} == {}
-    assert list(verdicts) == ["S1", "S2", "S3", "S4", "S5", "L1", "A1", "A2", "O1", "D1", "R1"]
+    assert list(verdicts) == ["S1", "S2", "S3", "S4", "S5", "L1", "A1", "A2", "O1", "D1", "T1"]
 
 
 def test_a_run_in_which_nothing_happened_has_held_nothing() -> None:
@@ -217,13 +217,13 @@ BREAKS: dict[str, tuple[str, Callable[[], Evidence]]] = {
         _changed(parked={("consent", POISON): 2, ("advis", POISON): 1}),
     ),
     "a withdrawal that takes longer than lease and kill": (
-        "R1",
+        "T1",
         lambda: replace(
             _with("withdrawals", 0, answered_ns=12_400 * MS)(), closed=[], faults=[], prompt=frozenset({"ANOTHER"})
         ),
     ),
-    "a withdrawal that is never answered": ("R1", _with("withdrawals", 0, answered_ns=None)),
-    "a slow withdrawal where nothing was wrong": ("R1", _with("withdrawals", 0, answered_ns=1_400 * MS)),
+    "a withdrawal that is never answered": ("T1", _with("withdrawals", 0, answered_ns=None)),
+    "a slow withdrawal where nothing was wrong": ("T1", _with("withdrawals", 0, answered_ns=1_400 * MS)),
 }
 
 
@@ -268,8 +268,8 @@ def test_time_under_an_outage_is_no_fault_of_the_withdrawal() -> None:
     """A consent that is away for eight seconds may answer eight seconds later."""
     late = _with("withdrawals", 0, answered_ns=12_400 * MS)()
     away = e.FaultLine("stop postgres", 0, 8_000 * MS, outage=True)
-    assert "R1" in _broken(replace(late, faults=[]))
-    assert "R1" not in _broken(replace(late, faults=[away]))
+    assert "T1" in _broken(replace(late, faults=[]))
+    assert "T1" not in _broken(replace(late, faults=[away]))
 
 
 def test_a_change_that_was_rolled_back_gives_its_epoch_to_the_next() -> None:

@@ -1,4 +1,4 @@
-"""The fence as states and steps, small enough to be searched to the end (`docs/fence.md` §2).
+"""The fence as states and steps, small enough to be searched to the end (`docs/fence.md`).
 
 A step is one thing that happens at once: a commit, one look of a drain, a message that arrives, one instruction of a
 sender. Steps come in any order, so a pause of any length, a stopped process that wakes later, and a late message need

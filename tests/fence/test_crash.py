@@ -1,4 +1,4 @@
-"""A crash of PostgreSQL itself, between the answer to a withdrawal and whatever comes next (`docs/fence.md` §2)."""
+"""A crash of PostgreSQL itself, between the answer to a withdrawal and whatever comes next (`docs/fence.md`)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""PostgreSQL's traps, each shown on the real server, and that our statements are not in it (`docs/fence.md` §2).
+"""PostgreSQL's traps, each shown on the real server, and that our statements are not in it (`docs/fence.md`).
 
 Where our own code is held in the same interleaving, the test stands elsewhere: `tests/consent/fence/test_races.py`
 (acquire, withdraw, death and settle behind each other, the clock after a wait, orders beside a lock),

@@ -13,7 +13,7 @@ from tests.faults.run import Plan, run
 pytestmark = [pytest.mark.journey, pytest.mark.kafka, pytest.mark.timeout(300)]
 DEALT = {"stop at lease-checked", "backends advis"}
 SECONDS = 16.0
-LACKING = {"D1", "R1"}  # too short a run for these to find something of everything
+LACKING = {"D1", "T1"}  # too short a run for these to find something of everything
 
 
 @pytest.mark.usefixtures("kafka")

@@ -11,7 +11,7 @@ COVERAGE = "tests/consent/scopes/test_coverage.py"
 DATABASE = "tests/common/database/test_database.py"
 RACES = "tests/consent/fence/test_races.py"
 TRAPS = "tests/fence/test_postgres_traps.py"
-S3, S4, L1, A1, A2, R1 = Invariant.S3, Invariant.S4, Invariant.L1, Invariant.A1, Invariant.A2, Invariant.R1
+S3, S4, L1, A1, A2, T1 = Invariant.S3, Invariant.S4, Invariant.L1, Invariant.A1, Invariant.A2, Invariant.T1
 
 _LOCK_THEN_READ = """\
         await scopes_store.lock(session, sorted(held))
@@ -68,7 +68,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "share-locks",
         "acquire share-locks the scopes, so that a withdrawal may starve behind acquirers",
-        R1,
+        T1,
         (
             Edit(
                 "services/consent/scopes/store.py",
@@ -78,7 +78,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                R1,
+                T1,
                 f"{TRAPS}::test_acquire_locks_holder_then_scopes_and_reads_the_state_after_both",
             ),
         ),
@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "tombstone-for-known-ids-only",
         "settling an id that is not known yet leaves nothing behind, so the acquire that comes late is granted",
-        R1,
+        T1,
         (
             Edit(
                 PERMITS,
@@ -125,12 +125,12 @@ MUTANTS: tuple[Mutant, ...] = (
                 _FROM_REQUEST.replace("ORDER", "WHERE EXISTS (SELECT 1 FROM permit k WHERE k.permit_id = r.id) ORDER"),
             ),
         ),
-        (Proof.tests(R1, f"{ACQUIRE}::test_an_id_settled_before_it_was_known_is_never_granted"),),
+        (Proof.tests(T1, f"{ACQUIRE}::test_an_id_settled_before_it_was_known_is_never_granted"),),
     ),
     Mutant(
         "tombstone-for-unknown-ids-only",
         "settling a permit forgets its id, so a repeated acquire is granted anew",
-        R1,
+        T1,
         (
             Edit(
                 PERMITS,
@@ -141,12 +141,12 @@ MUTANTS: tuple[Mutant, ...] = (
                 "    return ended\n",
             ),
         ),
-        (Proof.tests(R1, f"{ACQUIRE}::test_a_settled_id_is_never_granted_again"),),
+        (Proof.tests(T1, f"{ACQUIRE}::test_a_settled_id_is_never_granted_again"),),
     ),
     Mutant(
         "settle-without-tombstone",
         "settle leaves no tombstone, whether the id is known or not",
-        R1,
+        T1,
         (
             Edit(
                 PERMITS,
@@ -159,7 +159,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                R1,
+                T1,
                 f"{ACQUIRE}::test_an_id_settled_before_it_was_known_is_never_granted",
                 f"{ACQUIRE}::test_a_settled_id_is_never_granted_again",
             ),
@@ -168,9 +168,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "dead-holder-may-acquire",
         "a holder confirmed dead may acquire: a permit that nobody will ever settle",
-        R1,
+        T1,
         (Edit("services/consent/fence/holders_store.py", "SELECT died_at IS NULL AS lives,", "SELECT true AS lives,"),),
-        (Proof.tests(R1, f"{ACQUIRE}::test_a_holder_confirmed_dead_acquires_nothing"),),
+        (Proof.tests(T1, f"{ACQUIRE}::test_a_holder_confirmed_dead_acquires_nothing"),),
     ),
     Mutant(
         "epoch-equality",
@@ -272,7 +272,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "lease-begins-anew",
         "a repeated acquire extends the lease that a withdrawal waits for",
-        R1,
+        T1,
         (
             Edit(
                 FENCE,
@@ -280,6 +280,6 @@ MUTANTS: tuple[Mutant, ...] = (
                 "    left_ms = 5_000\n",
             ),
         ),
-        (Proof.tests(R1, f"{ACQUIRE}::test_a_repeated_acquire_after_the_lease_answers_that_nothing_is_left_of_it"),),
+        (Proof.tests(T1, f"{ACQUIRE}::test_a_repeated_acquire_after_the_lease_answers_that_nothing_is_left_of_it"),),
     ),
 )

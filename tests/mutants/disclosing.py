@@ -15,7 +15,7 @@ DOORBELLS = "tests/advis/doorbells/test_doorbell.py"
 OUTBOX_TESTS = "tests/common/outbox/test_outbox.py"
 TOGETHER = "tests/advis/arrivals/test_with_consent.py"
 S1, S2, S5 = Invariant.S1, Invariant.S2, Invariant.S5
-L1, A1, O1, D1, R1 = Invariant.L1, Invariant.A1, Invariant.O1, Invariant.D1, Invariant.R1
+L1, A1, O1, D1, T1 = Invariant.L1, Invariant.A1, Invariant.O1, Invariant.D1, Invariant.T1
 
 _ACQUIRE = "            grant = await self._fence.acquire([item for _, item in asked])\n"
 _MAKE_BELIEVE = """\
@@ -83,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "ignored-deadline-of-a-slow-reader",
         "an answer is written for as long as its reader needs, whatever the lease says",
-        R1,
+        T1,
         (
             Edit(
                 "services/advis/disclosure/transport.py",
@@ -93,7 +93,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                R1,
+                T1,
                 f"{DISCLOSURES}::test_at_the_end_of_the_lease_the_connection_is_cut_and_unsent_bytes_never_arrive",
             ),
         ),
@@ -101,7 +101,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "ignored-deadline-of-a-doorbell",
         "a doorbell rings for as long as its receiver likes, whatever the lease says",
-        R1,
+        T1,
         (
             Edit(
                 "services/advis/doorbells/sender.py",
@@ -109,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "        left_s = 5.0\n",
             ),
         ),
-        (Proof.tests(R1, f"{DOORBELLS}::test_a_hanging_receiver_is_cut_off_at_the_end_of_the_lease"),),
+        (Proof.tests(T1, f"{DOORBELLS}::test_a_hanging_receiver_is_cut_off_at_the_end_of_the_lease"),),
     ),
     Mutant(
         "settled-before-the-buffer-is-empty",

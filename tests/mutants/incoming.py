@@ -5,7 +5,7 @@ from tests.mutants.mutant import Invariant, Mutant, Proof
 
 CONSUMER = "libs/common/consuming/consumer.py"
 PROCESS = "libs/common/running/health.py"
-S3, L1, R1, D1 = Invariant.S3, Invariant.L1, Invariant.R1, Invariant.D1
+S3, L1, T1, D1 = Invariant.S3, Invariant.L1, Invariant.T1, Invariant.D1
 LIFECYCLE = "tests/consent/lifecycle/test_lifecycle.py"
 PARKING = "tests/common/consuming/test_parking.py"
 
@@ -57,7 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "life-events-in-one-transaction",
         "a batch of life events holds all of its people's scopes until the last of them is done",
-        R1,
+        T1,
         (
             Edit(
                 "services/consent/lifecycle/consumer.py",
@@ -65,16 +65,16 @@ MUTANTS: tuple[Mutant, ...] = (
                 "            return from_delivery(delivery).type in ()\n        except",
             ),
         ),
-        (Proof.tests(R1, f"{LIFECYCLE}::test_a_life_event_has_a_transaction_of_its_own"),),
+        (Proof.tests(T1, f"{LIFECYCLE}::test_a_life_event_has_a_transaction_of_its_own"),),
     ),
     Mutant(
         "alone-together",
         "records that are to have a transaction each share one",
-        R1,
+        T1,
         (Edit(CONSUMER, "if is_alone else [together]", "if False else [together]"),),
         (
             Proof.tests(
-                R1,
+                T1,
                 "tests/common/consuming/test_alone.py::test_each_record_that_goes_alone_has_a_transaction_of_its_own",
             ),
         ),
@@ -82,7 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "quota-on-a-way-to-stop",
         "a way to stop counts against its caller's quota as everything else does",
-        R1,
+        T1,
         (
             Edit(
                 "libs/common/http/door.py",
@@ -92,7 +92,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                R1,
+                T1,
                 "tests/consent/http/test_never_limited.py"
                 "::test_with_every_quota_used_up_a_disclosure_is_still_stopped_in_every_way",
             ),
@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "broken-loop-ends-the-door",
         "a loop that breaks over what came in ends its process, and with it the door",
-        R1,
+        T1,
         (
             Edit(
                 PROCESS,
@@ -124,7 +124,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         (
             Proof.tests(
-                R1,
+                T1,
                 "tests/common/running/test_settings_and_process.py::test_a_loop_that_breaks_begins_anew_and_ends_no_other",
                 by=("LookupError", "ExceptionGroup"),
             ),

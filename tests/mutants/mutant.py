@@ -19,10 +19,10 @@ class Invariant(StrEnum):
     A2 = "A2 every disclosure has its record before it"
     O1 = "O1 the trail is in the order of the epochs"
     D1 = "D1 no personal number outside consent"
-    R1 = "R1 a withdrawal is answered in time"
+    T1 = "T1 a withdrawal is answered in time"
 
 
-LIVENESS = frozenset({Invariant.L1, Invariant.R1})
+LIVENESS = frozenset({Invariant.L1, Invariant.T1})
 
 
 @dataclass(frozen=True, slots=True)

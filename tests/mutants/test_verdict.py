@@ -9,7 +9,7 @@ import pytest
 from tests.mutants.mutant import Invariant, Proof
 from tests.mutants.verdict import of_faults, of_tests
 
-S4, A1, R1 = Invariant.S4, Invariant.A1, Invariant.R1
+S4, A1, T1 = Invariant.S4, Invariant.A1, Invariant.T1
 RUN = Proof.faults("--seed", "7")
 
 
@@ -31,8 +31,8 @@ def junit(folder: Path, *items: tuple[str, str]) -> Path:
         (S4, (), "Failed: DID NOT RAISE HolderDeadError", True),
         (S4, (), "Failed: Timeout (>240.0s) from pytest-timeout.", False),
         (S4, (), "TimeoutError", False),
-        (R1, (), "Failed: Timeout (>240.0s) from pytest-timeout.", True),
-        (R1, (), "TimeoutError", True),
+        (T1, (), "Failed: Timeout (>240.0s) from pytest-timeout.", True),
+        (T1, (), "TimeoutError", True),
         (A1, ("TimeoutError",), "TimeoutError", True),
         (S4, (), "NameError: name 'replace' is not defined", False),
         (S4, ("IsolationError",), "services.consent.scopes.store.IsolationError: the fence needs it", True),

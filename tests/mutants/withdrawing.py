@@ -12,7 +12,7 @@ DRAINING = "tests/consent/drains/test_drain.py"
 RACES = "tests/consent/fence/test_races.py"
 SUPERVISOR = "tests/cli/supervising/test_supervisor.py"
 TRAPS = "tests/fence/test_postgres_traps.py"
-S2, S4, L1, R1 = Invariant.S2, Invariant.S4, Invariant.L1, Invariant.R1
+S2, S4, L1, T1 = Invariant.S2, Invariant.S4, Invariant.L1, Invariant.T1
 
 _ONE_EXTENT = (
     "    return await _end(session, signer, request, "
@@ -179,16 +179,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-order-to-fence",
         "a withdrawal that waits for a holder past its lease orders nobody to kill it",
-        R1,
+        T1,
         (Edit(DRAIN, "    if late:\n", "    if False:\n"),),
-        (Proof.tests(R1, f"{DRAINING}::test_a_holder_past_its_lease_and_the_margin_is_ordered_fenced_once"),),
+        (Proof.tests(T1, f"{DRAINING}::test_a_holder_past_its_lease_and_the_margin_is_ordered_fenced_once"),),
     ),
     Mutant(
         "no-kill",
         "a supervisor does not kill a holder that it is ordered to",
-        R1,
+        T1,
         (Edit("libs/cli/supervising/incarnations.py", "                child.signal(SIGKILL)\n", ""),),
-        (Proof.tests(R1, f"{SUPERVISOR}::test_a_stopped_process_is_killed_and_confirmed_when_consent_orders_it"),),
+        (Proof.tests(T1, f"{SUPERVISOR}::test_a_stopped_process_is_killed_and_confirmed_when_consent_orders_it"),),
     ),
     Mutant(
         "asynchronous-commit",

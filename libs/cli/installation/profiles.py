@@ -1,7 +1,7 @@
 """Which processes an installation has, and what each is told: the embedded and the distributed profile as one table.
 
 Rules:
-- Embedded: one process a service. Distributed: one process a role (system.md §7). The code that runs is the same.
+- Embedded: one process a service. Distributed: one process a role (ARCHITECTURE.md). The code that runs is the same.
 - A process gets the environment that is written here: its own database role, its own secrets. What the starter's
   environment sets besides goes to the services whose example file declares it; what is decided here cannot be set.
 - What discloses is a permit holder and has a slot; it stops first, so that its last permits still find consent.

@@ -1,6 +1,6 @@
 """One child process: started so that it cannot outlive us, ended through a pidfd, reaped once.
 
-Rules (fence.md §2 Death):
+Rules (docs/fence.md, Death):
 - Children are started from the main thread, because the parent-death signal that a child asks for follows the thread
   that started it. Nothing runs between fork and exec.
 - The child is told who its parent is and checks that itself (`libs.common.running.process.become_child`).

@@ -1,6 +1,6 @@
 """`samtykkebro generation raise`: what must be done after a database lost commits, or was restored (ADR 0020).
 
-Rules (fence.md §2, §7):
+Rules (docs/fence.md):
 - Everything of the installation is stopped, but for its PostgreSQL: ours is started here and stopped again, and an
   installation that runs holds it locked. Each service's role refuses while a process of the service is connected.
 - A restored database may be in an older form: it is migrated first.

@@ -1,4 +1,4 @@
-"""`samtykkebro fence HOLDER`: an operator answers for a death that no machine can prove (fence.md §2 Death).
+"""`samtykkebro fence HOLDER`: an operator answers for a death that no machine can prove (docs/fence.md, Death).
 
 Rules:
 - It is an act of a person, and audited: whoever says it has made sure that the process is dead.

@@ -1,4 +1,4 @@
-"""What a supervisor and an operator say to consent about permit holders (fence.md §2, the calls)."""
+"""What a supervisor and an operator say to consent about permit holders (docs/fence.md)."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar

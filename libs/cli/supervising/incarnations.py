@@ -1,4 +1,4 @@
-"""The lives of one permit holder, one after the other (fence.md §2 Death).
+"""The lives of one permit holder, one after the other (docs/fence.md, Death).
 
 Rules:
 - Before an incarnation starts: the slot's lock is ours, the one before it is confirmed dead, the new one is registered.

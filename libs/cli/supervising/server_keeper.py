@@ -2,7 +2,7 @@
 
 Rules:
 - A server is started from the main thread, which its death signal follows; between two looks the event loop runs on, so
-  that a supervisor goes on obeying consent's orders (fence.md §2 Death) while a broker comes back.
+  that a supervisor goes on obeying consent's orders (docs/fence.md, Death) while a broker comes back.
 - A server that did not become ready ATTEMPTS_MAX times in a row is given up: `failure` says why, and whoever started
   the system ends.
 """

@@ -1,4 +1,4 @@
-"""A holder's slot on disk: what lets the next supervisor prove that the last incarnation is dead (fence.md §2 Death).
+"""A holder's slot on disk: how the next supervisor proves that the last incarnation is dead (docs/fence.md, Death).
 
 Rules:
 - The lock is the file `<slot>.lock`, held with flock. The child inherits the open file, so the kernel frees the lock

@@ -1,4 +1,4 @@
-"""Keeps processes running, and stops them in order (fence.md §2 Death).
+"""Keeps processes running, and stops them in order (docs/fence.md, Death).
 
 Rules:
 - One thread, one event loop. Children are started by `children.Child` from the main thread.

@@ -1,6 +1,6 @@
 """The bus on Apache Kafka 4 through aiokafka.
 
-Rules (events.md §1.2–1.3): acks=all and an idempotent producer, no Kafka transactions; sends have our own deadline,
+Rules (docs/adr/0003): acks=all and an idempotent producer, no Kafka transactions; sends have our own deadline,
 because an idempotent batch never expires by itself, and a failed producer is thrown away (aiokafka #1017). A
 partition is read from where its consumer's database says, sought after every assignment; committed offsets are for
 lag monitoring only. The compiled record parser must be present: the pure one is a hundred times slower, silently.

@@ -1,6 +1,6 @@
 """The bus as an append-only log in a PostgreSQL database of its own.
 
-Rules (system.md §6): an append locks the (topic, partition) row before it draws the offset and holds it to the
+Rules (docs/adr/0003): an append locks the (topic, partition) row before it draws the offset and holds it to the
 commit, so that no offset becomes visible before a smaller one; a reader that skips what commits late has been seen.
 The database's owner makes the tables and says who may write and read which topic. Everybody else appends through one
 function that looks the session's user up, and sees the topics that it may read; nobody else changes or deletes a

@@ -1,6 +1,6 @@
 """The consumer loop: a batch per partition in one transaction, nothing lost, nothing stuck behind a broken record.
 
-Rules (events.md §1.2, system.md §6): the position is moved by compare-and-set in the handler's transaction, first, so
+Rules: the position is moved by compare-and-set in the handler's transaction, first, so
 that a zombie stops there. What fails through no fault of the record (not yet, unreachable, database) is tried again
 for ever; a poison record is parked for the operator (`parking`), in the transaction that moves past it; any
 other failure of a single record counts, and the fifth parks it. A partition that waits holds up no other, and nothing
@@ -48,7 +48,7 @@ BACKOFF_MAX_S = 1.0
 class Consumer:
     """One member of the group, for one service's database.
 
-    `horizon`: a record that has lain on the bus for longer is parked as `too_old`, never handled (fence.md §7).
+    `horizon`: a record that has lain on the bus for longer is parked as `too_old`, never handled (docs/fence.md).
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """What a consumer has already handled, and how far it has come: in the transaction that does the work.
 
-Rules (system.md §6): an event counts once per (source, id). A position moves by compare-and-set, which fences a
+Rules (docs/adr/0003): an event counts once per (source, id). A position moves by compare-and-set, which fences a
 consumer that lost its partition without knowing; it lives here and not on the bus, so that a database restored
 from a backup reads again what it missed. Why a case event was parked is kept for its source, which may ask.
 """

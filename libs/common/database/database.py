@@ -1,6 +1,6 @@
 """One service's PostgreSQL: a reader that cannot write, and a writer whose commit is never in doubt silently.
 
-Rules (fence.md §2): transactions are READ COMMITTED by statement, not by a server's default. COMMIT is neither
+Rules (docs/fence.md): transactions are READ COMMITTED by statement, not by a server's default. COMMIT is neither
 cancelled nor timed out, since a cancelled wait for a synchronous standby reports success; a WARNING on it, or any
 other answer than COMMIT, is a failure. A paused process loses its session, and with it its locks, in half a second.
 """
@@ -123,7 +123,7 @@ def sqlstate(error: BaseException) -> str:
 
 
 async def clock(session: Session) -> datetime:
-    """The database's clock now, not the transaction's start; aware, UTC (fence.md §2)."""
+    """The database's clock now, not the transaction's start; aware, UTC (docs/fence.md)."""
     return cast(datetime, await driver(session).fetchval("SELECT clock_timestamp()")).astimezone(UTC)
 
 

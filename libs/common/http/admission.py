@@ -2,7 +2,7 @@
 
 1. Withdraw, refuse, restrict, end, settle, orders and deaths carry WAY_TO_STOP: none of these bounds applies to them,
    and connections to the database are kept free for them (`Reserve`), so that no load keeps a citizen from stopping
-   what is shared, nor gets a holder fenced that could not settle (fence.md §7).
+   what is shared, nor gets a holder fenced that could not settle (docs/fence.md).
 2. What is beyond a bound is refused at once, the newest first: 429 for a caller's own quota, 503 for the process's.
 3. Tokens that do not hold are bounded for all callers together: beyond it only tokens that are known already are let
    in to what is limited, and each is still verified where it would stop something.

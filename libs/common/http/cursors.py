@@ -1,4 +1,4 @@
-"""Page cursors: sealed, and bound to who reads, to the list, and to what was asked of it (fence.md §7).
+"""Page cursors: sealed, and bound to who reads, to the list, and to what was asked of it (docs/fence.md).
 
 1. A cursor holds the place after which the next page begins: the key of the last item shown. It is encrypted and
    authenticated (AES-SIV, RFC 5297), so it tells its holder nothing and cannot be made by anybody else. The same place

@@ -1,4 +1,4 @@
-"""Every Prometheus metric of the system, declared once (system.md law 11: what goes wrong is counted and seen).
+"""Every Prometheus metric of the system, declared once (law 11: what goes wrong is counted and seen).
 
 1. A label is a closed set of codes that stand in our code or our reference data: never a person, an id or free text.
    What may come from outside passes `label` first.

@@ -1,6 +1,6 @@
 """The one-shot role `generation`: what commits that were lost had counted or handed out counts no more (ADR 0020).
 
-Rules (fence.md §2, §4, §7):
+Rules (docs/fence.md):
 - After a restored backup, or a failover that lost commits, a service's numbering of audit entries begins a new
   generation; consent's fence too, so that an epoch that was handed out before opens nothing.
 - It is one transaction with its own audit entry, in the owner's name, and only while no process of the service is

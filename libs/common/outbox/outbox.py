@@ -1,6 +1,6 @@
 """What must be heard, written in the transaction that makes it true; published by the relay alone.
 
-Rules (events.md §1.1, fence.md §4): one row per record and a lane per row. Lanes 0–15 carry `audit.entries`, by
+Rules: one row per record and a lane per row. Lanes 0–15 carry `audit.entries`, by
 person, so that (producer, generation, lane, number) is gap-free; lanes 16–31 carry everything else, by key. A
 business transaction touches no counter: the relay gives the numbers. Within a lane the order is that of `id`, which
 is the order of commit for whatever the same row lock protects.

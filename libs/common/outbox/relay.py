@@ -1,6 +1,6 @@
 """The only publisher: takes what handlers left in the outbox to the bus, in order, at least once, without a gap.
 
-Rules (events.md §1.1, fence.md §4): a lane belongs to one relay at a time, by a session lock on the very session
+Rules: a lane belongs to one relay at a time, by a session lock on the very session
 that numbers and marks, so a relay that lost its session can do neither. Per batch: give each new row of a lane the
 next number, commit, publish, move the lane's `sent` mark, commit. A crash between any two of these repeats records
 with the same numbers, and never skips one. No cursor: rows are found because they carry no number.

@@ -2,7 +2,7 @@
 
 1. One open row per (code, about): a repetition refreshes it, and after an acknowledgement opens a new one.
 2. `about` is a code or identifier of a thing of ours (topic and partition, client, sweep), never of a person.
-3. A transaction that raises an alarm locks its row: do it last in the lock order (fence.md §2). Where there is no
+3. A transaction that raises an alarm locks its row: do it last in the lock order (docs/fence.md). Where there is no
    session, or none that may wait, `raise_alarm_later` keeps it in a bounded queue that `keep_flushing` writes.
 """
 

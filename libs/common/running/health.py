@@ -2,7 +2,7 @@
 
 Not ready (503) is only who cannot do their own synchronous work, named in `failed`. Everything else that is not as it
 should be, such as a partition that waits, is a named component with a code: with the bus gone a citizen can still
-withdraw, and no door is closed for it (fence.md §7). The reason is in the log. No token is asked for, so nothing here
+withdraw, and no door is closed for it (docs/fence.md). The reason is in the log. No token is asked for, so nothing here
 may depend on data about people.
 """
 

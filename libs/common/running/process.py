@@ -1,7 +1,7 @@
 """How a process of ours lives and ends: one event loop, several roles, one clean stop.
 
 Rules: SIGTERM stops taking work, finishes what is begun and exits 0. A loop that breaks begins anew; a door that fails
-ends the process, and the supervisor starts a new one. A supervised process dies with its supervisor (fence.md §2): it
+ends the process, and the supervisor starts a new one. A supervised process dies with its supervisor (docs/fence.md): it
 asks the kernel for SIGKILL at the parent's death, and then checks that the parent is still the one that started it. It
 never forks. Objects made at the start are frozen out of garbage collection, which otherwise costs 50 ms pauses.
 """

@@ -1,4 +1,4 @@
-"""What is stored has an end (system.md law 12): one rule a table, and the loop that deletes by these rules.
+"""What is stored has an end (law 12): one rule a table, and the loop that deletes by these rules.
 
 1. Every table of a service stands in its RETENTION, with rules or with the reason why its rows stay.
 2. Rows go in batches, each a short transaction that an index finds; a batch is followed by a pause as long as it took,

@@ -126,7 +126,7 @@ class CommonSettings(_Settings, Limits):
     advis_url: str = "http://127.0.0.1:8102"
     audit_url: str = "http://127.0.0.1:8103"
 
-    holder_id: UUID | None = None  # given by the supervisor to a process that discloses (fence.md §1)
+    holder_id: UUID | None = None  # given by the supervisor to a process that discloses (docs/fence.md)
     holder_token: str | None = Field(default=None, repr=False)
 
     @property

@@ -3,7 +3,7 @@
 1. A request carries a correlation id from here on: the caller's when it is well formed, else a new UUID.
 2. A body has a limit, also when it is chunked and announces no length.
 3. Nothing is stored by a cache or shown in a frame: every answer is about a person until proven otherwise.
-4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request (performance.md §1).
+4. Plain ASGI only: one `BaseHTTPMiddleware` costs more than the rest of a request.
 """
 
 import re

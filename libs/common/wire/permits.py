@@ -167,6 +167,6 @@ class FenceOrders(Strict):
 
 
 class HolderDead(Strict):
-    """`POST /v1/holders/{id}:dead`: how the death was established (fence.md §2 Death)."""
+    """`POST /v1/holders/{id}:dead`: how the death was established (docs/fence.md, Death)."""
 
     proof: DeathProof

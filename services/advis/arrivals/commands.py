@@ -26,8 +26,8 @@ from services.advis.notifications import store as notifications_store
 from services.advis.notifications.notification import Notification, State
 from services.advis.reference.reference import Reference
 
-# Events between two rounds of statements. The server ends a transaction that is silent for half a second (fence.md §2),
-# and a busy machine must not need that long to think about one step.
+# Events between two rounds of statements. The server ends a transaction that is silent for half a second, and a busy
+# machine must not need that long to think about one step.
 STEP = 50
 
 

@@ -2,7 +2,7 @@
 
 1. Case events: what each says is held against what the writer of its topic may say. Consent is asked for openings
    first; *not yet* or unreachable leaves the position where it is (P3, P9).
-2. Consent events decide nothing: they make us ask again about notifications of their scope (fence.md §2, Arrival).
+2. Consent events decide nothing: they make us ask again about notifications of their scope (docs/fence.md, Arrival).
 3. A record that can never be right is poison, with a code for a reason and nothing of its content.
 """
 

@@ -2,7 +2,7 @@
 
 An opening says that a unit *may* be told; a subscription that it *wants* to be; an open case that it has the citizen at
 all (R14, R15). The three together make exactly one notification per (recipient unit, purpose, subject); the event gives
-the fourth part of the key (fence.md §3). What the notification reveals, and at which epochs, is the opening's word.
+the fourth part of the key (docs/fence.md). What the notification reveals, and at which epochs, is the opening's word.
 """
 
 from collections.abc import Collection, Iterable

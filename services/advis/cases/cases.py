@@ -1,6 +1,6 @@
 """The case registry: which unit has an open case about whom, under which reference, and who works on it.
 
-It follows three event types per administration (domain.md §8): opened, closed, handed over. Rules: a case is drawn from
+It follows three event types per administration: opened, closed, handed over. Rules: a case is drawn from
 every step that stands, by the source's time, so neither their order (R45) nor what was taken back since makes a
 difference (R18); a reference never changes citizen. An opened or handed-over
 case names its caseworker (`case_events.missing_field`): an advis without a reader would be one nobody may see (R15).

@@ -1,4 +1,4 @@
-"""The calls that advis makes to consent (fence.md §2), and the lease clock. Nothing is remembered between calls.
+"""The calls that advis makes to consent (docs/fence.md), and the lease clock. Nothing is remembered between calls.
 
 1. The lease runs on our monotonic clock from *before* the acquire was sent: it never ends later than consent thinks.
    A disclosure ends when SETTLING_SHARE of the lease is left: a reader that takes no bytes, or a receiver that never

@@ -1,4 +1,4 @@
-"""The one way in which anything about a citizen leaves advis over HTTP (fence.md §2, Disclose).
+"""The one way in which anything about a citizen leaves advis over HTTP (docs/fence.md, Disclose).
 
 1. The whole body is ready before this begins. 2. The lease is looked at. 3. Unsent bytes are made to die with us.
 4. Everything is written at once, with its length, so the reader has its answer now. 5. We wait, until the lease ends,

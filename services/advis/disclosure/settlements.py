@@ -6,7 +6,7 @@
 3. A batch that is not accepted is followed by a smaller one of the others, so that a slow consent gets through what it
    can do in the time of one call, and one permit that it cannot settle holds up no other.
 4. No outcome is dropped: with WAITING_MAX of them waiting no new permit is taken. What is still here when the process
-   dies is settled by its confirmed death (fence.md §2).
+   dies is settled by its confirmed death (docs/fence.md).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 1. uvicorn hides its transport from the application; the scope's extension `samtykkebro.transport` is a `Wire` to it.
 2. While a wire is held, SO_LINGER {1, 0} makes the kernel throw away what is unsent when the socket closes or the
-   process is killed; without it the peer goes on receiving after the sender's death (fence.md §2).
+   process is killed; without it the peer goes on receiving after the sender's death (docs/fence.md).
 3. A peer that has finished sending (FIN) may still read, so a held connection survives the end of its input.
 
 Written against uvicorn 0.54: `on_message_begin` makes the scope, `eof_received` None closes, `cycle.keep_alive` False

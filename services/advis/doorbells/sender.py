@@ -1,7 +1,7 @@
 """The one outbound door: sends one doorbell under one permit and says how far it came. It decides nothing.
 
 1. A fresh connection for each attempt, with SO_LINGER {1, 0} before its first byte: what the kernel has not sent when
-   we give up, or are killed, is thrown away (fence.md §2). 2. The lease ends the attempt, wherever it is.
+   we give up, or are killed, is thrown away (docs/fence.md). 2. The lease ends the attempt, wherever it is.
 3. No redirect is followed, no proxy taken from the environment, and the receiver's body is never read.
 """
 

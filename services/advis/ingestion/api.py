@@ -1,4 +1,4 @@
-"""The ingestion door: case events from source systems that have no Kafka (system.md §6).
+"""The ingestion door: case events from source systems that have no Kafka.
 
 1. A request is accepted whole or not at all. 2. Repeating it changes nothing and answers the same; the same id with
 other content is a conflict, judged among the source's own events alone. 3. What is not the source's to say is refused

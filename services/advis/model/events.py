@@ -1,6 +1,6 @@
 """Facts, in the past tense.
 
-Every fact becomes one audit entry; where it concerns two persons it is told twice, once about each (audit.md §3).
+Every fact becomes one audit entry; where it concerns two persons it is told twice, once about each.
 """
 
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ STEP = 100  # notifications between two rounds of statements
 async def cancel(session: WriteSession, notification_ids: Collection[UUID], now: datetime) -> int:
     """Take these notifications and their doorbells away; returns how many were not cancelled already.
 
-    In the order of their ids, a step at a time: a long silence inside a transaction would end it (fence.md §2).
+    In the order of their ids, a step at a time: a long silence inside a transaction would end it (docs/fence.md).
     """
     in_order = sorted(notification_ids)
     gone = 0

@@ -1,7 +1,7 @@
 """When a doorbell rings again and when it is given up, as functions of the answer, the attempts and `now`.
 
 The schedule is kept short on purpose: a doorbell only says "fetch", and a receiver that was away fetches anyway when it
-is back (events.md §4). Every attempt is a disclosure and has a permit of its own (P1).
+is back. Every attempt is a disclosure and has a permit of its own (P1).
 """
 
 from collections.abc import Mapping

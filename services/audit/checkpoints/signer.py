@@ -1,4 +1,4 @@
-"""Signs what the log is, having looked (audit.md §3.3). A wrong root that was signed can never be taken back.
+"""Signs what the log is, having looked (P8). A wrong root that was signed can never be taken back.
 
 1. Read the last note from the database, and from the file outside it where there is one; each must bear our signature.
 2. The newest tree must follow both: neither smaller, nor different at the same size (a restored backup, a fork).

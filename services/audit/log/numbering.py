@@ -1,4 +1,4 @@
-"""Which numbers of a lane have come, and which are missing (audit.md §3.8, fence.md §4).
+"""Which numbers of a lane have come, and which are missing (P8).
 
 1. A lane's numbers begin at 1. A number that has come before is a redelivery: dropped, never an entry twice.
 2. A number beyond the next one leaves a hole. Partitions interleave and retries overtake, so a hole has a grace.

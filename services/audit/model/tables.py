@@ -3,7 +3,7 @@
 1. `leaf`, `batch`, `subtree`, `watermark`, `checkpoint`, `log_key` are append-only for everybody (triggers) and the
    runtime role may INSERT and SELECT at most. `opening` and `subject_key` may be deleted, by the eraser's role alone.
 2. A leaf's hash is the hash of its body, and a column that is searched says what the body says: CHECKed, because an
-   edited search column is invisible to whoever verifies the tree only (audit.md §0.9).
+   edited search column is invisible to whoever verifies the tree only.
 3. `batch.prev_size` is UNIQUE: of all sequencers that saw one head, one wins. Sequences give no numbers here: a
    rollback would leave a hole in the tree.
 """

@@ -1,4 +1,4 @@
-"""What an employee attests that a citizen has said, by telephone or in person (U4; the words of `domain.md` §3.3).
+"""What an employee attests that a citizen has said, by telephone or in person (R10, U4).
 
 Rules first:
 
@@ -6,7 +6,7 @@ Rules first:
    unambiguous.
 2. A no is taken at one employee's word and at once: it must never be harder than a yes (R7).
 3. A yes to a special category takes effect only when a second employee confirms it in time, and so does the lifting of
-   a refusal, which lets consents count again that the employee may not know of. Until then it is nothing (R4) [D].
+   a refusal, which lets consents count again that the employee may not know of. Until then it is nothing (R4).
 4. It is read from the clock whether a proposal has lapsed; a later no of the citizen's own is never overtaken by it.
 """
 

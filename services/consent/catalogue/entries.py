@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Sensitivity(StrEnum):
-    """The four ordered levels of the national case index (`domain.md` §2.3)."""
+    """The four ordered levels of the national case index (R15)."""
 
     OPEN = "IKKE_FORTROLIGE_DATA"
     CONFIDENTIAL = "FORTROLIGE_PERSONOPLYSNINGER"
@@ -33,7 +33,7 @@ class Sensitivity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What every entry has. `source` is a seed line `file:line` or a section of the domain reference."""
+    """What every entry has. `source`: a line of docs/municipality.md's documents, or a rule of docs/rules.md."""
 
     code: str
     version: int
@@ -59,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit(Entry):
-    """An organisational unit: a holder or a recipient. Sub-units are not included (`domain.md` §7)."""
+    """An organisational unit: a holder or a recipient. Sub-units are not included (R2)."""
 
     administration: Literal["BIF", "SOF", "FAELLES"]
     contact: str
@@ -173,7 +173,7 @@ class EventType(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Entry):
-    """The municipality's own limits, none of them law: ages in years (`domain.md` 1.6), validity in months (R9).
+    """The municipality's own limits, none of them law: ages in years (R11), validity in months (R9).
 
     And what every receipt must say of it: who the controller is, whom to write to, where and how long it is kept.
     """

@@ -1,4 +1,4 @@
-"""How easy a text is to read: LIX, the readability index (R42, `domain.md` §4).
+"""How easy a text is to read: LIX, the readability index (R42).
 
 LIX = words / sentences + 100 × long words / words. A long word has more than 6 letters or digits. A word is what stands
 between blanks and holds a letter or a digit, so an address or a number is one word. A sentence ends with . ! ? : or ;

@@ -132,7 +132,7 @@ def _purpose(purpose: Purpose, catalogue: Catalogue) -> Iterator[Finding]:
     yield from _label(purpose.label)
     for language in LANGUAGES:
         if _says(FORBIDDEN_PURPOSES[language], purpose.label.get(language)):
-            yield Finding(Rule.FORBIDDEN_PURPOSE, f"label.{language}", "is never a purpose of a consent (domain.md §6)")
+            yield Finding(Rule.FORBIDDEN_PURPOSE, f"label.{language}", "is never a purpose of a consent (R14)")
     yield from _readable(purpose.label.da, "label.da")
     if any("KRISECENTER" in unit for offer in purpose.between for unit in (offer.holder, offer.recipient)):
         yield Finding(Rule.REFUGE, "between", "a unit whose name reveals a stay at a refuge is not offered (R34)")

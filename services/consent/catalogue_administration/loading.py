@@ -3,7 +3,8 @@
 A version is known by (kind, code, number), and has one origin (R35):
 
 1. A version that was published never changes: only its end may be set, and once that has passed it stays. Anything else
-   is refused, because a consent that was given pins the version it was given under.
+   is refused, because a consent that was given pins the version it was given under. `source`, the document that an
+   entry rests on, is for whoever maintains the catalogue and may be corrected.
 2. What an administrator made through the API stays, whatever the files say. A file that claims the number of such a
    version is refused: its version takes the next number.
 3. An end that an administrator set stays too. A file that says nothing of it agrees; one that says another is refused.
@@ -25,6 +26,8 @@ from services.consent.model.calendar import danish_date
 from services.consent.model.errors import CatalogueError
 
 Key = tuple[str, str, int]
+
+_MAY_CHANGE = {"valid_to", "source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def _agreed(old: RawEntry, new: RawEntry | None, today: date) -> RawEntry:
     if new is None:
         raise _refused(old, "version", "was published and is missing")
     for name in sorted(old.body):
-        if name != "valid_to" and new.body.get(name) != old.body[name]:
+        if name not in _MAY_CHANGE and new.body.get(name) != old.body[name]:
             raise _refused(old, name, "was published and has changed: add the next version")
     was, says = old.body["valid_to"], new.body["valid_to"]
     if old.ended and says is None:

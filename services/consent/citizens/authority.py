@@ -1,4 +1,4 @@
-"""Who may speak for an adult: a guardian or an attorney, by a recorded and dated authority (`domain.md` 1.6, R11).
+"""Who may speak for an adult: a guardian or an attorney, by a recorded and dated authority (R11).
 
 Rules first:
 
@@ -12,7 +12,7 @@ Rules first:
    no is never taken from anybody: the citizen may always withdraw and refuse.
 5. Below the adult age nobody has an authority: custody decides (`family`).
 
-Rules 3 and 4 are general knowledge [G] and our own choice [D]: whether, and in what, a court order under the
+Rules 3 and 4 are general knowledge and our own choice: whether, and in what, a court order under the
 guardianship act excludes the citizen's own consent, a jurist must check before it is relied on.
 """
 

@@ -1,4 +1,4 @@
-"""Who must declare for a person today (`domain.md` 1.6, R11, R12): age and custody, read when deciding.
+"""Who must declare for a person today (R11, R12): age and custody, read when deciding.
 
 1. At or above the adult age: the person alone. A parent's declaration has lapsed.
 2. From the own-declaration age: the young person, and for special categories the custody holders too.

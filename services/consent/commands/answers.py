@@ -2,7 +2,7 @@
 
 `200`: from now on nothing about the citizen is disclosed to the recipient under what was ended, and no doorbell rings
 for it. `202`: it is registered, with a receipt, and takes effect for everything new; something older is still in
-flight, and the status address answers `200` once nothing is (`docs/fence.md` §2).
+flight, and the status address answers `200` once nothing is (`docs/fence.md`).
 """
 
 from hashlib import sha256

@@ -3,8 +3,8 @@
 Rules first:
 
 1. One consent names one citizen, one purpose, one holder unit, one recipient unit, one or more categories (R2, P7).
-2. Its status moves only along `TRANSITIONS`; the words map one to one to the national exchange format (`domain.md`
-   §3.3): oprettet, afventer signering, gaeldende, tilbagekaldt, udloebet, lukket, afvist.
+2. Its status moves only along `TRANSITIONS`; the words map one to one to the national exchange format (R10):
+   oprettet, afventer signering, gaeldende, tilbagekaldt, udloebet, lukket, afvist.
 3. A declaration belongs to one giver. What is declared twice by the same giver counts once.
 4. Expiry is read from the clock, so an active consent past its end *is* expired whether or not a job has said so.
    What was asked for and not answered in time is expired too: silence is never a yes (R9).

@@ -1,7 +1,6 @@
 """May this recipient be told this category about this person, held by this unit, for this purpose, now?
 
-One pure function over a snapshot of rows and the database's clock. The order is
-fixed (`system.md` §4), the first answer counts:
+One pure function over a snapshot of rows and the database's clock. The order is fixed, the first answer counts:
 
 1. unknown code, closed unit, or purpose not offered for this pair: no
 2. unknown, dead or moved out: no

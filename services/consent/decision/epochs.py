@@ -1,4 +1,4 @@
-"""The fence's rules as values (`docs/fence.md` §1 and §2); everything that waits or locks lives elsewhere.
+"""The fence's rules as values (`docs/fence.md`); everything that waits or locks lives elsewhere.
 
 1. A scope is (citizen, purpose, recipient unit). No scope row means no.
 2. A scope's epoch grows by one at every change to anything in it. Its high part is the database's generation, which an
@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 class PermitState(StrEnum):
-    """`settled` and `dead` are final: an id that has reached either is never granted (`docs/fence.md` §2, settle)."""
+    """`settled` and `dead` are final: an id that has reached either is never granted (`docs/fence.md`, settle)."""
 
     OPEN = "open"
     SETTLED = "settled"

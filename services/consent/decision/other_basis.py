@@ -1,15 +1,16 @@
-"""When a recorded basis that needs no consent carries a disclosure, and until when (`system.md` §4, P6).
+"""When a recorded basis that needs no consent carries a disclosure, and until when (P6).
 
 1. It answers exactly one question: person, holder, recipient, purpose and category; nothing is inherited or implied.
 2. Its legal basis needs no consent and is in force *now*; the ceiling that it has today wins over what was typed.
 3. An emergency rests on a provision made for emergencies and on no other, and lasts at most the hours that the
    municipality's policy allows; no other basis may rest on such a provision, so its limit cannot be avoided.
 4. An emergency stands before the citizen's refusal and before a restriction, by its nature: to avert a danger to life
-   is not theirs alone to forbid (GDPR art. 6(1)(d), 9(2)(c), 18(2); forvaltningsloven § 28, § 29: `domain.md` [G]). It
-   is its own step with its own reason, told the citizen at once, and reviewed. Nothing is disclosed about the dead.
+   is not theirs alone to forbid (GDPR art. 6(1)(d), 9(2)(c), 18(2); forvaltningsloven §§ 28 and 29, to be confirmed by
+   a jurist). It is its own step with its own reason, told the citizen at once, and reviewed. Nothing is disclosed about
+   the dead.
 5. Any other basis gives way to a refusal, and to a restriction of everything: art. 18(2) leaves storage, the person's
    own consent, legal claims, the rights of another and important public interest, and nothing recorded here says that
-   it is one of those ([D]). A restriction of one consent stops that consent alone.
+   it is one of those (our own choice). A restriction of one consent stops that consent alone.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Drain: wait until nothing older than a withdrawal is in flight, and only then say so (`docs/fence.md` §2).
+"""Drain: wait until nothing older than a withdrawal is in flight, and only then say so (`docs/fence.md`).
 
 1. No transaction and no connection is held between two looks: a withdrawal that waits costs nobody anything.
 2. A permit older than its lease and a margin does not end by that. Its holder is ordered fenced, and we go on looking.

@@ -1,6 +1,6 @@
 """Who of the staff may register what citizens say: in one unit at a time (R37), never about themselves or their own.
 
-`citizen_service` is the municipality's help to citizens (`borgerraadgivning_samtykke`, `domain.md` §3.4): it serves
+`citizen_service` is the municipality's help to citizens (`borgerraadgivning_samtykke`): it serves
 anybody, in anything. A caseworker and a bridge-builder act in their own unit's matters only.
 """
 

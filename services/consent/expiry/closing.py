@@ -1,4 +1,4 @@
-"""Writes down which open consents a fact of life has ended, under the scopes' locks (`docs/fence.md` §1)."""
+"""Writes down which open consents a fact of life has ended, under the scopes' locks (`docs/fence.md`)."""
 
 from collections.abc import Collection
 from datetime import datetime

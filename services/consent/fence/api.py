@@ -1,4 +1,4 @@
-"""The fence's HTTP door, for `advis`, its disclosing processes and their supervisors (`docs/fence.md` §2).
+"""The fence's HTTP door, for `advis`, its disclosing processes and their supervisors (`docs/fence.md`).
 
 Batches are the normal form. What is refused is missing from the answer, and nothing says why.
 """

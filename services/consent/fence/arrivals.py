@@ -1,11 +1,11 @@
-"""Arrivals: which openings a case event has now (`docs/fence.md` §2, §5).
+"""Arrivals: which openings a case event has now (`docs/fence.md`).
 
 1. *Not yet* is answered while consent has not consumed the bus as far as the event lies: what came before it, such as
    a closed case or a change of custody, must count. The position is read before the state, so the state includes it.
 2. Openings and epochs are read in one statement.
 3. Every answer has the same shape, and an empty list says nothing about why.
 4. A record that was parked and sent again arrived when it was first parked: what was not covered then, without a break
-   until now, has no opening (`docs/fence.md` §7).
+   until now, has no opening (`docs/fence.md`).
 """
 
 from collections.abc import Sequence

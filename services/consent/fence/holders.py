@@ -1,6 +1,6 @@
 """The lives of holders: registered before they are spawned, and dead once somebody who may know it says so.
 
-1. A supervisor registers and buries in its own slots only; whose slot it is, is the slot's prefix (`docs/fence.md` §2).
+1. A supervisor registers and buries in its own slots only; whose slot it is, is the slot's prefix (`docs/fence.md`).
 2. A supervisor's proof is that it reaped the process, got the slot's lock, or found another boot; an operator's is
    their own word, an audited act.
 3. A death ends the open permits as `unknown`. It waits for acquires on their way, and none can follow it.

@@ -1,4 +1,4 @@
-"""Acquire, preview and settle: the right to make one disclosure, taken and given back (`docs/fence.md` §2).
+"""Acquire, preview and settle: the right to make one disclosure, taken and given back (`docs/fence.md`).
 
 An acquire is one READ COMMITTED transaction, and its steps keep this order:
 

@@ -1,7 +1,7 @@
 """Permit rows: one table and one key for what was granted and for what was settled before it was known.
 
 An id that is settled or dead is never granted: the insert finds it and does nothing. Rows are always written in the
-order of `permit_id`, permits before their use rows (`docs/fence.md` §2).
+order of `permit_id`, permits before their use rows (`docs/fence.md`).
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""May this disclosure be made, now, of what arrived then? The pure half of an acquire (`docs/fence.md` §2, §5).
+"""May this disclosure be made, now, of what arrived then? The pure half of an acquire (`docs/fence.md`).
 
 1. What is revealed is what the reference data says the event reveals, all of it: in the family rules about the child
    *and* about a parent who holds custody of that child. Less than that would leave a scope unlocked.

@@ -1,4 +1,4 @@
-"""The fence's tables (`docs/fence.md` §1, §2, §4): permits, and the holders they are granted to.
+"""The fence's tables (`docs/fence.md`): permits, and the holders they are granted to.
 
 No foreign key where a disclosure writes: what protects these rows is the order of locks, not the referenced row.
 `permit_scope` holds the scopes of *open* permits only, so that a drain reads what is in flight and nothing else.

@@ -135,7 +135,7 @@ async def prove(
 async def narrowed(
     session: WriteSession, withdrawal_id: UUID, changed: Changed, *, consent: Consent, receipt: StoredReceipt
 ) -> None:
-    """What the new consent leaves out is withdrawn: its answer waits for a drain, as any withdrawal's (fence.md §2)."""
+    """What the new consent leaves out is withdrawn: its answer waits for a drain, as any withdrawal's."""
     withdrawal = Withdrawal(
         withdrawal_id=withdrawal_id,
         borger_id=consent.borger_id,

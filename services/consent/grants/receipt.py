@@ -57,7 +57,7 @@ def about_consent(consent: Consent, words: Words, *, supersedes: Collection[UUID
 def end_rule(consent: Consent, words: Words) -> EndRule:
     """Which rule set the end: the municipality's own limit (R9), the ceiling of the legal basis, or the citizen.
 
-    Where the first two say the same, it is the municipality's: its limit is never called law (`domain.md` §0).
+    Where the first two say the same, it is the municipality's: its limit is never called law (R9).
     """
     policy = words.catalogue.policy(consent.requested_at)
     months = () if policy is None else (policy.consent_months_default, policy.consent_months_max)

@@ -50,7 +50,7 @@ def _counts_for(consent: Consent, catalogue: Catalogue, now: datetime) -> Counts
 
 
 def declaration_view(item: Declaration, reader: UUID) -> DeclarationView:
-    """Not who: one parent must not learn of the other through the child's consents (`domain.md` 1.6).
+    """Not who: one parent must not learn of the other through the child's consents (R34).
 
     Nor which unit heard them, where somebody must not learn where they stay (R34).
     """

@@ -1,4 +1,4 @@
-"""Record a basis that needs no consent, end it, and read what is recorded (`system.md` §4, R31).
+"""Record a basis that needs no consent, end it, and read what is recorded (R31).
 
 1. It answers exactly one question, and is recorded by a caseworker of the *holder* unit that has an open case about the
    citizen; for anybody else the citizen is not there (R15, P2). It holds from the moment it is recorded: what arrived

@@ -1,7 +1,7 @@
 """The bus's door: case events to one handler each, by type. What concerns only others is passed over.
 
 Consent consumes every topic of case events although most of it is not for it, because its position is what `arrivals`
-compares with: an event whose custody or closed case we have not read yet is *not yet* answered (`docs/fence.md` §2).
+compares with: an event whose custody or closed case we have not read yet is *not yet* answered (`docs/fence.md`).
 What a source may say is held here too (`libs/common/wire/sources.py`): custody counts only from civil registration,
 whatever advis did with it.
 """

@@ -1,4 +1,4 @@
-"""Who acts for a citizen, in which capacity, and how that is known (`domain.md` §3.3, §1.6; R10, R11).
+"""Who acts for a citizen, in which capacity, and how that is known (R10, R11).
 
 Every act, a yes, a no, a withdrawal or a refusal, is one person's word. The words here are those of the national
 exchange format: the subject or a representative with its authority; system evidence, or an employee attesting what was

@@ -1,4 +1,4 @@
-"""Civil registration numbers, at the edge only (R28, R29; `domain.md` §2.4).
+"""Civil registration numbers, at the edge only (R28, R29).
 
 1. Ten digits DDMMYY-SSSS; the hyphen may be left out. The date must exist in the century that the seventh digit gives.
 2. No modulus 11: numbers without it have been issued since 2007 and must be served.

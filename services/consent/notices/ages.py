@@ -1,4 +1,4 @@
-"""What a young person is told as they come of an age that the municipality's policy names (`domain.md` 1.6, U14).
+"""What a young person is told as they come of an age that the municipality's policy names (R11, U14).
 
 10: they are involved from now on, and may see what is decided for them. 15: they are asked themselves. 18: what others
 have declared for them has lapsed. The ages are policy values; the words for the codes are the reader's.
@@ -30,7 +30,7 @@ async def tell_of_age(session: WriteSession, borger_id: UUID, now: datetime) -> 
 
 
 async def tell_child(session: WriteSession, borger_id: UUID, *, by: UUID, about: UUID, now: datetime) -> None:
-    """Show somebody of an age to be involved, and not yet to declare, what a parent has decided for them (1.6) [D].
+    """Show somebody of an age to be involved, and not yet to declare, what a parent has decided for them (R11).
 
     `about`: the consent. Nothing when they have done it themselves.
     """

@@ -5,7 +5,7 @@ A new kind of record needs one function from it to `About`, and a call of `issue
     await issue(session, signer, subject=borger_id, act=Act(ReceiptEvent.RESTRICTED, giver, changed.at),
                 about=lambda words: about_restriction(borger_id, restriction, words))
 
-Not in it is the head of the audit log (`consent-field.md` §2.3, item 10): consent neither reads audit nor waits for it,
+Not in it is the head of the audit log: consent neither reads audit nor waits for it,
 and a head that it has only heard of proves nothing about the act.
 """
 

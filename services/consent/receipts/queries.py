@@ -1,4 +1,4 @@
-"""What somebody who acts for another may read of what is kept about them: never another parent's acts (R34, 1.6)."""
+"""What somebody who acts for another may read of what is kept about them: never another parent's acts (R34)."""
 
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What a receipt says (P5; `consent-field.md` §2.3): one shape for every act and every ending, whatever it is about.
+"""What a receipt says (P5): one shape for every act and every ending, whatever it is about.
 
 1. It names the record by the hash of its content at that moment, so the receipt proves which record it is about.
 2. Receipts of one citizen form a chain: a sequence number without gaps and the hash of the one before, so that one that
@@ -51,7 +51,7 @@ class ReceiptEvent(StrEnum):
 class Act:
     """What was done, by whom, when. `reason`: a code, of what ended without the citizen ending it.
 
-    `epoch`: the scope's, that the act began (`fence.md` §1): no permit of that epoch or a later one is older than it.
+    `epoch`: the scope's, that the act began (docs/fence.md): no permit of that epoch or a later one is older than it.
     """
 
     event: ReceiptEvent

@@ -2,7 +2,7 @@
 
 1. Recording changes nothing; confirming and ending may change decisions, so both go through `scopes.change`.
 2. What ends by it is closed in the same transaction, and its answer waits for a drain like a withdrawal's
-   (`docs/fence.md` §2): ending an attorney's authority ends what they have said yes to, and a guardian who replaces
+   (`docs/fence.md`): ending an attorney's authority ends what they have said yes to, and a guardian who replaces
    the citizen by court order ends what the citizen has.
 3. Ending is made no harder than recording: one employee, the citizen for an attorney of theirs, or the attorney.
 """

@@ -1,4 +1,4 @@
-"""The one door to everything that may change a decision (`docs/fence.md` §1).
+"""The one door to everything that may change a decision (`docs/fence.md`).
 
 1. The scope rows are created where missing and locked, in key order, in one statement; with them those that a unit
    mapping ties to them (R36).

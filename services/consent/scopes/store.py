@@ -1,4 +1,4 @@
-"""Scope rows: locked together in one statement, in one order everywhere, and read in another (`docs/fence.md` §2).
+"""Scope rows: locked together in one statement, in one order everywhere, and read in another (`docs/fence.md`).
 
 Nothing here decides. What a decision needs is read by `decision.store`, in the statement *after* the lock: one
 statement that locks and reads returns the new epoch with the old state.

@@ -1,4 +1,4 @@
-"""The use log: what was told about a citizen, to which unit, for which purpose, when (P4, `docs/fence.md` §4).
+"""The use log: what was told about a citizen, to which unit, for which purpose, when (P4, `docs/fence.md`).
 
 One row per notification, person, actor, kind and day, written in the acquire's transaction. A use counts as made
 from then on; only one that was not made, or may have been, touches the row again.

@@ -1,4 +1,4 @@
-"""Withdraw one consent, several, or everything at once; and what became of it (`docs/fence.md` §2).
+"""Withdraw one consent, several, or everything at once; and what became of it (`docs/fence.md`).
 
 Never more steps than giving, and no reason is asked (R7). Repeating a call waits for the same and changes nothing.
 What a `200` and a `202` promise: `api_drain`.

@@ -1,4 +1,4 @@
-"""Withdraw one consent, several, or everything: the first half of P1, one transaction (`docs/fence.md` §2).
+"""Withdraw one consent, several, or everything: the first half of P1, one transaction (`docs/fence.md`).
 
 1. The scopes are locked before anything is read that decides what happens.
 2. Whoever repeats the act gets the withdrawal that it made, and with it the drain of *its* epochs. Nothing changes,

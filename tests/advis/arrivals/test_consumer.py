@@ -166,7 +166,7 @@ async def test_an_event_that_consent_is_a_moment_behind_for_is_asked_about_again
 
 
 async def test_consent_is_told_when_an_event_that_is_sent_again_was_first_parked(intake, consent):
-    """What was parked opens only what was covered then (fence.md §7); what was never parked says nothing of it."""
+    """What was parked opens only what was covered then (docs/fence.md); what was never parked says nothing of it."""
     parked_at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     usual, again = deliveries([treatment_started(uuid4()), treatment_started(uuid4())])
     await intake.handler.prepare([usual, replace(again, replay=Replay(parked_at, again.timestamp))])

@@ -1,4 +1,4 @@
-"""A supervisor never lets two incarnations of a holder overlap, and never says dead of one that lives (fence.md §2)."""
+"""Two incarnations of a holder never overlap, and none that lives is reported dead (docs/fence.md)."""
 
 import asyncio
 import os

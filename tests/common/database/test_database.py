@@ -1,4 +1,4 @@
-"""What a transaction of ours promises, on a real PostgreSQL (fence.md §2)."""
+"""What a transaction of ours promises, on a real PostgreSQL (docs/fence.md)."""
 
 import asyncio
 import os
@@ -266,7 +266,7 @@ async def test_sessions_closed_by_the_server_while_pooled_are_replaced(database:
 
 
 async def test_a_paused_transaction_loses_its_locks_within_half_a_second(database: Database):
-    """A process stopped inside a transaction must not hold a scope's row (fence.md §2, Acquire)."""
+    """A process stopped inside a transaction must not hold a scope's row (docs/fence.md, Acquire)."""
     await write_one(database, "scope")
     locked = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""A relay that dies at any point repeats records with the same numbers, and loses none (events.md §1.1)."""
+"""A relay that dies at any point repeats records with the same numbers, and loses none."""
 
 import asyncio
 import subprocess

@@ -58,7 +58,7 @@ async def test_one_failed_check_makes_it_not_ready_and_only_its_name_is_told(cap
 
 
 async def test_what_is_not_its_own_synchronous_work_is_a_component_and_leaves_it_ready() -> None:
-    """With the bus gone a citizen can still withdraw: nothing may send them away (fence.md §7)."""
+    """With the bus gone a citizen can still withdraw: nothing may send them away (docs/fence.md)."""
 
     async def loops() -> Mapping[str, str]:
         return {"case.events/3": "stuck"}

@@ -1,4 +1,4 @@
-"""A child's consent (`domain.md` 1.6): every custody holder's own declaration, nobody else's, and nobody sees whose."""
+"""A child's consent (R11): every custody holder's own declaration, nobody else's, and nobody sees whose."""
 
 from datetime import UTC, date, datetime
 from uuid import UUID

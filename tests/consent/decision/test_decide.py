@@ -1,4 +1,4 @@
-"""The decision (`system.md` §4), example by example: for every yes the no beside it."""
+"""The decision, example by example: for every yes the no beside it."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -1,6 +1,6 @@
 """A permit is never granted that lacks a declaration required that day, in any world that can be drawn.
 
-The oracle says anew, in its own words, whose yes is needed (`domain.md` 1.6); it shares no code with the decision.
+The oracle says anew, in its own words, whose yes is needed (R11); it shares no code with the decision.
 """
 
 from dataclasses import dataclass, replace

@@ -157,7 +157,7 @@ async def test_a_yes_under_one_authority_does_not_count_under_the_next(world: Wo
 
 
 async def test_a_permit_is_waited_for_no_longer_than_the_day_before_a_known_turn(world: World):
-    """The decision says when time alone may change it: a permit's lease never runs past that (`fence.md` §2)."""
+    """The decision says when time alone may change it: a permit's lease never runs past that (docs/fence.md)."""
     for line in TABLE:
         if not line.before or line.after:
             continue

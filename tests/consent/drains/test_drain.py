@@ -1,4 +1,4 @@
-"""The drain: what a `200` waits for, whom it orders killed, and what it never does (`docs/fence.md` §2)."""
+"""The drain: what a `200` waits for, whom it orders killed, and what it never does (`docs/fence.md`)."""
 
 import asyncio
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Two transactions at once: the traps that PostgreSQL sets, each interleaving held open (`docs/fence.md` §2)."""
+"""Two transactions at once: the traps that PostgreSQL sets, each interleaving held open (`docs/fence.md`)."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

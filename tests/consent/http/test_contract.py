@@ -21,7 +21,7 @@ from tests.consent.world.door import Citizen, Door
 from tests.consent.world.people import adult
 
 PROBLEM = "application/problem+json"
-FENCE = "the caller's own ids are the key (fence.md §2)"
+FENCE = "the caller's own ids are the key (docs/fence.md)"
 READ = "a read: what is asked must not stand in an address"
 OWN_ID = "the id in the path is the key: what was done once stays done"
 

@@ -1,4 +1,4 @@
-"""The way to stop is never closed (`fence.md` §7): with every quota used up, every place taken and the pools full."""
+"""The way to stop is never closed (docs/fence.md): with every quota used up, every place taken and the pools full."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable

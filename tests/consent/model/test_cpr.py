@@ -31,7 +31,7 @@ def test_a_number_that_fails_modulus_11_is_served_like_any_other():
     assert divisible == {True, False}
 
 
-# cpr.dk's table (`domain.md` §2.4), row by row: seventh digit, first and last year of the row, century.
+# cpr.dk's table (R28), row by row: seventh digit, first and last year of the row, century.
 TABLE = [
     *((digit, 0, 99, 1900) for digit in range(4)),
     (4, 0, 36, 2000),

@@ -1,4 +1,4 @@
-"""Covered since: what is a break between arrival and disclosure, and what is none (P3, `docs/fence.md` §1)."""
+"""Covered since: what is a break between arrival and disclosure, and what is none (P3, `docs/fence.md`)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,6 +1,6 @@
 """Everything that consent kept at first, and what its runtime role might do with it.
 
-The fence's generation begins at 1; only an operator raises it (`docs/fence.md` §1).
+The fence's generation begins at 1; only an operator raises it (`docs/fence.md`).
 """
 
 from alembic import op
