@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from libs.cli.demo.report import PROMISES, Promise, Report
+from tests.cli.demo.printed import LINES_MAX, WIDTH, printed, report_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 MUST_BE_CHECKED = {"P1", "P2", "P3", "P4", "P5", "P7", "P9", "P10"}
@@ -17,7 +18,12 @@ def _demo(*arguments: str) -> tuple[int, dict]:
     command = [sys.executable, "-m", "libs.cli", "demo", "--json", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert ended.stdout, ended.stderr[-4000:]
-    return ended.returncode, json.loads(ended.stdout)
+    document = json.loads(ended.stdout)
+    lines = printed(report_of(document))
+    assert ended.stderr.splitlines() == lines[: len(ended.stderr.splitlines())], "the story, as it happened"
+    assert len(lines) <= LINES_MAX
+    assert all(len(line) <= WIDTH for line in lines)
+    return ended.returncode, document
 
 
 def _judge(code: int, document: dict) -> None:

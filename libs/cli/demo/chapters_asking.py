@@ -33,7 +33,7 @@ async def a_request(stage: Stage) -> None:
         "A bridge-builder asks, Morten answers in part",
         "She asked for two kinds of information. He said yes to one, and left the other out; it took one call, and so"
         " would a no have.",
-        "bro101 sees that it was answered in part; not which part, and no reason, for none is asked",
+        "the bridge-builder: that it was answered in part, and not which part",
         "a consent is voluntary and specific: any part of what is asked for may be given (GDPR art. 7)",
     )
 
@@ -86,7 +86,7 @@ async def a_telephone_call(stage: Stage) -> None:
         "He has no MitID at hand. An employee took his word on the telephone; because it is about his health, it"
         " counted when a colleague of hers had confirmed it. He saw on his own page how it was given, and withdrew it"
         " in one step.",
-        "nobody yet: no event came in between",
+        "nobody; no event came in between",
         "every act can be done by a person beside or on the line, and is shown as what it was (U4, R7)",
     )
 

@@ -33,7 +33,7 @@ async def cases_open(stage: Stage) -> None:
     stage.tell(
         "Cases open in both administrations",
         f"Fasit and DOMUS learned a random pseudonym for each citizen and reported {len(opened)} opened cases.",
-        "nobody: a case in one administration is not told to the other",
+        "nobody; one administration does not hear of a case in the other",
         "no consent exists yet, and without one nothing is told (P2)",
     )
 
@@ -56,7 +56,7 @@ async def morten(stage: Stage) -> None:
         "Morten's job consultant and support worker may tell each other",
         "He ticked two kinds of information one way and one kind the other way. An internship was granted and, soon"
         f" after, attendance was lost. The first advis stood in the inbox after {took:.0f} ms.",
-        "sof101, the caseworker of his case at Borgercenter Voksne, under her own case reference; nobody else",
+        "his caseworker at SOF, in her own inbox; nobody else",
         "his consent names the holder, the recipient, the purpose and these categories, and nothing more (P7)",
     )
     await _once_only(stage, granted)
@@ -72,7 +72,7 @@ async def _once_only(stage: Stage, event: JSON) -> None:
     await asyncio.sleep(GLANCE_S)
     shown = [i["event_type"] for i in await stage.look("sof101", f"?case_reference={MORTEN_SOF}")]
     once = shown.count("bif.tilbud.bevilget") == 1 and shown.count("bif.forloeb.udeblevet") == 1
-    stage.check("P3", once, "an event reported six times, with the consent renewed in between, is one advis")
+    stage.check("P3", once, "an event that was reported six times is one advis")
     stage.check("P7", "bif.plan.opdateret" not in shown, "an event of a category that was not ticked stayed unknown")
 
 
@@ -98,7 +98,7 @@ async def hans(stage: Stage) -> None:
     stage.tell(
         "Hans lets his job consultant know that treatment has begun",
         "Treatment is health information, so he affirmed it in a second step. The treatment centre reported the start.",
-        "bif201, his job consultant; she sees that it began, not a word of what is said there",
+        "his job consultant at BIF: that it began, and nothing of its content",
         "explicit consent, for this special category and his attendance, to one unit (GDPR art. 9(2)(a))",
     )
     watch = Watch()
@@ -122,7 +122,7 @@ async def hans(stage: Stage) -> None:
         f" {len(watch.looks)} times. The withdrawal was answered {withdrawn.statuses[-1]} after"
         f" {(answered - asked) * 1000:.0f} ms. Before it the inbox had shown {len(before)} advis of his; after it,"
         " none: the next advis does not appear and the unread ones are gone.",
-        "nobody from the moment of the answer on",
+        "nobody, from the moment of the answer on",
         "every look takes its own permit, and the answer waits until no older permit is open (P1)",
     )
 
@@ -148,7 +148,7 @@ async def _judge_withdrawal(stage: Stage, watch: Watch, answered: float, withdra
     stage.check(
         "P1",
         withdrawn.statuses[-1] == 200 and not any(after) and len(after) > 0,
-        f"{len(after)} inbox reads begun after the 200, while events kept coming, showed nothing of Hans",
+        f"{len(after)} inbox reads begun after the 200 showed nothing of Hans",
     )
     late = [ring for ring in stage.receiver.rings if ring.unit == "BIF-KANTEN" and ring.received > answered]
     stage.check("P1", not late, "no doorbell for it rang after the 200")

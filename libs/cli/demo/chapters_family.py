@@ -25,7 +25,7 @@ async def peter(stage: Stage) -> None:
     stage.tell(
         "Peter keeps his internship, and his home",
         "His internship broke off and his benefit stopped. Each was told to the one unit he had named for it.",
-        "sof101 learns of the internship, sof201 (housing advice) of the benefit; neither of the other's",
+        "his caseworker the one, his housing adviser the other; neither both",
         "a consent is for one holder, one recipient, one purpose and named categories (retssikkerhedsloven § 11 a)",
     )
     await _short_consent(stage)
@@ -47,7 +47,7 @@ async def _no_trace(stage: Stage) -> None:
     stage.tell(
         "Something happens in Peter's case that nobody else may know",
         "A hearing before a sanction was reported, and Peter has consented to nothing yet.",
-        "nobody: every inbox answered byte for byte as before, and no doorbell rang",
+        "nobody; every inbox answered byte for byte as before",
         "no consent is no trace; he can only lose by others' knowing, so it is never bundled with anything (R33)",
     )
 
@@ -91,7 +91,7 @@ async def guelcan(stage: Stage) -> None:
         "Gülcan's child gets help, and her job consultant may know",
         "A child case was opened, and measures started twice. The first two events came before both custody holders"
         " had said yes for the child and Gülcan for herself; only the third became an advis.",
-        "bif101, in Gülcan's own case; the events that came too early stay unknown for good",
+        "Gülcan's job consultant, and only of what came after every yes",
         "the event reveals something about the child and about the parent: each needs consent, and below 15 every"
         " custody holder declares (P7, R11, R12)",
     )

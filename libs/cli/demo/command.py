@@ -1,4 +1,4 @@
-"""`samtykkebro demo [--json]`: start the system, play the story, print what was kept."""
+"""`samtykkebro demo [--json] [--verbose]`: start the system, play the story, print what was kept."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from libs.cli.demo import chapters_asking, chapters_bridge, chapters_family, cha
 from libs.cli.demo.actors import UnexpectedAnswerError
 from libs.cli.demo.cast import bring_on, endpoints_file
 from libs.cli.demo.receiver import Receiver
-from libs.cli.demo.report import Report, print_promises, print_step
+from libs.cli.demo.report import Report, print_opening, print_promises, print_step
 from libs.cli.demo.stage import Stage, StoryError
 from libs.cli.processes.local_parts import LocalPartError
 from libs.cli.running.up import Profile, StartError, System, running_system
@@ -56,8 +56,11 @@ async def play(stage: Stage, system: System, http: httpx2.AsyncClient) -> Report
 
 
 @contextlib.asynccontextmanager
-async def set_up(console: Console, profile: Profile = "embedded") -> AsyncIterator[tuple[Stage, System]]:
-    """A fresh system in a fresh folder with a webhook receiver beside it; everything is gone afterwards."""
+async def set_up(console: Console | None, profile: Profile = "embedded") -> AsyncIterator[tuple[Stage, System]]:
+    """A fresh system in a fresh folder with a webhook receiver beside it; everything is gone afterwards.
+
+    `console` shows the progress; None shows none.
+    """
     directory = _folder()
     receiver = Receiver()
     await receiver.start()
@@ -76,12 +79,16 @@ def _folder() -> Path:
     return directory
 
 
-async def run(console: Console, profile: Profile = "embedded") -> Report:
+async def run(console: Console, profile: Profile = "embedded", *, verbose: bool = False) -> Report:
     """Set up, play, and report; steps are printed as they happen."""
     started = time.monotonic()
-    async with set_up(console, profile) as (stage, system), httpx2.AsyncClient(timeout=15) as http:
+    async with contextlib.AsyncExitStack() as stack:
+        with contextlib.nullcontext() if verbose else console.status("starting PostgreSQL and the three services …"):
+            stage, system = await stack.enter_async_context(set_up(console if verbose else None, profile))
+        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=15))
         setup_seconds = round(time.monotonic() - started, 2)
-        stage.begin(lambda number, step: print_step(console, number, step))
+        print_opening(console, setup_seconds)
+        stage.begin(lambda number, step: print_step(console, number, step, verbose=verbose))
         report = await play(stage, system, http)
         report.setup_seconds = setup_seconds
         return report
@@ -90,16 +97,17 @@ async def run(console: Console, profile: Profile = "embedded") -> Report:
 def demo(
     json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of the story")] = False,
     distributed: Annotated[bool, typer.Option(help="every role its own process, over Kafka")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="also what happened, why, and every check")] = False,
 ) -> None:
     """Play the main job end to end on real parts, and check the promises on the way. Exit 1 if one is broken."""
     console = Console(stderr=json, highlight=False)
     try:
-        report = asyncio.run(run(console, "distributed" if distributed else "embedded"))
+        report = asyncio.run(run(console, "distributed" if distributed else "embedded", verbose=verbose))
     except (StoryError, UnexpectedAnswerError, StartError, LocalPartError, httpx2.TransportError) as error:
         console.print(f"[bold red]the story could not be told:[/] {type(error).__name__}: {error}", markup=True)
         raise typer.Exit(1) from error
     if json:
         sys.stdout.write(orjson.dumps(report.document(), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        print_promises(console, report)
+        print_promises(console, report, verbose=verbose)
     raise typer.Exit(0 if report.kept else 1)
