@@ -6,7 +6,6 @@ The generator is OpenAPI Generator, on the Java that the embedded Kafka runs on.
 import asyncio
 import importlib
 import inspect
-import re
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import openapi_generator_cli
 import pytest
 import uvicorn
 from joserfc.jwk import OKPKey
+from pydantic.alias_generators import to_snake
 
 from libs.cli.processes.local_parts import package_dir
 from libs.common.http.connection import BoundedProtocol
@@ -61,7 +61,7 @@ def test_every_operation_has_a_function_that_gives_back_its_answer(client: Modul
     mine = [operation for operation in operations() if operation.service == service]
     assert len(mine) > 5
     for operation in mine:
-        call = calls[re.sub("_+", "_", operation.spec["operationId"])]
+        call = calls[to_snake(operation.spec["operationId"])]
         answers = [answer for status, answer in operation.spec["responses"].items() if status in ANSWERED]
         told = any("content" in answer for answer in answers)
         assert (inspect.signature(call).return_annotation is not None) is told, operation.name
@@ -73,10 +73,10 @@ def test_a_call_comes_back_as_what_the_document_says(client: ModuleType) -> None
     doors()["consent"].state.signer = signer
     with _serving(service) as address, client.ApiClient(client.Configuration(host=address)) as http:
         if service == "consent":
-            assert client.CatalogueApi(http).jwks_well_known_jwks_json_get() == signer.jwks()
-        assert client.HealthApi(http).live_health_live_get() == {"status": "live"}
+            assert client.CatalogueApi(http).read_signing_keys() == signer.jwks()
+        assert client.HealthApi(http).read_liveness() == {"status": "live"}
         with pytest.raises(client.exceptions.UnauthorizedException) as refused:
-            client.AlarmsApi(http).list_alarms_v1_alarms_get()
+            client.AlarmsApi(http).list_alarms()
     assert refused.value.data.title == "Authentication required"
 
 

@@ -61,23 +61,6 @@ def is_marked(extra: Mapping[str, Any] | None, marker: Mapping[str, Any]) -> boo
     return extra is not None and marker.items() <= extra.items()
 
 
-def drop_never_given(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` (OpenAPI) without the refusals that an operation declares and cannot give; changed in place."""
-    for operation in (one for methods in document.get("paths", {}).values() for one in methods.values()):
-        for status in _never_given(operation):
-            operation["responses"].pop(status, None)
-    return document
-
-
-def _never_given(operation: Mapping[str, Any]) -> set[str]:
-    """Refusals of a caller where all may call; those of a header that the operation does not read."""
-    headers = {one["name"].lower() for one in operation.get("parameters", ()) if one["in"] == "header"}
-    caller = set() if "security" in operation else {"401", "403", "429"}
-    limit = {"429"} if is_marked(operation, WAY_TO_STOP) else set()
-    form = set() if "accept" in headers else {"406"}
-    return caller | limit | form | (set() if "if-match" in headers else {"412", "428"})
-
-
 class _StrictRequest(Request):
     async def json(self) -> Any:
         """The body as JSON that means one thing. Raises values.JsonError, which the framework answers with 422."""

@@ -155,8 +155,8 @@ async def _components(components: Mapping[str, Component]) -> dict[str, str]:
     return told
 
 
-@router.get("/live", openapi_extra=WAY_TO_STOP, summary="The process answers")
-async def live() -> Response:
+@router.get("/live", openapi_extra=WAY_TO_STOP, summary="Read whether the process is alive")
+async def read_liveness() -> Response:
     """200 as long as the event loop turns."""
     return _answer(200, {"status": "live"})
 
@@ -164,10 +164,10 @@ async def live() -> Response:
 @router.get(
     "/ready",
     openapi_extra=WAY_TO_STOP,
-    summary="The process can do its work",
     responses={503: {"description": "Not ready"}},
+    summary="Read whether the process is ready",
 )
-async def ready(request: Request) -> Response:
+async def read_readiness(request: Request) -> Response:
     """200 when every check in `app.state.checks` passes (name → async function that raises if not), else 503.
 
     `app.state.components` (name → async function): the rest of the process, which never makes it unready.

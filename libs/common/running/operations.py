@@ -198,12 +198,12 @@ def listener(
     """The operator's application: no token, no limit on who asks, and nothing about anybody."""
 
     async def live(_request: Request) -> Response:
-        return await health.live()
+        return await health.read_liveness()
 
     async def figures(_request: Request) -> Response:
         return Response(metrics.exposition(), media_type=metrics.MEDIA_TYPE)
 
-    addresses = {"/health/live": live, "/health/ready": health.ready, "/metrics": figures}
+    addresses = {"/health/live": live, "/health/ready": health.read_readiness, "/metrics": figures}
     app = Starlette(routes=[Route(path, answer) for path, answer in addresses.items()])
     app.state.service = service
     app.state.checks, app.state.components = dict(checks), dict(components or {})

@@ -57,7 +57,7 @@ class AlarmPage(BaseModel):
     next: str | None
 
 
-@router.get("/alarms", summary="What this service wants a person to look at")
+@router.get("/alarms", summary="List the service's alarms")
 async def list_alarms(
     request: Request,
     _principal: Annotated[Principal, Depends(require("operator", "dpo"))],
@@ -73,7 +73,7 @@ async def list_alarms(
     return AlarmPage(items=items, next=sealed(request, (items[-1].alarm_id,)) if len(rows) > limit else None)
 
 
-@router.post("/alarms/{alarm_id}:acknowledge", summary="Somebody has looked at it")
+@router.post("/alarms/{alarm_id}:acknowledge", summary="Acknowledge an alarm")
 async def acknowledge_alarm(
     request: Request, alarm_id: _Id, principal: Annotated[Principal, Depends(require("operator", "dpo"))]
 ) -> Alarm:

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import unquote_plus
 from uuid import uuid4
 
-import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
@@ -25,32 +24,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.database.database import is_away
 from libs.common.http.admission import Admission, Limits
-from libs.common.http.door import DISCLOSES, BodyLimit, Router, drop_never_given, is_marked
+from libs.common.http.door import DISCLOSES, BodyLimit, Router, is_marked
 from libs.common.http.headers import is_another_path
 from libs.common.http.problems import (
-    FROM_THE_CONNECTION,
-    MEDIA_TYPE,
-    ConflictError,
     ForbiddenError,
     InvalidError,
     MethodNotAllowedError,
-    NotAcceptableError,
     NotFoundError,
-    PreconditionError,
-    PreconditionRequiredError,
     Problem,
-    QuotaError,
     SlowBodyError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
     UnforeseenError,
-    UnsupportedMediaTypeError,
     from_validation,
 )
 from libs.common.observing.log import bind_correlation, get_logger, unbind_correlation
 from libs.common.running import health
 from libs.common.running.operations import Measured
+from libs.common.service import document
 from libs.common.wire.identifiers import holds_personal_number, is_correlation_id
 
 BODY_BYTES_MAX = 64 * 1024
@@ -222,41 +214,11 @@ def _methods_of(request: Request) -> set[str]:
     return methods
 
 
-_KINDS: tuple[type[Problem], ...] = (
-    *(Problem, UnauthenticatedError, ForbiddenError, NotFoundError, MethodNotAllowedError, NotAcceptableError),
-    *(SlowBodyError, ConflictError, PreconditionError, TooLargeError, UnsupportedMediaTypeError, InvalidError),
-    *(PreconditionRequiredError, QuotaError, UnforeseenError, UnavailableError),
-)
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": title, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    for status, title in sorted({**{kind.status: kind.title for kind in _KINDS}, **FROM_THE_CONNECTION}.items())
-}
-"""`responses=PROBLEMS` on a FastAPI app or router declares these answers in its OpenAPI document."""
-
-_SCHEMA: dict[str, Any] = orjson.loads("""
-{"title": "Problem", "description": "RFC 9457 problem document; `correlation_id` in a 500 only.",
- "type": "object", "required": ["type", "title", "status"], "properties": {
-   "type": {"type": "string", "format": "uri"}, "title": {"type": "string"}, "status": {"type": "integer"},
-   "detail": {"type": "string"}, "correlation_id": {"type": "string"},
-   "errors": {"type": "array", "items": {"type": "object", "required": ["field", "message"], "properties": {
-     "field": {"type": "string"}, "message": {"type": "string"},
-     "known": {"type": "array", "items": {"type": "string"}}}}}}}
-""")
-
-
 def _install(app: FastAPI) -> None:
-    """Give `app` these answers, and their schema in its OpenAPI. The unforeseen is left to web.UnforeseenErrors."""
+    """Give `app` these answers. The unforeseen is left to UnforeseenErrors."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = drop_never_given(describe())
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
 def create_app(
@@ -283,7 +245,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a redirect would be built from the request's own Host
-        responses=PROBLEMS,
+        responses=document.PROBLEMS,
+        generate_unique_id_function=document.operation_id,
     )
     app.state.service = service
     app.state.admission = Admission(limits or Limits())
@@ -293,6 +256,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     _install(app)
+    document.complete(app)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)  # innermost: Starlette's limit steers by an exception
     app.add_middleware(UnforeseenErrors)
     app.add_middleware(Edge)

@@ -58,8 +58,10 @@ class _Asker:
     question: Question
 
 
-@router.get("", openapi_extra=DISCLOSES, response_model=InboxPage, summary="What has happened in my cases")
-async def list_inbox(
+@router.get(
+    "", openapi_extra=DISCLOSES, response_model=InboxPage, summary="List the notifications of an employee's inbox"
+)
+async def list_notifications(
     request: Request, principal: Reading, means: Means, query: Annotated[InboxQuery, Query()]
 ) -> Response:
     """Newest first; unread and read unless `state` says otherwise. Listing changes no state."""
@@ -110,16 +112,16 @@ def _criterion(query: InboxQuery) -> tuple[tuple[str, str], ...]:
     return (("state", query.state or "open"), *named)
 
 
-@router.get("/{notification_id}", openapi_extra=DISCLOSES, response_model=InboxItem, summary="Open one")
-async def open_item(
+@router.get("/{notification_id}", openapi_extra=DISCLOSES, response_model=InboxItem, summary="Open a notification")
+async def open_notification(
     notification_id: Annotated[str, Path(max_length=64)], principal: Reading, means: Means, language: Words = "da"
 ) -> Response:
     """The item, which is read from now on."""
     return await _one(notification_id, Act.OPEN, _asker(principal, means), means, language=language)
 
 
-@router.post("/{notification_id}:handle", response_model=InboxItem, summary="Say that it is dealt with")
-async def handle_item(
+@router.post("/{notification_id}:handle", response_model=InboxItem, summary="Handle a notification")
+async def handle_notification(
     notification_id: Annotated[str, Path(max_length=64)], principal: Reading, means: Means, language: Words = "da"
 ) -> Response:
     """The item, which is handled from now on. Repeating it changes nothing."""

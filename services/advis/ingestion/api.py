@@ -50,8 +50,8 @@ Source = Annotated[Principal, Depends(require("source_system"))]
 Means = Annotated[Resources, Depends(resources)]
 
 
-@router.post("/case-events", status_code=202, openapi_extra=_BODY, summary="Hand in case events")
-async def ingest(request: Request, principal: Source, means: Means) -> Accepted:
+@router.post("/case-events", status_code=202, openapi_extra=_BODY, summary="Ingest case events")
+async def ingest_case_events(request: Request, principal: Source, means: Means) -> Accepted:
     """Put one event, or a batch of at most 100, on the bus; each exactly once per (source, id)."""
     known = await sources_of(means)
     actor = Actor(principal.client_id, "source_system")

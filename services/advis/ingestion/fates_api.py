@@ -28,8 +28,8 @@ Source = Annotated[Principal, Depends(require("source_system"))]
 Means = Annotated[Resources, Depends(resources)]
 
 
-@router.get("/case-events/{event_id}", summary="What became of one of my events")
-async def read_fate(
+@router.get("/case-events/{event_id}", summary="Read the fate of a case event")
+async def read_event_fate(
     event_id: Annotated[EventId, Path()],
     principal: Source,
     means: Means,
@@ -45,8 +45,8 @@ async def read_fate(
     return fate
 
 
-@router.post("/case-events:fates", summary="What became of many of my events")
-async def read_fates(body: FatesRequest, principal: Source, means: Means) -> EventFates:
+@router.post("/case-events:fates", summary="List the fates of several case events")
+async def list_event_fates(body: FatesRequest, principal: Source, means: Means) -> EventFates:
     """In the order asked; `unknown` for an id that this system has not used."""
     binding = await _binding(principal, means)
     return EventFates(events=await _fates(means, binding, [(one.source, one.event_id) for one in body.events]))

@@ -19,7 +19,8 @@ from libs.common.wire.values import DECIMAL
 from services.audit.keys.keyring import Keyring
 from services.audit.log.opened import Entry
 from services.audit.reading import schemas as reading_schemas
-from services.audit.reading.search import Reader, Search, own_entries, search_entries
+from services.audit.reading import search
+from services.audit.reading.search import Reader, Search, own_entries
 from services.audit.reading.search import record_refusal as record_search_refused
 
 router = Router(prefix="/v1", tags=["entries"])
@@ -31,8 +32,8 @@ Officer = Annotated[Principal, Depends(require("dpo"))]
 Citizen = Annotated[Principal, Depends(require("citizen"))]
 
 
-@router.get("/entries", summary="Search the log, opened")
-async def search(
+@router.get("/entries", summary="Search the log's entries")
+async def search_entries(
     request: Request, officer: Officer, query: Annotated[reading_schemas.SearchQuery, Query()]
 ) -> reading_schemas.OpenedEntries:
     """Newest first. Recorded, with its criteria, as `entries.searched`."""
@@ -45,15 +46,15 @@ async def search(
 
     async def searched(session: WriteSession) -> Readable[Entry]:
         now = await clock(session)
-        return await search_entries(session, wanted, reader, keyring=_keyring(request), now=now, limit=limit + 1)
+        return await search.search_entries(session, wanted, reader, keyring=_keyring(request), now=now, limit=limit + 1)
 
     entries = await committed(request, searched)
     items = readable(entries[:limit], _opened, name="entries")
     return reading_schemas.OpenedEntries(items=list(items), next=_next(request, entries, limit))
 
 
-@router.get("/me/entries", summary="What was done about me")
-async def mine(
+@router.get("/me/entries", summary="List the log's entries about the logged-in citizen")
+async def list_my_entries(
     request: Request, citizen: Citizen, limit: Limit = 50, cursor: Cursor = None
 ) -> reading_schemas.OwnEntries:
     """Newest first. The token is consent's: its subject is the citizen's `borger_id`."""

@@ -42,8 +42,10 @@ def _database(request: Request) -> Database:
 Reading = Annotated[Database, Depends(_database)]
 
 
-@router.get("/checkpoint", response_class=PlainTextResponse, summary="The latest signed checkpoint (C2SP signed note)")
-async def checkpoint(database: Reading) -> Response:
+@router.get(
+    "/checkpoint", response_class=PlainTextResponse, summary="Read the latest signed checkpoint (C2SP signed note)"
+)
+async def read_checkpoint(database: Reading) -> Response:
     """Open to all: a checkpoint says how much there is, and nothing of what. 503 before the first."""
     async with database.read() as session:
         signed = await checkpoints_store.load_latest(session)
@@ -53,8 +55,8 @@ async def checkpoint(database: Reading) -> Response:
     return PlainTextResponse(signed.note, headers=headers)
 
 
-@router.get("/log-key", summary="The key that checkpoints verify under")
-async def log_key(database: Reading) -> verification_schemas.LogKeyAnswer:
+@router.get("/log-key", summary="Read the public key of the log's checkpoints")
+async def read_log_key(database: Reading) -> verification_schemas.LogKeyAnswer:
     """Open to all. Compare it with one that you got another way. 503 before the first checkpoint."""
     async with database.read() as session:
         known = await checkpoints_store.load_log_key(session)
@@ -64,9 +66,9 @@ async def log_key(database: Reading) -> verification_schemas.LogKeyAnswer:
 
 
 @router.get(
-    "/leaves", response_model=verification_schemas.Leaves, dependencies=verifiers, summary="The log itself, in order"
+    "/leaves", response_model=verification_schemas.Leaves, dependencies=verifiers, summary="List the leaves of the log"
 )
-async def leaves(database: Reading, start: From = 0, limit: Limit = 1_000) -> Response:
+async def list_leaves(database: Reading, start: From = 0, limit: Limit = 1_000) -> Response:
     """The exact bytes of the leaves; a page that reaches the end of the log has no next."""
     async with database.read() as session:
         size = await tree_store.load_size(session)
@@ -77,8 +79,8 @@ async def leaves(database: Reading, start: From = 0, limit: Limit = 1_000) -> Re
     return Response(orjson.dumps(page), media_type="application/json")
 
 
-@router.get("/batches", dependencies=verifiers, summary="Every append, in order")
-async def batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> verification_schemas.Batches:
+@router.get("/batches", dependencies=verifiers, summary="List the appends to the log")
+async def list_batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> verification_schemas.Batches:
     """Appends whose tree has at least `from` leaves."""
     async with database.read() as session:
         found = await tree_store.load_batches(session, start, limit + 1)
@@ -94,8 +96,8 @@ async def batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> v
     return verification_schemas.Batches(batches=answers, next=found[limit].tree_size if len(found) > limit else None)
 
 
-@router.get("/entries/{index}/proof", dependencies=verifiers, summary="That an entry is in the log")
-async def inclusion(database: Reading, index: Index) -> verification_schemas.InclusionAnswer:
+@router.get("/entries/{index}/proof", dependencies=verifiers, summary="Prove that an entry is in the log")
+async def prove_inclusion(database: Reading, index: Index) -> verification_schemas.InclusionAnswer:
     """A proof under the latest checkpoint, which comes with it, so that the answer can be verified alone."""
     async with database.read() as session:
         stored = await tree_store.load_bodies(session, index, index + 1)
@@ -118,8 +120,8 @@ async def inclusion(database: Reading, index: Index) -> verification_schemas.Inc
     )
 
 
-@router.get("/consistency", dependencies=verifiers, summary="That one state of the log continues another")
-async def consistency(
+@router.get("/consistency", dependencies=verifiers, summary="Prove that one size of the log extends another")
+async def prove_consistency(
     database: Reading,
     old: Annotated[int, Query(alias="from", ge=1, le=2**53 - 1), DECIMAL],
     new: Annotated[int, Query(alias="to", ge=1, le=2**53 - 1), DECIMAL],
@@ -143,8 +145,10 @@ async def consistency(
     )
 
 
-@router.get("/completeness", dependencies=verifiers, summary="Which numbers have come, and which are missing")
-async def completeness(database: Reading) -> verification_schemas.Completeness:
+@router.get(
+    "/completeness", dependencies=verifiers, summary="Read which entry numbers have arrived and which are missing"
+)
+async def read_completeness(database: Reading) -> verification_schemas.Completeness:
     """Every lane's highest number and its holes."""
     async with database.read() as session:
         marks = await log_store.load_marks(session, await log_store.load_lanes(session))

@@ -58,8 +58,13 @@ async def caller_of(request: Request, principal: Annotated[Principal, Depends(re
 AskedBy = Annotated[Caller, Depends(caller_of)]
 
 
-@router.post("/access/v1/evaluation", response_model=Decision, openapi_extra=body_of(EvaluationRequest))
-async def evaluation(request: Request, caller: AskedBy) -> Response:
+@router.post(
+    "/access/v1/evaluation",
+    response_model=Decision,
+    openapi_extra=body_of(EvaluationRequest),
+    summary="Evaluate one access question",
+)
+async def evaluate_access(request: Request, caller: AskedBy) -> Response:
     """May this unit receive this about this citizen, for this purpose, now?"""
     question = access_requests.evaluation(await access_requests.document(request))
     return await _single(request, caller, question)
@@ -70,8 +75,9 @@ async def evaluation(request: Request, caller: AskedBy) -> Response:
     response_model=Decisions,
     openapi_extra=body_of(EvaluationsRequest),
     max_body_size=EVALUATIONS_BYTES_MAX,
+    summary="Evaluate several access questions",
 )
-async def evaluations(request: Request, caller: AskedBy) -> Response:
+async def evaluate_access_batch(request: Request, caller: AskedBy) -> Response:
     """Several questions in one call, with defaults, and the three semantics of the standard."""
     body = await access_requests.document(request)
     asked = access_requests.evaluations(body)
@@ -81,8 +87,12 @@ async def evaluations(request: Request, caller: AskedBy) -> Response:
     return _json(b'{"evaluations":[' + b",".join(_decisions(asked, answers)) + b"]}")
 
 
-@router.get("/.well-known/authzen-configuration", responses={400: {"description": "never"}})
-async def metadata(request: Request) -> Metadata:
+@router.get(
+    "/.well-known/authzen-configuration",
+    responses={400: {"description": "never"}},
+    summary="Read the metadata of the policy decision point",
+)
+async def read_access_metadata(request: Request) -> Metadata:
     """Where this decision point answers what. Open to all: it says nothing about anybody."""
     settings: Settings = request.app.state.settings
     here = settings.issuer

@@ -54,8 +54,13 @@ class _Page:
     after: str
 
 
-@router.post("/subject", response_model=Found, openapi_extra=body_of(SubjectSearch))
-async def subjects(request: Request, caller: AskedBy) -> Response:
+@router.post(
+    "/subject",
+    response_model=Found,
+    openapi_extra=body_of(SubjectSearch),
+    summary="Search the units that may receive a resource",
+)
+async def search_subjects(request: Request, caller: AskedBy) -> Response:
     """Which units may receive this about this citizen, for this purpose, now?"""
     body = await document(request)
     kind = entity(body, "subject", "type")["type"]
@@ -67,8 +72,13 @@ async def subjects(request: Request, caller: AskedBy) -> Response:
     return await _found(request, caller, Search("subject", asked, questions.recipients_of), body=body, shape=_SUBJECT)
 
 
-@router.post("/action", response_model=Found, openapi_extra=body_of(ActionSearch))
-async def actions(request: Request, caller: AskedBy) -> Response:
+@router.post(
+    "/action",
+    response_model=Found,
+    openapi_extra=body_of(ActionSearch),
+    summary="Search the purposes that a unit may receive a resource for",
+)
+async def search_actions(request: Request, caller: AskedBy) -> Response:
     """For which purposes may this unit receive this about this citizen, now?"""
     body = await document(request)
     unit = questions.unit_of(entity(body, "subject", "type", "id"))
@@ -79,8 +89,13 @@ async def actions(request: Request, caller: AskedBy) -> Response:
     return await _found(request, caller, Search("action", asked, questions.purposes_of), body=body, shape=_ACTION)
 
 
-@router.post("/resource", response_model=Found, openapi_extra=body_of(ResourceSearch))
-async def resources(request: Request, caller: AskedBy) -> Response:
+@router.post(
+    "/resource",
+    response_model=Found,
+    openapi_extra=body_of(ResourceSearch),
+    summary="Search the resources that a unit may receive",
+)
+async def search_resources(request: Request, caller: AskedBy) -> Response:
     """What may this unit receive about the citizen in `resource.properties.borger_id`, for this purpose, now?"""
     body = await document(request)
     unit = questions.unit_of(entity(body, "subject", "type", "id"))

@@ -67,8 +67,15 @@ def _refusals() -> Iterator[None]:
         raise PreconditionError from None
 
 
-@router.post("", openapi_extra=WAY_TO_STOP, status_code=201, response_model=AttestationView, responses=_STATUSES)
-async def attest(
+@router.post(
+    "",
+    openapi_extra=WAY_TO_STOP,
+    status_code=201,
+    response_model=AttestationView,
+    responses=_STATUSES,
+    summary="Attest a citizen's spoken declaration",
+)
+async def attest_declaration(
     request: HttpRequest, body: AttestationRequest, by: ActingEmployee, idempotency_key: Key, prefer: Prefer = ""
 ) -> Response:
     """Register what a citizen has said. A no is in effect at once; a yes to a special category waits for a second.
@@ -106,7 +113,7 @@ async def _heard(
     return Heard(giver, about, Said(body.act.kind), content, Method(body.method), body.conversed_at)
 
 
-@router.get("")
+@router.get("", summary="List the attestations of the unit")
 async def list_attestations(
     request: HttpRequest,
     by: ActingEmployee,
@@ -127,15 +134,20 @@ async def list_attestations(
     return AttestationPage(items=tuple(items), next=following)
 
 
-@router.get("/{attestation_id}", response_model=AttestationView)
+@router.get("/{attestation_id}", response_model=AttestationView, summary="Read an attestation")
 async def read_attestation(request: HttpRequest, by: ActingEmployee, attestation_id: UUID) -> Response:
     """One attestation, with its `ETag`; whether it drains is looked at now."""
     actor = actor_for(request, by)
     return await _answer(request, by, attestation_id, prefer="respond-async", status=200, actor=actor)
 
 
-@router.post("/{attestation_id}:confirm", response_model=AttestationView, responses={202: _STATUSES[202]})
-async def confirm(
+@router.post(
+    "/{attestation_id}:confirm",
+    response_model=AttestationView,
+    responses={202: _STATUSES[202]},
+    summary="Confirm an attestation",
+)
+async def confirm_attestation(
     request: HttpRequest,
     by: ActingEmployee,
     attestation_id: UUID,
@@ -149,8 +161,8 @@ async def confirm(
     return await _answer(request, by, attestation_id, prefer=prefer, status=200)
 
 
-@router.post("/{attestation_id}:reject", response_model=AttestationView)
-async def reject(
+@router.post("/{attestation_id}:reject", response_model=AttestationView, summary="Reject an attestation")
+async def reject_attestation(
     request: HttpRequest, by: ActingEmployee, attestation_id: UUID, idempotency_key: Key, if_match: IfMatch = None
 ) -> Response:
     """Reject it as a second employee: it never takes effect."""

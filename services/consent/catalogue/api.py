@@ -25,16 +25,16 @@ ANYBODY = (
 router = Router(tags=["catalogue"])
 
 
-@router.get("/v1/catalogue")
-async def catalogue(request: Request, _caller: Annotated[Principal, Depends(require(*ANYBODY))]) -> CatalogueView:
+@router.get("/v1/catalogue", summary="Read the catalogue in force")
+async def read_catalogue(request: Request, _caller: Annotated[Principal, Depends(require(*ANYBODY))]) -> CatalogueView:
     """Purposes, categories, units, legal bases, texts and event types in force now."""
     database: Database = request.app.state.database
     async with database.read() as session:
         return view(await catalogue_store.current(session), await clock(session))
 
 
-@router.get("/v1/sources", tags=["catalogue"])
-async def sources(request: Request, _caller: Annotated[Principal, Depends(require("advis"))]) -> BindingsAnswer:
+@router.get("/v1/sources", tags=["catalogue"], summary="List the source systems and what each may report")
+async def list_sources(request: Request, _caller: Annotated[Principal, Depends(require("advis"))]) -> BindingsAnswer:
     """What each source system may report now, for the ingestion door and the consumer of advis."""
     database: Database = request.app.state.database
     async with database.read() as session:
@@ -43,8 +43,12 @@ async def sources(request: Request, _caller: Annotated[Principal, Depends(requir
     return BindingsAnswer(revision=catalogue.revision, items=bindings, units=vocabulary_of(catalogue).units)
 
 
-@router.post("/v1/case-events:parked", dependencies=[Depends(require("advis"))])
-async def parked(request: Request, body: ParkedRequest) -> ParkedAnswer:
+@router.post(
+    "/v1/case-events:parked",
+    dependencies=[Depends(require("advis"))],
+    summary="List which case events consent has parked",
+)
+async def list_parked_events(request: Request, body: ParkedRequest) -> ParkedAnswer:
     """Which of these events of one source were parked here, and why, for the door at which their source asks."""
     keys = [key_of(body.system, one.source, one.event_id) for one in body.events]
     reasons = await looked_up(request, lambda session: still_parked(session, keys))

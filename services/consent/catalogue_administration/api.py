@@ -73,8 +73,8 @@ class Write:
 By = Annotated[Write, Depends()]
 
 
-@router.get("/catalogue/{kind}")
-async def list_entries(request: Request, _caller: Administrator, kind: Kind, page: Page) -> AdminPage:
+@router.get("/catalogue/{kind}", summary="List the catalogue entries of one kind")
+async def list_catalogue_entries(request: Request, _caller: Administrator, kind: Kind, page: Page) -> AdminPage:
     """Every entry of a kind with its versions, those not in force too, by code."""
     place = page.place(CODE)
     state = await looked_up(request, catalogue_administration_changes.read)
@@ -83,8 +83,8 @@ async def list_entries(request: Request, _caller: Administrator, kind: Kind, pag
     return AdminPage(items=tuple(entry_view(state, kind, code) for code in shown), next=following)
 
 
-@router.get("/catalogue/{kind}/{code}")
-async def read_entry(
+@router.get("/catalogue/{kind}/{code}", summary="Read a catalogue entry")
+async def read_catalogue_entry(
     request: Request, response: Response, _caller: Administrator, kind: Kind, code: EntryCode
 ) -> AdminEntryView:
     """One entry. `ETag` goes into the `If-Match` of a change to it."""
@@ -95,8 +95,13 @@ async def read_entry(
     return view
 
 
-@router.post("/catalogue/{kind}/{code}/versions", status_code=201, response_model=AdminEntryView)
-async def add_version(by: By, kind: Kind, code: EntryCode, body: NewVersion) -> Response:
+@router.post(
+    "/catalogue/{kind}/{code}/versions",
+    status_code=201,
+    response_model=AdminEntryView,
+    summary="Add a version of a catalogue entry",
+)
+async def add_catalogue_version(by: By, kind: Kind, code: EntryCode, body: NewVersion) -> Response:
     """Add the next version, or the first one of a new code (then without `If-Match`). It ends the one before.
 
     A unit is mapped by a version of `unit_mappings` whose code is the closed unit's.
@@ -113,8 +118,13 @@ async def add_version(by: By, kind: Kind, code: EntryCode, body: NewVersion) -> 
     return await _changed(by, _request(by, kind, code, "version_added", body), make)
 
 
-@router.put("/catalogue/{kind}/{code}/versions/{version}", status_code=201, response_model=AdminEntryView)
-async def replace_version(by: By, kind: Kind, code: EntryCode, version: Number, body: NewVersion) -> Response:
+@router.put(
+    "/catalogue/{kind}/{code}/versions/{version}",
+    status_code=201,
+    response_model=AdminEntryView,
+    summary="Replace a version that has not begun",
+)
+async def replace_catalogue_version(by: By, kind: Kind, code: EntryCode, version: Number, body: NewVersion) -> Response:
     """Put another version, with the next number, in place of one that has not begun."""
 
     def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
@@ -129,8 +139,12 @@ async def replace_version(by: By, kind: Kind, code: EntryCode, version: Number, 
     return await _changed(by, asked, make)
 
 
-@router.post("/catalogue/{kind}/{code}/versions/{version}:take-back", response_model=AdminEntryView)
-async def take_back(by: By, kind: Kind, code: EntryCode, version: Number) -> Response:
+@router.post(
+    "/catalogue/{kind}/{code}/versions/{version}:take-back",
+    response_model=AdminEntryView,
+    summary="Take back a version that has not begun",
+)
+async def take_back_catalogue_version(by: By, kind: Kind, code: EntryCode, version: Number) -> Response:
     """Let a version that has not begun never begin; the one before it goes on."""
 
     def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
@@ -140,8 +154,8 @@ async def take_back(by: By, kind: Kind, code: EntryCode, version: Number) -> Res
     return await _changed(by, asked, make)
 
 
-@router.post("/catalogue/{kind}/{code}:close", response_model=AdminEntryView)
-async def close_entry(by: By, kind: Kind, code: EntryCode, body: Ending) -> Response:
+@router.post("/catalogue/{kind}/{code}:close", response_model=AdminEntryView, summary="Close a catalogue entry")
+async def close_catalogue_entry(by: By, kind: Kind, code: EntryCode, body: Ending) -> Response:
     """Set the day from which an entry is in force no more: today at the earliest, and then at once (P6)."""
 
     def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
@@ -151,8 +165,8 @@ async def close_entry(by: By, kind: Kind, code: EntryCode, body: Ending) -> Resp
     return await _changed(by, _request(by, kind, code, "entry_closed", body), make)
 
 
-@router.post("/catalogue:lint")
-async def lint_version(request: Request, _caller: Administrator, body: LintRequest) -> LintView:
+@router.post("/catalogue:lint", summary="Lint a version of a catalogue entry")
+async def lint_catalogue_version(request: Request, _caller: Administrator, body: LintRequest) -> LintView:
     """What adding this version would be refused for, and how easy it is to read. Nothing is written."""
     state = await looked_up(request, catalogue_administration_changes.read)
     kind, sent = body.version.kind, body.version

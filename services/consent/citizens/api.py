@@ -30,8 +30,8 @@ from services.consent.settings import Settings
 router = Router(tags=["citizens"])
 
 
-@router.post("/v1/citizens:resolve")
-async def resolve(
+@router.post("/v1/citizens:resolve", summary="Resolve a CPR number to a citizen's pseudonym")
+async def resolve_citizen(
     request: Request, body: CprQuestion, caller: Annotated[Principal, Depends(require("source_system"))]
 ) -> Pseudonym:
     """The pseudonym of a CPR number; audited (R29). The number is read here and nowhere else."""
@@ -46,8 +46,8 @@ async def resolve(
     return Pseudonym(borger_id=borger_id)
 
 
-@router.get("/v1/me")
-async def me(request: Request, caller: LoggedIn) -> Me:
+@router.get("/v1/me", summary="Read the logged-in citizen's pseudonym and representations")
+async def read_me(request: Request, caller: LoggedIn) -> Me:
     """The logged-in citizen's own id, and whom they may act for today, in which capacity and about what."""
     vault: Vault = request.app.state.vault
     number, actor = number_of(caller), actor_of(request, "citizen", "citizen")
@@ -60,7 +60,7 @@ async def me(request: Request, caller: LoggedIn) -> Me:
     return await committed(request, work)
 
 
-@router.post("/v1/me/access-tokens", status_code=201)
+@router.post("/v1/me/access-tokens", status_code=201, summary="Issue an access token for another service")
 async def issue_access_token(request: Request, body: AccessTokenRequest, caller: LoggedIn) -> AccessToken:
     """A short-lived token for another service, under the citizen's pseudonym: no CPR number leaves consent."""
     state = request.app.state

@@ -40,8 +40,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", response_model=Export, responses=_ANSWERS)
-async def export(
+@router.get("", response_model=Export, responses=_ANSWERS, summary="Export everything that is held about a citizen")
+async def export_citizen_data(
     request: Request, by: ActingCitizen, *, language: Spoken, form: ExportForm = None, accept: Accept = ""
 ) -> Response:
     """All of it: `Accept` or `?format=` say in which form. The JSON ends with `complete`; without it, it broke off."""

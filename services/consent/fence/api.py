@@ -68,8 +68,13 @@ class OpenHolders(BaseModel):
     holders: tuple[OpenHolder, ...]
 
 
-@router.post("/v1/arrivals", response_model=ArrivalsAnswer, dependencies=[Depends(require("advis"))])
-async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
+@router.post(
+    "/v1/arrivals",
+    response_model=ArrivalsAnswer,
+    dependencies=[Depends(require("advis"))],
+    summary="Match case events with the disclosures open for them",
+)
+async def match_arrivals(request: Request, body: ArrivalsRequest) -> Response:
     """Which openings these case events have now, in order; `not_yet` where consent is behind the bus."""
     async with _while_awaited(request):
         found = await looked_up(request, lambda session: fence_arrivals.examine(session, body.items))
@@ -79,8 +84,8 @@ async def arrivals(request: Request, body: ArrivalsRequest) -> Response:
     return _json(ArrivalsAnswer(items=tuple(found.answers)))
 
 
-@router.post("/v1/permits:acquire", response_model=AcquireAnswer)
-async def acquire(
+@router.post("/v1/permits:acquire", response_model=AcquireAnswer, summary="Acquire disclosure permits")
+async def acquire_permits(
     request: Request, body: AcquireRequest, holder_id: Annotated[UUID, Depends(HolderToken())]
 ) -> Response:
     """Take permits. Repeating an id repeats its answer. 403 once the holder is confirmed dead."""
@@ -96,8 +101,13 @@ async def acquire(
     return _json(AcquireAnswer(granted=tuple(granted)))
 
 
-@router.post("/v1/permits:preview", response_model=PreviewAnswer, dependencies=[Depends(HolderOrAdvis())])
-async def preview(request: Request, body: AcquireRequest) -> Response:
+@router.post(
+    "/v1/permits:preview",
+    response_model=PreviewAnswer,
+    dependencies=[Depends(HolderOrAdvis())],
+    summary="Preview disclosure permits",
+)
+async def preview_permits(request: Request, body: AcquireRequest) -> Response:
     """Which of these would be granted now. Permits nothing; a refusal is on the record as any other."""
     _check(body.items)
     async with _while_awaited(request):
@@ -107,15 +117,17 @@ async def preview(request: Request, body: AcquireRequest) -> Response:
     return _json(PreviewAnswer(would_grant=tuple(would)))
 
 
-@router.post("/v1/permits:settle", openapi_extra=WAY_TO_STOP, status_code=204)
-async def settle(request: Request, body: SettleRequest, holder_id: Annotated[UUID, Depends(HolderToken())]) -> None:
+@router.post("/v1/permits:settle", openapi_extra=WAY_TO_STOP, status_code=204, summary="Settle disclosure permits")
+async def settle_permits(
+    request: Request, body: SettleRequest, holder_id: Annotated[UUID, Depends(HolderToken())]
+) -> None:
     """Give permits back, known ones or not; may be repeated, and never refuses."""
     with releasing():
         await committed(request, lambda session: permits.settle(session, holder_id, body.items))
 
 
-@router.post("/v1/holders", status_code=201)
-async def register(
+@router.post("/v1/holders", status_code=201, summary="Register a permit holder")
+async def register_holder(
     request: Request, body: HolderRegistration, caller: Annotated[Principal, Depends(require("supervisor"))]
 ) -> HolderRegistered:
     """I am about to start this incarnation in this slot of mine. 409 when the id is taken."""
@@ -131,8 +143,12 @@ async def register(
     return HolderRegistered(holder_id=body.holder_id, token=token_of(body.holder_id, secret))
 
 
-@router.get("/v1/holders", dependencies=[Depends(require("operator"))])
-async def holders(request: Request) -> OpenHolders:
+@router.get(
+    "/v1/holders",
+    dependencies=[Depends(require("operator"))],
+    summary="List the permit holders that are not confirmed dead",
+)
+async def list_holders(request: Request) -> OpenHolders:
     """Every holder that is not confirmed dead: what a withdrawal that stays `202` may be waiting for."""
     living = await looked_up(request, holders_store.read_living)
     return OpenHolders(
@@ -149,8 +165,12 @@ async def holders(request: Request) -> OpenHolders:
     )
 
 
-@router.get("/v1/holders/{slot:path}/orders", openapi_extra=WAY_TO_STOP)
-async def orders(
+@router.get(
+    "/v1/holders/{slot:path}/orders",
+    openapi_extra=WAY_TO_STOP,
+    summary="List the permit holders of a slot that must be killed",
+)
+async def list_kill_orders(
     request: Request,
     slot: Annotated[Slot, Path()],
     caller: Annotated[Principal, Depends(require("supervisor"))],
@@ -162,8 +182,13 @@ async def orders(
     return FenceOrders(holder_ids=found)
 
 
-@router.post("/v1/holders/{holder_id}:dead", openapi_extra=WAY_TO_STOP, status_code=204)
-async def dead(
+@router.post(
+    "/v1/holders/{holder_id}:dead",
+    openapi_extra=WAY_TO_STOP,
+    status_code=204,
+    summary="Confirm that a permit holder is dead",
+)
+async def confirm_holder_dead(
     request: Request,
     holder_id: UUID,
     body: HolderDead,

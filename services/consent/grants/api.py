@@ -19,7 +19,8 @@ from services.consent.commands.answers import wait_for_narrowing
 from services.consent.consents import queries as consents_queries
 from services.consent.consents.consent import Consent
 from services.consent.consents.consent import Status as DomainStatus
-from services.consent.grants.commands import Grant, grant_consent
+from services.consent.grants import commands as grants_commands
+from services.consent.grants.commands import Grant
 from services.consent.grants.grant import Ask
 from services.consent.grants.schemas import ConsentDetail, ConsentPage, Granted
 from services.consent.grants.views import consent_view, detail_view
@@ -32,8 +33,10 @@ from services.consent.http.signing import Signer
 router = Router(prefix="/v1/citizens/{borger_id}", tags=["consents"])
 
 
-@router.post("/consents", status_code=201, response_model=Granted, responses={202: {"model": Granted}})
-async def grant(
+@router.post(
+    "/consents", status_code=201, response_model=Granted, responses={202: {"model": Granted}}, summary="Grant a consent"
+)
+async def grant_consent(
     request: Request,
     body: GrantRequest,
     by: ActingWithin,
@@ -50,7 +53,7 @@ async def grant(
     signer: Signer = request.app.state.signer
     asked = _grant(body, by, idempotency_key)
     with translated():
-        answer = await committed(request, lambda session: grant_consent(session, signer, asked))
+        answer = await committed(request, lambda session: grants_commands.grant_consent(session, signer, asked))
     response = Response(orjson.dumps(answer.response), 201, media_type="application/json")
     if answer.status == 202:
         await wait_for_narrowing(request, response, by.borger_id, UUID(answer.response["consent"]["consent_id"]))
@@ -91,7 +94,7 @@ def request_sha256(act: str, borger_id: UUID, body: GrantRequest) -> str:
     return sha256(content.encode()).hexdigest()
 
 
-@router.get("/consents")
+@router.get("/consents", summary="List a citizen's consents")
 async def list_consents(
     request: Request,
     by: ActingWithin,
@@ -113,7 +116,7 @@ async def list_consents(
     return ConsentPage(items=items, next=following)
 
 
-@router.get("/consents/{consent_id}")
+@router.get("/consents/{consent_id}", summary="Read a consent and its history")
 async def read_consent(request: Request, response: Response, by: ActingWithin, consent_id: UUID) -> ConsentDetail:
     """One consent with its history. `ETag` is its revision."""
     detail = await committed(

@@ -45,8 +45,10 @@ router = Router(prefix="/v1/other-bases", tags=["other bases"])
 citizen_router = Router(prefix="/v1/citizens/{borger_id}/other-bases", tags=["other bases"])
 
 
-@router.post("", status_code=201, response_model=StaffBasisView)
-async def record_basis(request: HttpRequest, body: BasisRequest, by: ActingEmployee, idempotency_key: Key) -> Response:
+@router.post("", status_code=201, response_model=StaffBasisView, summary="Record a legal basis other than consent")
+async def record_legal_basis(
+    request: HttpRequest, body: BasisRequest, by: ActingEmployee, idempotency_key: Key
+) -> Response:
     """Record a basis that needs no consent, for exactly one question, from now on. The citizen is told of it.
 
     404 for anybody without an open case in one's own unit, 422 for a basis that needs consent or is for emergencies.
@@ -93,8 +95,8 @@ def _new(body: BasisRequest) -> NewBasis:
     )
 
 
-@router.get("")
-async def list_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> StaffBasisPage:
+@router.get("", summary="List the legal bases that the unit has recorded")
+async def list_legal_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> StaffBasisPage:
     """What one's unit has recorded, emergencies too, newest first; each person read about is on the record."""
     check_caseworker(by)
     found, catalogue, now = await committed(
@@ -108,8 +110,14 @@ async def list_bases(request: HttpRequest, by: ActingEmployee, page: Page) -> St
     return StaffBasisPage(items=tuple(items), next=following)
 
 
-@router.post("/{basis_id}:end", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def end_basis(
+@router.post(
+    "/{basis_id}:end",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="End a legal basis",
+)
+async def end_legal_basis(
     request: HttpRequest,
     by: ActingEmployee,
     basis_id: UUID,
@@ -131,8 +139,14 @@ async def end_basis(
     return await drained_answer(request, withdrawal, prefer, status_at=f"/v1/other-bases/{basis_id}/drain")
 
 
-@router.get("/{basis_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def read_ending(request: HttpRequest, by: ActingEmployee, basis_id: UUID) -> Response:
+@router.get(
+    "/{basis_id}/drain",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Read whether an ended legal basis is drained",
+)
+async def read_legal_basis_drain(request: HttpRequest, by: ActingEmployee, basis_id: UUID) -> Response:
     """Whether what its end ended is drained: looked at now, not remembered."""
     check_caseworker(by)
     withdrawal = await looked_up(request, lambda session: legal_bases_commands.find_ending(session, basis_id, by.unit))
@@ -141,8 +155,8 @@ async def read_ending(request: HttpRequest, by: ActingEmployee, basis_id: UUID) 
     return await status_answer(request, withdrawal, status_at=f"/v1/other-bases/{basis_id}/drain")
 
 
-@citizen_router.get("")
-async def list_own_bases(
+@citizen_router.get("", summary="List the legal bases other than consent about a citizen")
+async def list_citizen_legal_bases(
     request: HttpRequest,
     by: ActingCitizen,
     page: Page,

@@ -47,7 +47,7 @@ router = Router(prefix="/v1/emergencies", tags=["other bases"])
 Officer = Annotated[Principal, Depends(require("dpo"))]
 
 
-@router.post("", status_code=201, response_model=StaffBasisView)
+@router.post("", status_code=201, response_model=StaffBasisView, summary="Record an emergency disclosure")
 async def record_emergency(
     request: HttpRequest, body: EmergencyRequest, by: ActingEmployee, idempotency_key: Key
 ) -> Response:
@@ -59,7 +59,7 @@ async def record_emergency(
     return await recorded(request, body, by, idempotency_key)
 
 
-@router.get("")
+@router.get("", summary="List emergency disclosures")
 async def list_emergencies(
     request: HttpRequest,
     caller: Officer,
@@ -84,6 +84,7 @@ async def list_emergencies(
     openapi_extra=WAY_TO_STOP,
     response_model=StaffBasisView,
     responses={202: {"model": StaffBasisView, "description": "recorded; something older is still in flight"}},
+    summary="Review an emergency disclosure",
 )
 async def review_emergency(
     request: HttpRequest,
@@ -120,8 +121,14 @@ async def review_emergency(
     return answered(view, status=200, path=f"/v1/emergencies/{basis_id}/drain", drained=drained)
 
 
-@router.get("/{basis_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def read_emergency_ending(
+@router.get(
+    "/{basis_id}/drain",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Read whether an ended emergency disclosure is drained",
+)
+async def read_emergency_drain(
     request: HttpRequest,
     caller: Officer,  # noqa: ARG001 - who may ask
     basis_id: UUID,

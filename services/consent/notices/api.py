@@ -43,7 +43,7 @@ class NoticePage(Answer):
     next: str | None
 
 
-@citizen_router.get("")
+@citizen_router.get("", summary="List a citizen's notices")
 async def list_notices(request: Request, by: ActingCitizen, page: Page, unseen: Unseen = False) -> NoticePage:
     """What the citizen must be told: what others did in their name or about them, and what is about to end."""
     found = await committed(
@@ -55,8 +55,8 @@ async def list_notices(request: Request, by: ActingCitizen, page: Page, unseen: 
     return _page(found, page)
 
 
-@citizen_router.post("/{notice_id}:seen")
-async def see_notice(request: Request, by: ActingCitizen, notice_id: UUID) -> NoticeView:
+@citizen_router.post("/{notice_id}:seen", summary="Mark a citizen's notice as seen")
+async def mark_notice_seen(request: Request, by: ActingCitizen, notice_id: UUID) -> NoticeView:
     """Seen. The first time stands, so repeating it answers the same."""
     kept = await committed(
         request, lambda session: notices_queries.see_of_citizen(session, by.actor, by.borger_id, notice_id)
@@ -66,7 +66,7 @@ async def see_notice(request: Request, by: ActingCitizen, notice_id: UUID) -> No
     return _view(kept)
 
 
-@router.get("")
+@router.get("", summary="List the data protection officer's notices")
 async def list_officer_notices(request: Request, caller: Officer, page: Page, unseen: Unseen = False) -> NoticePage:
     """What the data protection officer must be told, about anybody; each person read about is on the record."""
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
@@ -77,8 +77,8 @@ async def list_officer_notices(request: Request, caller: Officer, page: Page, un
     return _page(found, page)
 
 
-@router.post("/{notice_id}:seen")
-async def see_officer_notice(request: Request, caller: Officer, notice_id: UUID) -> NoticeView:
+@router.post("/{notice_id}:seen", summary="Mark a data protection officer's notice as seen")
+async def mark_officer_notice_seen(request: Request, caller: Officer, notice_id: UUID) -> NoticeView:
     """Seen by the officer. The first time stands, so repeating it answers the same."""
     actor = actor_of(request, caller.subject, "dpo", unit=caller.unit)
     kept = await committed(request, lambda session: notices_queries.see_of_dpo(session, actor, notice_id))

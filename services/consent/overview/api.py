@@ -15,7 +15,7 @@ from services.consent.overview.views import overview_view
 router = Router(prefix="/v1/citizens/{borger_id}/overview", tags=["citizens"])
 
 
-@router.get("")
+@router.get("", summary="Read a citizen's overview")
 async def read_overview(request: Request, response: Response, by: ActingWithin, language: Spoken) -> Overview:
     """Everything in force or waiting, in words, with every use; a representative sees what their authority is about."""
     found = await committed(request, lambda session: overview_read.read_overview(session, by.actor, by.borger_id))

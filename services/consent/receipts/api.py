@@ -40,7 +40,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{receipt_id}", response_model=ReceiptView, responses=_ANSWERS)
+@router.get("/{receipt_id}", response_model=ReceiptView, responses=_ANSWERS, summary="Read a receipt")
 async def read_receipt(
     request: Request,
     by: ActingCitizen,
@@ -85,14 +85,14 @@ async def _pdf(request: Request, stored: StoredReceipt, catalogue: Catalogue, la
     return await renderer.pdf(document)
 
 
-@keys_router.get("/.well-known/jwks.json")
-async def jwks(request: Request) -> dict[str, Any]:
+@keys_router.get("/.well-known/jwks.json", summary="Read the public keys of receipts and citizen tokens")
+async def read_signing_keys(request: Request) -> dict[str, Any]:
     """The public keys that receipts and the citizen's tokens are verified with, retired ones too."""
     signer: Signer = request.app.state.signer
     return signer.jwks()
 
 
-@router.get("")
+@router.get("", summary="List a citizen's receipts")
 async def list_receipts(request: Request, by: ActingCitizen, page: Page) -> ReceiptPage:
     """Every receipt, newest first (P5); a parent reads in the child's chain what the other parent did not do."""
     place = page.place(SEQUENCE)

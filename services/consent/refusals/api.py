@@ -62,8 +62,14 @@ class LiftedView(Answer):
     receipt: str
 
 
-@router.post("", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def refuse(
+@router.post(
+    "",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Refuse disclosure for a purpose or to a unit",
+)
+async def refuse_disclosure(
     request: HttpRequest,
     by: ActingWithin,
     body: RefusalRequest,
@@ -88,7 +94,7 @@ async def refuse(
     return await drained_answer(request, withdrawal, prefer)
 
 
-@router.get("")
+@router.get("", summary="List a citizen's refusals")
 async def list_refusals(
     request: HttpRequest,
     by: ActingWithin,
@@ -106,7 +112,7 @@ async def list_refusals(
     return RefusalPage(items=readable(shown, refusal_view, name="refusals"), next=following)
 
 
-@router.get("/{refusal_id}")
+@router.get("/{refusal_id}", summary="Read a refusal")
 async def read_refusal(request: HttpRequest, by: ActingWithin, refusal_id: UUID) -> RefusalView:
     """One refusal."""
     found = await committed(
@@ -118,8 +124,8 @@ async def read_refusal(request: HttpRequest, by: ActingWithin, refusal_id: UUID)
     return refusal_view(found)
 
 
-@router.post("/{refusal_id}:lift")
-async def lift(
+@router.post("/{refusal_id}:lift", summary="Lift a refusal")
+async def lift_refusal(
     request: HttpRequest, by: ActingWithin, refusal_id: UUID, idempotency_key: OptionalKey = None
 ) -> LiftedView:
     """Take a refusal back: consents count again, for what arrives from now on. Repeating it answers the same."""

@@ -60,8 +60,12 @@ class AuthorityRequest(Request):
     evidence: CaseReference
 
 
-@router.post("", status_code=201, response_model=StaffAuthorityView)
-async def record(request: HttpRequest, body: AuthorityRequest, by: ActingEmployee, idempotency_key: Key) -> Response:
+@router.post(
+    "", status_code=201, response_model=StaffAuthorityView, summary="Record an authority to represent a citizen"
+)
+async def record_authority(
+    request: HttpRequest, body: AuthorityRequest, by: ActingEmployee, idempotency_key: Key
+) -> Response:
     """Record an authority. It counts for nothing until a second employee confirms it.
 
     403 in one's own or one's child's matter, 404 for an id without an open case in the unit, 409 when the
@@ -110,7 +114,7 @@ def _authority(
     )
 
 
-@router.get("")
+@router.get("", summary="List the authorities that the unit has recorded")
 async def list_authorities(
     request: HttpRequest,
     by: ActingEmployee,
@@ -131,7 +135,7 @@ async def list_authorities(
     return AuthorityPage(items=tuple(items), next=following)
 
 
-@router.get("/{authority_id}", response_model=StaffAuthorityView)
+@router.get("/{authority_id}", response_model=StaffAuthorityView, summary="Read an authority")
 async def read_authority(request: HttpRequest, by: ActingEmployee, authority_id: UUID) -> Response:
     """One authority, with its `ETag`; whether it drains is looked at now."""
     actor = actor_for(request, by)
@@ -142,8 +146,10 @@ async def read_authority(request: HttpRequest, by: ActingEmployee, authority_id:
     return await _answer(request, found, now, prefer="respond-async", status=200, always=True)
 
 
-@router.post("/{authority_id}:confirm", response_model=StaffAuthorityView, responses=_STATUSES)
-async def confirm(
+@router.post(
+    "/{authority_id}:confirm", response_model=StaffAuthorityView, responses=_STATUSES, summary="Confirm an authority"
+)
+async def confirm_authority(
     request: HttpRequest,
     by: ActingEmployee,
     authority_id: UUID,
@@ -167,16 +173,22 @@ async def confirm(
     )
 
 
-@router.post("/{authority_id}:reject", response_model=StaffAuthorityView)
-async def reject(
+@router.post("/{authority_id}:reject", response_model=StaffAuthorityView, summary="Reject an authority")
+async def reject_authority(
     request: HttpRequest, by: ActingEmployee, authority_id: UUID, idempotency_key: Key, if_match: IfMatch = None
 ) -> Response:
     """Do not put it in force, as a second employee."""
     return await _decide(request, by, authority_id, step="rejected", key=idempotency_key, if_match=if_match, prefer="")
 
 
-@router.post("/{authority_id}:end", openapi_extra=WAY_TO_STOP, response_model=StaffAuthorityView, responses=_STATUSES)
-async def end(
+@router.post(
+    "/{authority_id}:end",
+    openapi_extra=WAY_TO_STOP,
+    response_model=StaffAuthorityView,
+    responses=_STATUSES,
+    summary="End an authority",
+)
+async def end_authority(
     request: HttpRequest,
     by: ActingEmployee,
     authority_id: UUID,

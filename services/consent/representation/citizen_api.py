@@ -27,8 +27,8 @@ from services.consent.representation.schemas import AuthorityList, AuthorityView
 router = Router(prefix="/v1/citizens/{borger_id}/authorities", tags=["authorities"])
 
 
-@router.get("")
-async def list_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityList:
+@router.get("", summary="List the authorities to represent a citizen")
+async def list_citizen_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityList:
     """Who may act for the citizen, or could: all of them for the citizen, a representative sees their own."""
     found, now = await committed(
         request,
@@ -44,8 +44,9 @@ async def list_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityL
     openapi_extra=WAY_TO_STOP,
     response_model=AuthorityView,
     responses={202: {"model": AuthorityView, "description": "ended; something older is still in flight"}},
+    summary="End a power of attorney as the citizen or the attorney",
 )
-async def end(
+async def end_citizen_authority(
     request: HttpRequest,
     by: ActingWithin,
     authority_id: UUID,

@@ -42,8 +42,8 @@ _WAITS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/requests")
-async def list_requests(request: Request, by: ActingWithin, page: Page) -> WaitingPage:
+@router.get("/requests", summary="List the consent requests to a citizen")
+async def list_citizen_requests(request: Request, by: ActingWithin, page: Page) -> WaitingPage:
     """What the citizen was asked for, newest first: who asks, what for, until when, and how to answer."""
     found, catalogue, now = await committed(
         request,
@@ -56,8 +56,10 @@ async def list_requests(request: Request, by: ActingWithin, page: Page) -> Waiti
     return WaitingPage(items=tuple(items), next=following)
 
 
-@router.post("/requests/{request_id}:answer", response_model=Answered, responses=_WAITS)
-async def answer(
+@router.post(
+    "/requests/{request_id}:answer", response_model=Answered, responses=_WAITS, summary="Answer a consent request"
+)
+async def answer_request(
     request: Request,
     body: RequestAnswer,
     by: ActingWithin,
@@ -78,8 +80,13 @@ async def answer(
     return await _answered(request, by, Answering(word, request_id, choices, shown, shape=_shape(by)))
 
 
-@router.post("/requests/{request_id}:decline", openapi_extra=WAY_TO_STOP, response_model=Answered)
-async def decline_all(
+@router.post(
+    "/requests/{request_id}:decline",
+    openapi_extra=WAY_TO_STOP,
+    response_model=Answered,
+    summary="Decline a consent request",
+)
+async def decline_request(
     request: Request, by: ActingWithin, request_id: UUID, idempotency_key: OptionalKey = None
 ) -> Response:
     """No to everything that is open, in one step. Said again, it changes nothing."""
@@ -87,8 +94,13 @@ async def decline_all(
     return await _answered(request, by, Answering(word, request_id, None, None, shape=_shape(by)))
 
 
-@router.post("/consents/{consent_id}:decline", openapi_extra=WAY_TO_STOP, response_model=Declined)
-async def decline_one(
+@router.post(
+    "/consents/{consent_id}:decline",
+    openapi_extra=WAY_TO_STOP,
+    response_model=Declined,
+    summary="Decline a consent that waits for an answer",
+)
+async def decline_consent(
     request: Request, by: ActingWithin, consent_id: UUID, idempotency_key: OptionalKey = None
 ) -> Response:
     """No to one consent that waits for an answer, or for a second signature. Said again, it changes nothing."""

@@ -52,8 +52,10 @@ async def requester(request: Request, by: ActingEmployee) -> Requester:
 ActingRequester = Annotated[Requester, Depends(requester)]
 
 
-@router.post("", status_code=201, response_model=RequestView)
-async def make_request(request: Request, body: ConsentRequest, by: ActingRequester, idempotency_key: Key) -> Response:
+@router.post("", status_code=201, response_model=RequestView, summary="Request a citizen's consent")
+async def request_consent(
+    request: Request, body: ConsentRequest, by: ActingRequester, idempotency_key: Key
+) -> Response:
     """Ask. The citizen is told that something waits, and has `answer_by` to answer; silence is no.
 
     What could not be granted cannot be asked for: 422 by field. 409 while the same question waits, and for some months
@@ -78,7 +80,7 @@ async def make_request(request: Request, body: ConsentRequest, by: ActingRequest
     return _sent(answer)
 
 
-@router.get("")
+@router.get("", summary="List the unit's consent requests")
 async def list_requests(request: Request, by: ActingRequester, page: Page) -> RequestPage:
     """The unit's own requests, newest first, about citizens it has an open case about."""
     found, now = await committed(
@@ -89,7 +91,7 @@ async def list_requests(request: Request, by: ActingRequester, page: Page) -> Re
     return RequestPage(items=tuple(items), next=following)
 
 
-@router.get("/{request_id}")
+@router.get("/{request_id}", summary="Read a consent request")
 async def read_request(request: Request, response: Response, by: ActingRequester, request_id: UUID) -> RequestView:
     """One request of the unit's. `ETag` is of what is shown: nothing that is not shown changes it."""
     found = await committed(request, lambda session: asking.read_request(session, by, request_id))
@@ -100,8 +102,8 @@ async def read_request(request: Request, response: Response, by: ActingRequester
     return view
 
 
-@router.post("/{request_id}:remind", response_model=RequestView)
-async def remind(
+@router.post("/{request_id}:remind", response_model=RequestView, summary="Remind the citizen of a consent request")
+async def remind_of_request(
     request: Request, by: ActingRequester, request_id: UUID, idempotency_key: Key, if_match: IfMatch = None
 ) -> Response:
     """Tell the citizen once more that it waits. 409 the second time, and too soon after it was asked."""
@@ -117,8 +119,8 @@ async def remind(
     return _sent(answer)
 
 
-@router.post("/{request_id}:cancel", response_model=RequestView)
-async def cancel(
+@router.post("/{request_id}:cancel", response_model=RequestView, summary="Cancel a consent request")
+async def cancel_request(
     request: Request, by: ActingRequester, request_id: UUID, idempotency_key: Key, if_match: IfMatch = None
 ) -> Response:
     """Take back what has not been answered. 409 when nothing waits any more."""

@@ -114,8 +114,14 @@ async def concerned(
 Party = Annotated[Concerned, Depends(concerned)]
 
 
-@router.post("", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def restrict(
+@router.post(
+    "",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Restrict the processing of a citizen's information",
+)
+async def restrict_processing(
     request: HttpRequest,
     party: Party,
     body: RestrictionRequest,
@@ -135,7 +141,7 @@ async def restrict(
     return await drained_answer(request, withdrawal, prefer, status_at=_drain_path(party, withdrawal.object_id))
 
 
-@router.get("")
+@router.get("", summary="List a citizen's restrictions")
 async def list_restrictions(request: HttpRequest, party: Party, page: Page) -> RestrictionPage:
     """Every restriction, newest first, standing and lifted."""
     found = await committed(
@@ -149,8 +155,14 @@ async def list_restrictions(request: HttpRequest, party: Party, page: Page) -> R
     return RestrictionPage(items=tuple(items), next=following)
 
 
-@router.get("/{restriction_id}/drain", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def read_drain(request: HttpRequest, party: Party, restriction_id: UUID) -> Response:
+@router.get(
+    "/{restriction_id}/drain",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Read whether a restriction is drained",
+)
+async def read_restriction_drain(request: HttpRequest, party: Party, restriction_id: UUID) -> Response:
     """Whether what it ended is drained: looked at now, not remembered."""
     withdrawal = await looked_up(
         request,
@@ -161,8 +173,8 @@ async def read_drain(request: HttpRequest, party: Party, restriction_id: UUID) -
     return await status_answer(request, withdrawal, status_at=_drain_path(party, restriction_id))
 
 
-@router.post("/{restriction_id}:announce-lifting")
-async def announce_lifting(
+@router.post("/{restriction_id}:announce-lifting", summary="Announce that a restriction will be lifted")
+async def announce_restriction_lifting(
     request: HttpRequest, caller: Annotated[Principal, Depends(require("dpo"))], borger_id: UUID, restriction_id: UUID
 ) -> RestrictionView:
     """The officer tells the citizen that it will be lifted (art. 18(3)). Repeating it tells nothing anew."""
@@ -175,8 +187,8 @@ async def announce_lifting(
     return restriction_view(kept)
 
 
-@router.post("/{restriction_id}:lift")
-async def lift(
+@router.post("/{restriction_id}:lift", summary="Lift a restriction")
+async def lift_restriction(
     request: HttpRequest,
     party: Party,
     restriction_id: UUID,

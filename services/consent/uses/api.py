@@ -14,7 +14,7 @@ from services.consent.uses.pages_store import USE_PLACE, UseLine
 router = Router(prefix="/v1/citizens/{borger_id}/uses", tags=["citizens"])
 
 
-@router.get("")
+@router.get("", summary="List the uses of a citizen's information")
 async def list_uses(request: Request, by: ActingWithin, page: Page) -> UsePage:
     """Every use: what, to which unit, for which purpose, when (P4). No employee's identity."""
     after = page.place(USE_PLACE)

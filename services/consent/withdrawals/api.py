@@ -52,9 +52,13 @@ class WithdrawRequest(Request):
 
 
 @router.post(
-    "/consents/{consent_id}:withdraw", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES
+    "/consents/{consent_id}:withdraw",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Withdraw a consent",
 )
-async def withdraw(
+async def withdraw_consent(
     request: HttpRequest, by: ActingWithin, consent_id: UUID, idempotency_key: OptionalKey = None, prefer: Prefer = ""
 ) -> Response:
     """End a consent. No reason is asked, and none is recorded (R7).
@@ -71,8 +75,14 @@ async def withdraw(
     return await drained_answer(request, withdrawal, prefer)
 
 
-@router.post("/consents:withdraw", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES)
-async def withdraw_several(
+@router.post(
+    "/consents:withdraw",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Withdraw several or all of a citizen's consents",
+)
+async def withdraw_consents(
     request: HttpRequest,
     by: ActingWithin,
     body: WithdrawRequest,
@@ -97,7 +107,11 @@ async def withdraw_several(
 
 
 @router.get(
-    "/withdrawals/{withdrawal_id}", openapi_extra=WAY_TO_STOP, response_model=WithdrawalView, responses=STATUSES
+    "/withdrawals/{withdrawal_id}",
+    openapi_extra=WAY_TO_STOP,
+    response_model=WithdrawalView,
+    responses=STATUSES,
+    summary="Read a withdrawal and the state of its drain",
 )
 async def read_withdrawal(request: HttpRequest, by: ActingWithin, withdrawal_id: UUID) -> Response:
     """Whether it is drained: looked at now, not remembered."""

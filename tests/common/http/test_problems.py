@@ -27,7 +27,8 @@ from libs.common.http.problems import (
 )
 from libs.common.observing import log
 from libs.common.observing.metrics import REFUSALS
-from libs.common.service.app import PROBLEMS, create_app
+from libs.common.service.app import create_app
+from libs.common.service.document import PROBLEMS
 
 NUMBER = "61" + "0158" + "5123"  # a replacement number in a century in which nobody alive was born
 DASHED = NUMBER[:6] + "-" + NUMBER[6:]
