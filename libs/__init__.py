@@ -2,3 +2,5 @@
 
 Neither imports a service.
 """
+
+__version__ = "1.0.0"

@@ -12,11 +12,9 @@ from services.consent import app as consent
 
 
 def applications() -> dict[str, FastAPI]:
-    """Service name → application, with the routes and version that the service itself is composed of."""
+    """Service name → application, with the routes that the service itself is composed of."""
     return {
-        name: create_app(
-            title=f"Samtykkebro {name}", version=door.VERSION, service=name, lifespan=_nothing, routers=door.ROUTERS
-        )
+        name: create_app(title=f"Samtykkebro {name}", service=name, lifespan=_nothing, routers=door.ROUTERS)
         for name, door in (("consent", consent), ("advis", advis), ("audit", audit))
     }
 

@@ -55,7 +55,13 @@ ClientId = Annotated[str, typer.Option("--client", help="the client we are at th
 
 
 @app.callback()
-def begin() -> None:
+def begin(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=commands.show_version, is_eager=True, help="print the version and stop"),
+    ] = False,
+) -> None:
     """Stops where the environment holds a variable of ours that nothing knows."""
     try:
         require_known(os.environ, declared())

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from libs import __version__
 from libs.cli.installation.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
 from libs.cli.installation.profiles import Ports, Profile
 from libs.cli.issuer.login import SignInError, sign_in
@@ -227,3 +228,10 @@ def failed(reason: str) -> typer.Exit:
     """Says why, and gives the exit to raise."""
     err.print(f"[bold red]{reason}[/]", soft_wrap=True)
     return typer.Exit(FAILED)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop, where it is asked for."""
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit

@@ -44,7 +44,6 @@ from services.advis.resources import Resources
 from services.advis.retention import RETENTION
 from services.advis.settings import Settings
 
-VERSION = "1.0.0"
 ROUTERS = (ingestion_api.router, fates_api.router, inbox_api.router, alarms_api.router)
 DISCLOSING = frozenset({"api", "worker"})
 
@@ -72,7 +71,6 @@ def create(
     return create_app(
         limits=parts.settings,
         title="Samtykkebro advis",
-        version=VERSION,
         service=parts.service,
         lifespan=parts.lifespan(verifier, cursors, resources=resources, refused=record_refusal),
         routers=ROUTERS,

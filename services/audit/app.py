@@ -29,7 +29,6 @@ from services.audit.settings import Settings
 from services.audit.tree import store as tree_store
 from services.audit.verification import api as verification_api
 
-VERSION = "0.1.0"
 ROUTERS = (verification_api.router, reading_api.router, alarms_api.router)
 
 # Only consent says who a citizen is here: another issuer's subject is no `borger_id`.
@@ -69,7 +68,6 @@ def create(parts: Parts[Settings]) -> FastAPI:
     return create_app(
         limits=settings,
         title="Samtykkebro audit",
-        version=VERSION,
         service=parts.service,
         lifespan=lifespan,
         routers=ROUTERS,

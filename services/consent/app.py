@@ -52,7 +52,6 @@ from services.consent.settings import Settings
 from services.consent.uses import api as uses_api
 from services.consent.withdrawals import api as withdrawals_api
 
-VERSION = "1.0.0"
 ROUTERS = (
     catalogue_api.router,
     catalogue_administration_api.router,
@@ -102,7 +101,6 @@ def create(parts: Parts[Settings]) -> FastAPI:
     return create_app(
         limits=parts.settings,
         title="Samtykkebro consent",
-        version=VERSION,
         service=parts.service,
         lifespan=opening(parts),
         routers=ROUTERS,

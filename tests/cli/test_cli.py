@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from libs import __version__
 from libs.cli import commands
 from libs.cli.__main__ import app
 from libs.cli.installation.profiles import Ports
@@ -28,6 +29,11 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("BUS_URL", "ISSUER_URL", "CONSENT_URL", "AUDIT_URL", "SUPERVISOR_SECRET_FILE"):
         monkeypatch.delenv(f"SAMTYKKEBRO_{name}", raising=False)
+
+
+def test_the_command_says_the_one_version() -> None:
+    shown = runner.invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output.strip()) == (0, __version__)
 
 
 def test_help_is_where_an_operator_starts() -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
+from libs import __version__
 from libs.common.bus.cloudevents import CloudEvent, to_headers
 from libs.common.bus.port import load_topics
 from libs.common.http.door import Route
@@ -25,6 +26,14 @@ def _asyncapi() -> dict:
 @pytest.mark.parametrize("path", sorted(specifications()), ids=lambda path: path.name)
 def test_regenerated_is_committed(path) -> None:
     assert path.read_text(encoding="utf-8") == specifications()[path], "run `make specifications`"
+
+
+def test_one_version_is_everywhere() -> None:
+    documents = [_asyncapi(), *(application.openapi() for application in applications().values())]
+    assert {document["info"]["version"] for document in documents} == {__version__}
+    compose = yaml.safe_load((HERE.parent / "docker-compose.yml").read_text(encoding="utf-8"))
+    images = {service.get("image", "") for service in compose["services"].values()}
+    assert {image for image in images if image.startswith("samtykkebro:")} == {f"samtykkebro:{__version__}"}
 
 
 def test_every_topic_is_described_and_declared() -> None:

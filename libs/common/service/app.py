@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs import __version__
 from libs.common.database.database import is_away
 from libs.common.http.admission import Admission, Limits
 from libs.common.http.door import DISCLOSES, BodyLimit, Router, is_marked
@@ -224,7 +225,6 @@ def _install(app: FastAPI) -> None:
 def create_app(
     *,
     title: str,
-    version: str,
     service: str,
     lifespan: Lifespan,
     routers: Sequence[Router],
@@ -240,7 +240,7 @@ def create_app(
     """
     app = FastAPI(
         title=title,
-        version=version,
+        version=__version__,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

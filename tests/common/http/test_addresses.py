@@ -42,7 +42,7 @@ async def _nothing(_app: FastAPI) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    app = create_app(title="Door", version="1", service="door", lifespan=_nothing, routers=[router])
+    app = create_app(title="Door", service="door", lifespan=_nothing, routers=[router])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test") as client:
         yield client
 

@@ -60,9 +60,7 @@ def issuer() -> Issuer:
 
 
 def _door(issuer: Issuer, **limits: Any) -> httpx2.AsyncClient:
-    app = create_app(
-        title="Door", version="1", service="door", lifespan=_nothing, routers=[router], limits=Limits(**limits)
-    )
+    app = create_app(title="Door", service="door", lifespan=_nothing, routers=[router], limits=Limits(**limits))
     app.state.verifier = issuer.verifier()
     app.state.begun, app.state.go_on = asyncio.Semaphore(0), asyncio.Event()
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test")

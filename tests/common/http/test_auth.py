@@ -302,7 +302,7 @@ def _door(issuer: Issuer) -> httpx2.AsyncClient:
     async def lifespan(_app):
         yield
 
-    app = create_app(title="Door", version="1", service="door", lifespan=lifespan, routers=[router])
+    app = create_app(title="Door", service="door", lifespan=lifespan, routers=[router])
     app.state.verifier = issuer.verifier()
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test")
 

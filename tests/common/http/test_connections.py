@@ -55,7 +55,7 @@ async def port() -> AsyncIterator[int]:
 @asynccontextmanager
 async def _server(limits: Limits) -> AsyncIterator[int]:
     """A server on a free port of this loop."""
-    app = create_app(title="Door", version="1", service="door", lifespan=_nothing, routers=[router], limits=limits)
+    app = create_app(title="Door", service="door", lifespan=_nothing, routers=[router], limits=limits)
     protocol: Any = type("Protocol", (BoundedProtocol,), {"limits": limits})
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, ws="none"))

@@ -103,7 +103,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
     log.configure("door", "api", "DEBUG")
-    app = create_app(title="Door", version="1", service="door", lifespan=_lifespan, routers=[router])
+    app = create_app(title="Door", service="door", lifespan=_lifespan, routers=[router])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test") as client:
         yield client
 

@@ -33,7 +33,7 @@ async def _stuck() -> None:
 def _http(components: Mapping[str, health.Component] | None = None, **checks: health.Check) -> httpx2.AsyncClient:
     log.configure("door", "api")
     told = {"checks": checks, "components": components}
-    app = create_app(title="Door", version="1", service="door", lifespan=_lifespan, routers=[], **told)
+    app = create_app(title="Door", service="door", lifespan=_lifespan, routers=[], **told)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door.test")
 
 

@@ -51,7 +51,7 @@ def labels() -> set[str]:
 
 
 async def test_an_answer_is_counted_by_its_route_and_never_by_what_stood_in_its_place():
-    app = create_app(title="Door", version="1", service="door", lifespan=nothing, routers=[router])
+    app = create_app(title="Door", service="door", lifespan=nothing, routers=[router])
     async with http(app) as client:
         for path in (f"/v1/things/{ID}", f"/v1/refused/{ID}", f"/v1/nowhere/{CANARY}", f"/{CANARY}?a={ID}"):
             await client.get(path)
@@ -99,7 +99,7 @@ async def test_the_listener_shows_figures_and_readiness_and_nothing_else():
 
 
 async def test_the_public_door_shows_no_figures():
-    app = create_app(title="Door", version="1", service="door", lifespan=nothing, routers=[router])
+    app = create_app(title="Door", service="door", lifespan=nothing, routers=[router])
     async with http(app) as client:
         assert (await client.get("/metrics")).status_code == 404
 
