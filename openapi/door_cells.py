@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import typer
 from pydantic import BaseModel
@@ -117,12 +118,15 @@ def _of_command(command: Any, name: str) -> Iterator[Cell]:
         return
     for parameter in command.params:
         if parameter.name != "help":
-            yield Cell(name, parameter.param_type_name, str(parameter.name), {"cli": _annotation(parameter)})
+            kind = _annotation(command.callback, parameter.name)
+            yield Cell(name, parameter.param_type_name, str(parameter.name), {"cli": kind})
 
 
-def _annotation(parameter: Any) -> str:
-    annotation = parameter.type_descriptor.annotation
-    return getattr(annotation, "__name__", str(annotation))
+def _annotation(function: Any, parameter: str) -> str:
+    """The type that a command's function declares for a parameter, without `None`."""
+    annotation = get_type_hints(function)[parameter]
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType] or [annotation]
+    return getattr(kinds[0], "__name__", str(kinds[0]))
 
 
 def claim_cells() -> Iterator[Cell]:

@@ -43,7 +43,6 @@ READINGS: Final[dict[str, Reading]] = {
     "libs/common/running/settings.py": Reading("the names of the settings", "tests/cli/running/test_given_settings.py"),
     "libs/common/wire/values.py": Reading("YAML files", "tests/common/wire/test_sources.py"),
     "libs/common/wire/sources.py": Reading("sources.yaml", "tests/common/wire/test_sources.py"),
-    "libs/common/service/app.py": Reading("the body of a request", "tests/common/service/test_web.py"),
     "services/advis/arrivals/consent_consumer.py": Reading("consent.events", "tests/advis/arrivals/test_consumer.py"),
     "services/advis/reference/reference.py": Reading("reference data", "tests/advis/reference/test_reference.py"),
     "services/audit/log/incoming.py": Reading("audit.entries", "tests/audit/completeness/test_gaps.py"),

@@ -19,11 +19,12 @@ from libs.common.http.auth import Principal, require
 from libs.common.http.door import Router
 from libs.common.http.headers import is_media_type
 from libs.common.http.problems import ConflictError, ForbiddenError, InvalidError, UnavailableError
+from libs.common.service.document import body_of
 from libs.common.wire.sources import Binding, BindingsAnswer, Violation
 from libs.common.wire.values import JsonError, strict_json
 from services.advis.consent.client import ConsentUnavailableError
 from services.advis.ingestion import commands as ingestion_commands
-from services.advis.ingestion.schemas import Accepted
+from services.advis.ingestion.schemas import BATCH_MAX, AcceptedEvents, CaseEventDocument, EventBatch
 from services.advis.model.audit import Actor
 from services.advis.model.errors import EventConflictError
 from services.advis.model.events import EventRefused
@@ -32,17 +33,6 @@ from services.advis.resources import Resources, resources
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-BATCH_MAX = 100  # events in one request
-
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            SINGLE: {"schema": {"type": "object", "description": "CloudEvents 1.0, JSON format; data: CaseEventData"}},
-            BATCH: {"schema": {"type": "array", "maxItems": BATCH_MAX, "items": {"type": "object"}}},
-        },
-    }
-}
 
 router = Router(prefix="/v1", tags=["case events"])
 
@@ -50,8 +40,13 @@ Source = Annotated[Principal, Depends(require("source_system"))]
 Means = Annotated[Resources, Depends(resources)]
 
 
-@router.post("/case-events", status_code=202, openapi_extra=_BODY, summary="Ingest case events")
-async def ingest_case_events(request: Request, principal: Source, means: Means) -> Accepted:
+@router.post(
+    "/case-events",
+    status_code=202,
+    openapi_extra=body_of({SINGLE: CaseEventDocument, BATCH: EventBatch}),
+    summary="Ingest case events",
+)
+async def ingest_case_events(request: Request, principal: Source, means: Means) -> AcceptedEvents:
     """Put one event, or a batch of at most 100, on the bus; each exactly once per (source, id)."""
     known = await sources_of(means)
     actor = Actor(principal.client_id, "source_system")
@@ -78,7 +73,7 @@ async def ingest_case_events(request: Request, principal: Source, means: Means) 
         await means.committed(ingested)
     except EventConflictError:
         raise ConflictError("This source has used the same event id for another event.") from None
-    return Accepted(accepted=tuple(event.event.id for event in taken))
+    return AcceptedEvents(accepted=tuple(event.event.id for event in taken))
 
 
 async def sources_of(means: Resources) -> BindingsAnswer:

@@ -66,7 +66,10 @@ async def read_log_key(database: Reading) -> verification_schemas.LogKeyAnswer:
 
 
 @router.get(
-    "/leaves", response_model=verification_schemas.Leaves, dependencies=verifiers, summary="List the leaves of the log"
+    "/leaves",
+    response_model=verification_schemas.LeafPage,
+    dependencies=verifiers,
+    summary="List the leaves of the log",
 )
 async def list_leaves(database: Reading, start: From = 0, limit: Limit = 1_000) -> Response:
     """The exact bytes of the leaves; a page that reaches the end of the log has no next."""
@@ -80,7 +83,7 @@ async def list_leaves(database: Reading, start: From = 0, limit: Limit = 1_000) 
 
 
 @router.get("/batches", dependencies=verifiers, summary="List the appends to the log")
-async def list_batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> verification_schemas.Batches:
+async def list_batches(database: Reading, start: From = 0, limit: Limit = 1_000) -> verification_schemas.BatchPage:
     """Appends whose tree has at least `from` leaves."""
     async with database.read() as session:
         found = await tree_store.load_batches(session, start, limit + 1)
@@ -93,7 +96,7 @@ async def list_batches(database: Reading, start: From = 0, limit: Limit = 1_000)
         )
         for batch in found[:limit]
     ]
-    return verification_schemas.Batches(batches=answers, next=found[limit].tree_size if len(found) > limit else None)
+    return verification_schemas.BatchPage(batches=answers, next=found[limit].tree_size if len(found) > limit else None)
 
 
 @router.get("/entries/{index}/proof", dependencies=verifiers, summary="Prove that an entry is in the log")

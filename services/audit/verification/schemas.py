@@ -21,7 +21,7 @@ class RawLeaf(Answer):
     leaf: Base64
 
 
-class Leaves(Answer):
+class LeafPage(Answer):
     """A page of the log. `next`: the `from` of the next page."""
 
     size: Index
@@ -38,7 +38,7 @@ class BatchAnswer(Answer):
     recorded_at: str
 
 
-class Batches(Answer):
+class BatchPage(Answer):
     """A page of appends."""
 
     batches: list[BatchAnswer]

@@ -15,19 +15,19 @@ from starlette.responses import Response
 
 from libs.common.database.transaction import committed
 from libs.common.http.auth import Principal, require
-from libs.common.http.door import Router
+from libs.common.http.door import JSON, Router
 from libs.common.http.problems import MissingRightError
+from libs.common.service.document import body_of
 from services.consent.access import requests as access_requests
 from services.consent.access.evaluate import Caller, evaluate
 from services.consent.access.questions import Asker, Opinion, Semantic
 from services.consent.access.requests import Evaluations
 from services.consent.access.schemas import (
-    Decision,
-    Decisions,
+    AccessDecision,
+    AccessDecisions,
     EvaluationRequest,
     EvaluationsRequest,
     Metadata,
-    body_of,
 )
 from services.consent.decision.snapshot import Question
 from services.consent.http.callers import actor_of
@@ -60,8 +60,8 @@ AskedBy = Annotated[Caller, Depends(caller_of)]
 
 @router.post(
     "/access/v1/evaluation",
-    response_model=Decision,
-    openapi_extra=body_of(EvaluationRequest),
+    response_model=AccessDecision,
+    openapi_extra=body_of({JSON: EvaluationRequest}),
     summary="Evaluate one access question",
 )
 async def evaluate_access(request: Request, caller: AskedBy) -> Response:
@@ -72,8 +72,8 @@ async def evaluate_access(request: Request, caller: AskedBy) -> Response:
 
 @router.post(
     "/access/v1/evaluations",
-    response_model=Decisions,
-    openapi_extra=body_of(EvaluationsRequest),
+    response_model=AccessDecisions,
+    openapi_extra=body_of({JSON: EvaluationsRequest}),
     max_body_size=EVALUATIONS_BYTES_MAX,
     summary="Evaluate several access questions",
 )

@@ -129,17 +129,17 @@ class ActionSearch(Tolerant):
     page: PageAsked | None = None
 
 
-class Decision(BaseModel):
+class AccessDecision(BaseModel):
     """The answer, never its reason. `context` says only what the request itself lacked, or where the call stopped."""
 
     decision: bool
     context: Properties | None = None
 
 
-class Decisions(BaseModel):
+class AccessDecisions(BaseModel):
     """The answers in the order of the questions, or a single `decision` where none were listed."""
 
-    evaluations: tuple[Decision, ...] | None = None
+    evaluations: tuple[AccessDecision, ...] | None = None
     decision: bool | None = None
 
 
@@ -167,20 +167,3 @@ class Metadata(BaseModel):
     search_subject_endpoint: str
     search_resource_endpoint: str
     search_action_endpoint: str
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The description of a request body that the endpoint reads itself, with nothing to look up elsewhere."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, list):
-            return [inlined(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return inlined(definitions[node["$ref"].rpartition("/")[2]])
-        return {name: inlined(value) for name, value in node.items()}
-
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined(schema)}}}}

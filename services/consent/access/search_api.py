@@ -16,14 +16,15 @@ from starlette.responses import Response
 
 from libs.common.database.transaction import committed
 from libs.common.http.cursors import opened, sealed
-from libs.common.http.door import Router
+from libs.common.http.door import JSON, Router
 from libs.common.http.problems import InvalidError
+from libs.common.service.document import body_of
 from services.consent.access import questions
 from services.consent.access.api import BAD_REQUEST, AskedBy
 from services.consent.access.evaluate import Caller, Search, search
 from services.consent.access.questions import ACTION_NAME, SUBJECT_TYPE, resource_of
 from services.consent.access.requests import Document, MalformedError, context, document, entity
-from services.consent.access.schemas import ActionSearch, Found, ResourceSearch, SubjectSearch, body_of
+from services.consent.access.schemas import ActionSearch, Found, ResourceSearch, SubjectSearch
 from services.consent.decision.snapshot import Question
 
 LIMIT_MAX = 1_000  # results in a page; more are never sent, whatever is asked for
@@ -57,7 +58,7 @@ class _Page:
 @router.post(
     "/subject",
     response_model=Found,
-    openapi_extra=body_of(SubjectSearch),
+    openapi_extra=body_of({JSON: SubjectSearch}),
     summary="Search the units that may receive a resource",
 )
 async def search_subjects(request: Request, caller: AskedBy) -> Response:
@@ -75,7 +76,7 @@ async def search_subjects(request: Request, caller: AskedBy) -> Response:
 @router.post(
     "/action",
     response_model=Found,
-    openapi_extra=body_of(ActionSearch),
+    openapi_extra=body_of({JSON: ActionSearch}),
     summary="Search the purposes that a unit may receive a resource for",
 )
 async def search_actions(request: Request, caller: AskedBy) -> Response:
@@ -92,7 +93,7 @@ async def search_actions(request: Request, caller: AskedBy) -> Response:
 @router.post(
     "/resource",
     response_model=Found,
-    openapi_extra=body_of(ResourceSearch),
+    openapi_extra=body_of({JSON: ResourceSearch}),
     summary="Search the resources that a unit may receive",
 )
 async def search_resources(request: Request, caller: AskedBy) -> Response:

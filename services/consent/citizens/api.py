@@ -18,9 +18,9 @@ from services.consent.citizens.views import me_view
 from services.consent.http.callers import actor_of, assurance_of
 from services.consent.http.problems import number_in, translated
 from services.consent.http.shapes import (
-    AccessToken,
     AccessTokenRequest,
     CprQuestion,
+    IssuedToken,
     Me,
     Pseudonym,
 )
@@ -61,7 +61,7 @@ async def read_me(request: Request, caller: LoggedIn) -> Me:
 
 
 @router.post("/v1/me/access-tokens", status_code=201, summary="Issue an access token for another service")
-async def issue_access_token(request: Request, body: AccessTokenRequest, caller: LoggedIn) -> AccessToken:
+async def issue_access_token(request: Request, body: AccessTokenRequest, caller: LoggedIn) -> IssuedToken:
     """A short-lived token for another service, under the citizen's pseudonym: no CPR number leaves consent."""
     state = request.app.state
     settings: Settings = state.settings
@@ -79,4 +79,4 @@ async def issue_access_token(request: Request, body: AccessTokenRequest, caller:
         assurance=assurance_of(caller),
         seconds=settings.access_token_seconds,
     )
-    return AccessToken(access_token=signer.access_token(claims), expires_in=settings.access_token_seconds)
+    return IssuedToken(access_token=signer.access_token(claims), expires_in=settings.access_token_seconds)

@@ -140,7 +140,7 @@ class AccessTokenRequest(Request):
     audience: Literal["audit"]
 
 
-class AccessToken(Answer):
+class IssuedToken(Answer):
     """RFC 6749 §5.1. No CPR number is in it."""
 
     access_token: str
