@@ -2,13 +2,16 @@
 
 import ast
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from tests.architecture.tree import ROOT, SERVICES, parsed, python_files
 
 FILE_LINES_MAX = 300
+FILE_LINES_MEDIAN_MAX = 110
 FUNCTION_LINES_MAX = 50
+FUNCTION_LINES_MEDIAN_MAX = 10
 POSITIONAL_MAX = 4
 PACKAGE_FILES_MAX = 14
 PACKAGE_LINES_MAX = 1_800
@@ -44,6 +47,15 @@ def test_a_function_fits_on_one_screen(path: Path) -> None:
         and "migrations" not in path.parts
     }
     assert not long, f"{path}: {long}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_half_of_the_files_and_of_the_functions_are_small(service: str) -> None:
+    paths = [path for path in OURS if path.parts[:2] == ("services", service) and path.stem != "__init__"]
+    files = [len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in paths]
+    functions = [(node.end_lineno or node.lineno) - node.lineno + 1 for path in paths for node in _functions(path)]
+    assert median(files) <= FILE_LINES_MEDIAN_MAX
+    assert median(functions) <= FUNCTION_LINES_MEDIAN_MAX
 
 
 @pytest.mark.parametrize("path", OURS, ids=str)
