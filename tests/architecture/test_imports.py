@@ -134,6 +134,9 @@ def test_only_the_store_builds_sql(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
             taken = {alias.name for alias in node.names} & forbidden
             assert not taken, f"{path} builds SQL with {taken}"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("libs.common.database"):
+            names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            assert "libs.common.database.rows" not in names, f"{path} reads rows"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "driver", f"{path}:{node.lineno} speaks to the driver"
 

@@ -225,6 +225,8 @@ def _uuid(value: object) -> UUID:
 
 
 Uuid = Annotated[UUID, BeforeValidator(_uuid)]
+LAST: Final = UUID(int=2**128 - 1)
+"""No id comes after it: with a moment, the place in a list before everything that is not later."""
 """A UUID in a body or a message, as `parse_uuid` takes it. pydantic's own reading takes braces and `urn:uuid:` too."""
 RECORDED: Final = _must(may_be_recorded, _NUMBER)
 """Metadata of a code or identifier that goes on the record as it came, beside the field's own pattern and length."""

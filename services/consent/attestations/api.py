@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,8 +20,8 @@ from libs.common.database.transaction import committed, looked_up
 from libs.common.http.admission import WAY_TO_STOP
 from libs.common.http.door import Router
 from libs.common.http.problems import ConflictError, ForbiddenError, PreconditionError
-from libs.common.running.sweep import readable
 from services.consent.attestations import commands as attestations_commands
+from services.consent.attestations import store as attestations_store
 from services.consent.attestations.attestation import AttestedStatus, Said
 from services.consent.attestations.commands import Heard, Limits
 from services.consent.attestations.schemas import (
@@ -39,7 +40,7 @@ from services.consent.employees.staff import Employee
 from services.consent.http.audit import Actor
 from services.consent.http.callers import translated_for_staff
 from services.consent.http.idempotency_store import Answer
-from services.consent.http.pages import Page
+from services.consent.http.pages import Page, listed_of_many
 from services.consent.http.preconditions import IfMatch, Key, Prefer, check_match, etag_of
 from services.consent.http.signing import Signer
 from services.consent.model.acting import Method
@@ -122,16 +123,18 @@ async def list_attestations(
 ) -> AttestationPage:
     """What one's unit has attested, newest first; `status=proposed` is what waits for a second employee."""
     wanted = None if status is None else AttestedStatus(status)
-    actor = actor_for(request, by)
-    found, now = await committed(
+    found, now = await listed_of_many(
         request,
-        lambda session: attestations_commands.list_of_unit(
-            session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
+        "attestations.listed",
+        actor_for(request, by),
+        lambda session, now: attestations_store.page(
+            session, by.unit, wanted, now=now, after=page.before(now), limit=page.wanted
         ),
     )
-    views = readable(found, lambda item: attestation_view(item, now), name="attestations")
-    items, following = page.cut(views, lambda item: (item.registered_at, item.attestation_id))
-    return AttestationPage(items=tuple(items), next=following)
+    place = attrgetter("registered_at", "attestation_id")
+    return AttestationPage.cut(
+        found, page, view=lambda item: attestation_view(item, now), key=place, name="attestations"
+    )
 
 
 @router.get("/{attestation_id}", response_model=AttestationView, summary="Read an attestation")

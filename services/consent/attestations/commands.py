@@ -39,7 +39,6 @@ from services.consent.model.errors import NoSuchError, NotYoursError
 from services.consent.notices import store as notices_store
 from services.consent.notices.store import Notice
 
-_LAST = UUID(int=2**128 - 1)
 _WAITS_AS = {
     Said.GRANT: Act.NARROWING,
     Said.WITHDRAW: Act.WITHDRAWAL,
@@ -139,23 +138,6 @@ async def read_one(
         raise NoSuchAttestationError
     if actor is not None:
         await append(session, [_entry("read", found, actor, now)])
-    return found, now
-
-
-async def list_of_unit(
-    session: WriteSession,
-    actor: Actor,
-    unit: str,
-    *,
-    status: AttestedStatus | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> tuple[tuple[Attestation, ...], datetime]:
-    """A page of what a unit has attested, newest first. Audited as `attestations.listed` for each citizen on it."""
-    now = await clock(session)
-    found = await attestations_store.page(session, unit, status, now=now, after=after or (now, _LAST), limit=limit)
-    persons = [item.borger_id for item in found]
-    await append(session, http_audit.of_listed("attestations.listed", actor, persons, at=now))
     return found, now
 
 

@@ -10,6 +10,7 @@ from libs.common.wire.messages import Code
 from libs.common.wire.values import Moment
 from services.consent.attestations.attestation import Attestation
 from services.consent.employees.employees import PersonReference
+from services.consent.http.pages import PageOf
 from services.consent.http.shapes import Answer, GrantRequest, Request
 
 Method = Literal["telephone_conversation", "personal_conversation"]
@@ -90,21 +91,11 @@ class AttestationView(Answer):
     draining: bool
 
 
-class AttestationPage(Answer):
+class AttestationPage(PageOf[AttestationView]):
     """Newest first. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[AttestationView, ...]
-    next: str | None
 
 
 def attestation_view(item: Attestation, now: Moment, *, draining: bool = False) -> AttestationView:
     """As the units see it."""
-    fields = {
-        name: getattr(item, name) for name in AttestationView.model_fields if name not in {"said", "draining", "status"}
-    }
-    return AttestationView(
-        **{**fields, "method": str(item.method)},
-        said={"kind": str(item.act), **item.content},
-        status=item.status_at(now).value,
-        draining=draining,
-    )
+    said = {"kind": str(item.act), **item.content}
+    return AttestationView.of(item, said=said, status=item.status_at(now), draining=draining)

@@ -1,19 +1,16 @@
 """What employees have attested: rows replaced only at the revision they were read at, never deleted (R10)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
-
+from libs.common.database import rows
 from libs.common.database.database import Session, WriteSession, driver
 from libs.common.running.sweep import Readable, readable
-from services.consent.attestations.attestation import Attestation, AttestedStatus, Said
+from services.consent.attestations.attestation import Attestation, AttestedStatus
 from services.consent.attestations.tables import attestation as table
-from services.consent.model.acting import Method
 
-_SELECT = "SELECT to_jsonb(a) FROM attestation a WHERE "
+_SELECT = "SELECT * FROM attestation a WHERE "
 _ONE = _SELECT + "a.attestation_id = $1"
 _LOCK = _ONE + " FOR UPDATE"
 _PAGE = _SELECT + (
@@ -46,19 +43,17 @@ class StaleAttestationError(Exception):
 
 async def add(session: WriteSession, new: Attestation) -> None:
     """Write one down."""
-    values = {name: getattr(new, name) for name in Attestation.__dataclass_fields__}
-    words = {"act": str(new.act), "method": str(new.method), "status": str(new.status), "content": dict(new.content)}
-    await session.execute(insert(table).values({**values, **words}))
+    await rows.add(session, table, new)
 
 
 async def find(session: Session, attestation_id: UUID) -> Attestation | None:
     """One attestation."""
-    return next(iter(await _read(session, _ONE, attestation_id)), None)
+    return await rows.one(session, Attestation, _ONE, attestation_id)
 
 
 async def lock(session: WriteSession, attestation_id: UUID) -> Attestation | None:
     """One attestation, locked until the transaction ends."""
-    return next(iter(await _read(session, _LOCK, attestation_id)), None)
+    return await rows.one(session, Attestation, _LOCK, attestation_id)
 
 
 async def page(
@@ -72,15 +67,15 @@ async def page(
 ) -> Readable[Attestation]:
     """What a unit has attested, newest first, older than `after`. `status`: as it reads at `now`."""
     wanted = None if status is None else str(status)
-    rows = await session.exec_driver_sql(_PAGE, (unit, wanted, now, *after, limit))
-    return readable(rows, _attestation, name="attestations")
+    found = await driver(session).fetch(_PAGE, unit, wanted, now, *after, limit)
+    return readable(found, rows.reader(Attestation), name="attestations")
 
 
 async def due(
     session: Session, now: datetime, limit: int, *, resting: Collection[UUID] = ()
 ) -> tuple[Attestation, ...]:
     """Proposals that nobody has confirmed in time and that no row says have lapsed, without the `resting`."""
-    return await _read(session, _DUE, now, limit, list(resting))
+    return await rows.rows(session, Attestation, _DUE, now, limit, list(resting))
 
 
 async def replace(session: WriteSession, old: Attestation, new: Attestation) -> None:
@@ -96,36 +91,3 @@ async def has_said_no_since(
 ) -> bool:
     """Whether there is a withdrawal or a no to the same question, or a refusal that covers it, later than `since`."""
     return bool(await driver(session).fetchval(_SAID_NO_SINCE, borger_id, purpose, *pair, since))
-
-
-async def _read(session: Session, query: str, *values: Any) -> tuple[Attestation, ...]:
-    rows = await session.exec_driver_sql(query, values)
-    return tuple(_attestation(row) for row in rows)
-
-
-def _attestation(row: Sequence[Any]) -> Attestation:
-    document: Mapping[str, Any] = row[0]
-    return Attestation(
-        attestation_id=UUID(document["attestation_id"]),
-        borger_id=UUID(document["borger_id"]),
-        giver=UUID(document["giver"]),
-        act=Said(document["act"]),
-        content=document["content"],
-        method=Method(document["method"]),
-        conversed_at=datetime.fromisoformat(document["conversed_at"]),
-        attested_by=document["attested_by"],
-        attested_unit=document["attested_unit"],
-        attested_role=document["attested_role"],
-        assurance=document["assurance"],
-        registered_at=datetime.fromisoformat(document["registered_at"]),
-        lapses_at=_optional(document["lapses_at"]),
-        status=AttestedStatus(document["status"]),
-        decided_by=document["decided_by"],
-        decided_at=_optional(document["decided_at"]),
-        object_id=None if document["object_id"] is None else UUID(document["object_id"]),
-        revision=document["revision"],
-    )
-
-
-def _optional(moment: str | None) -> datetime | None:
-    return None if moment is None else datetime.fromisoformat(moment)

@@ -9,8 +9,8 @@ from libs.common.database.database import WriteSession, clock
 from libs.common.outbox.outbox import append
 from services.consent.catalogue import store as catalogue_store
 from services.consent.consents import store as consents_store
-from services.consent.consents.consent import Consent, Status
-from services.consent.consents.ending import as_of, months_of
+from services.consent.consents.consent import Consent
+from services.consent.consents.ending import as_of
 from services.consent.consents.store import Revision
 from services.consent.http import audit as http_audit
 from services.consent.http.audit import Actor
@@ -23,39 +23,6 @@ class Detail:
     consent: Consent
     history: tuple[Revision, ...]
     now: datetime
-
-
-async def list_consents(
-    session: WriteSession,
-    actor: Actor,
-    borger_id: UUID,
-    *,
-    purposes: frozenset[str] | None,
-    status: Status | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> tuple[tuple[Consent, ...], datetime]:
-    """A page, newest first, and the moment its statuses are to be read at. Audited as `consents.listed`.
-
-    `purposes`: of these only; None: of all. The status asked for is the one that is *read*, so an expired consent that
-    no job has touched is `expired` here.
-    """
-    now, catalogue = await clock(session), await catalogue_store.current(session)
-    found = await consents_store.page(
-        session,
-        borger_id,
-        status,
-        purposes=purposes,
-        now=now,
-        ceilings=months_of(catalogue, now),
-        after=after or (now, _LAST),
-        limit=limit,
-    )
-    await append(session, [http_audit.of_read("consents.listed", actor, subject=borger_id, at=now)])
-    return tuple(as_of(consent, catalogue, now) for consent in found), now
-
-
-_LAST = UUID(int=2**128 - 1)
 
 
 async def read_consent(

@@ -1,25 +1,24 @@
 """Loads and saves consents with declarations and history. A row is replaced only at the revision it was read at."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
 
+from libs.common.database import rows
 from libs.common.database.database import Session, WriteSession, driver
 from libs.common.running.sweep import Readable, readable
-from services.consent.consents.consent import ClosedReason, Consent, Declaration, Status
+from services.consent.consents.consent import Consent, Declaration, Status
 from services.consent.consents.record import record
 from services.consent.consents.tables import consent as consent_table
-from services.consent.consents.tables import consent_history
-from services.consent.model.acting import Method, Role
+from services.consent.consents.tables import declaration
 
 CONSENT_DOCUMENT = (
     "to_jsonb(k) || jsonb_build_object('declarations',"
-    " (SELECT jsonb_agg(to_jsonb(d) ORDER BY d.at, d.declaration_id) FROM declaration d"
+    " (SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.at, d.declaration_id), '[]') FROM declaration d"
     " WHERE d.consent_id = k.consent_id))"
 )
 SELECT_CONSENT = f"SELECT {CONSENT_DOCUMENT} FROM consent k WHERE "  # noqa: S608 - constants only
@@ -42,12 +41,7 @@ _PAGE = (
     " AND ($8::text[] IS NULL OR k.purpose = ANY($8::text[]))"
     " ORDER BY k.requested_at DESC, k.consent_id DESC LIMIT $6"
 )
-_FIELDS = (
-    *("borger_id", "purpose", "purpose_version", "holder_unit", "recipient_unit", "legal_basis", "text_code"),
-    *("text_version", "text_sha256", "language", "requested_at", "given_at", "valid_from", "valid_until"),
-    *("ceiling_until", "revision", "request_id", "answer_by"),
-)
-
+_HISTORY = "SELECT * FROM consent_history WHERE consent_id = $1 ORDER BY revision"
 _COLUMNS = [column.name for column in consent_table.columns]
 # A row is written from one JSON document with the columns' own names: one statement, one round trip.
 _WITH_IT = """
@@ -86,22 +80,22 @@ class Revision:
 
 async def find(session: Session, consent_id: UUID, borger_id: UUID) -> Consent | None:
     """The consent, when it is this citizen's."""
-    return next(iter(await consents_by(session, _ONE, (consent_id, borger_id))), None)
+    return await rows.one(session, Consent, _ONE, consent_id, borger_id)
 
 
 async def open_for(session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str]) -> tuple[Consent, ...]:
     """What is in force or waits for the same question; `pair` is (holder unit, recipient unit)."""
-    return await consents_by(session, _OPEN, (borger_id, purpose, *pair))
+    return await rows.rows(session, Consent, _OPEN, borger_id, purpose, *pair)
 
 
 async def open_of(session: Session, borger_id: UUID) -> tuple[Consent, ...]:
     """Everything of a person's that has not ended."""
-    return await consents_by(session, _OPEN_OF, (borger_id,))
+    return await rows.rows(session, Consent, _OPEN_OF, borger_id)
 
 
 async def find_all(session: Session, borger_id: UUID, consent_ids: Collection[UUID]) -> tuple[Consent, ...]:
     """Those of these that are this citizen's, by id."""
-    return await consents_by(session, _THESE, (borger_id, list(consent_ids)))
+    return await rows.rows(session, Consent, _THESE, borger_id, list(consent_ids))
 
 
 async def page(
@@ -123,22 +117,20 @@ async def page(
     wanted = None if status is None else str(status)
     months = orjson.dumps(dict(ceilings)).decode()
     shown = None if purposes is None else sorted(purposes)
-    rows = await session.exec_driver_sql(_PAGE, (borger_id, wanted, now, *after, limit, months, shown))
-    return readable(rows, _consent, name="consents")
+    found = await driver(session).fetch(_PAGE, borger_id, wanted, now, *after, limit, months, shown)
+    return readable(found, rows.reader(Consent), name="consents")
 
 
 async def history(session: Session, consent_id: UUID) -> tuple[Revision, ...]:
     """All revisions, oldest first."""
-    query = select(consent_history).where(consent_history.c.consent_id == consent_id)
-    rows = await session.execute(query.order_by(consent_history.c.revision))
-    return tuple(Revision(row.revision, row.at, Status(row.status), row.actor_kind, row.reason) for row in rows)
+    return await rows.rows(session, Revision, _HISTORY, consent_id)
 
 
 async def add(session: WriteSession, consent: Consent, *, at: datetime, actor_kind: str) -> None:
     """Insert a new consent with its declarations and its first line of history, in one statement."""
     history = _history_row(consent, at=at, actor_kind=actor_kind)
     added = _declaration_rows(consent, consent.declarations)
-    await driver(session).execute(_ADD, _json(_row(consent)), _json(added), _json(history))
+    await driver(session).execute(_ADD, _json(rows.columns(consent_table, consent)), _json(added), _json(history))
 
 
 async def replace(session: WriteSession, old: Consent, new: Consent, *, at: datetime, actor_kind: str) -> None:
@@ -146,19 +138,11 @@ async def replace(session: WriteSession, old: Consent, new: Consent, *, at: date
     known = {item.declaration_id for item in old.declarations}
     added = _declaration_rows(new, tuple(item for item in new.declarations if item.declaration_id not in known))
     history = _history_row(new, at=at, actor_kind=actor_kind)
-    found = await driver(session).fetchval(_REPLACE, _json(_row(new)), _json(added), _json(history), old.revision)
+    found = await driver(session).fetchval(
+        _REPLACE, _json(rows.columns(consent_table, new)), _json(added), _json(history), old.revision
+    )
     if found != 1:
         raise StaleRevisionError
-
-
-async def consents_by(session: Session, query: str, values: tuple[Any, ...]) -> tuple[Consent, ...]:
-    """The consents that a query of `SELECT_CONSENT` finds."""
-    rows = await session.exec_driver_sql(query, values)
-    return tuple(map(_consent, rows))
-
-
-def _consent(row: Sequence[Any]) -> Consent:
-    return consent_from(row[0])
 
 
 def _json(value: object) -> str:
@@ -177,94 +161,5 @@ def _history_row(consent: Consent, *, at: datetime, actor_kind: str) -> dict[str
     }
 
 
-def _row(consent: Consent) -> dict[str, Any]:
-    return {
-        **{name: getattr(consent, name) for name in _FIELDS},
-        "consent_id": consent.consent_id,
-        "categories": sorted(consent.categories),
-        "status": str(consent.status),
-        "closed_reason": None if consent.closed_reason is None else str(consent.closed_reason),
-    }
-
-
 def _declaration_rows(consent: Consent, added: tuple[Declaration, ...]) -> list[dict[str, Any]]:
-    return [_declaration_row(consent.consent_id, item) for item in added]
-
-
-def _declaration_row(consent_id: UUID, item: Declaration) -> dict[str, Any]:
-    return {
-        "declaration_id": item.declaration_id,
-        "consent_id": consent_id,
-        "giver": item.giver,
-        "role": str(item.role),
-        "method": str(item.method),
-        "assurance": item.assurance,
-        "at": item.at,
-        "text_sha256": item.text_sha256,
-        "affirmed_special": sorted(item.affirmed_special),
-        "authority_id": item.authority_id,
-        "attested_by": item.attested_by,
-        "attested_unit": item.attested_unit,
-        "confirmed_by": item.confirmed_by,
-    }
-
-
-def consent_from(document: Mapping[str, Any]) -> Consent:
-    """The consent in a document that `CONSENT_DOCUMENT` made."""
-    return Consent(
-        consent_id=identifier(document["consent_id"]),
-        borger_id=identifier(document["borger_id"]),
-        purpose=document["purpose"],
-        purpose_version=document["purpose_version"],
-        holder_unit=document["holder_unit"],
-        recipient_unit=document["recipient_unit"],
-        categories=frozenset(document["categories"]),
-        legal_basis=document["legal_basis"],
-        text_code=document["text_code"],
-        text_version=document["text_version"],
-        text_sha256=document["text_sha256"],
-        language=document["language"],
-        status=Status(document["status"]),
-        requested_at=moment(document["requested_at"]),
-        given_at=optional_moment(document["given_at"]),
-        valid_from=optional_moment(document["valid_from"]),
-        valid_until=moment(document["valid_until"]),
-        ceiling_until=moment(document["ceiling_until"]),
-        revision=document["revision"],
-        closed_reason=None if document["closed_reason"] is None else ClosedReason(document["closed_reason"]),
-        declarations=tuple(_declaration(item) for item in document["declarations"] or ()),
-        request_id=None if document["request_id"] is None else identifier(document["request_id"]),
-        answer_by=optional_moment(document["answer_by"]),
-    )
-
-
-def _declaration(item: Mapping[str, Any]) -> Declaration:
-    return Declaration(
-        declaration_id=identifier(item["declaration_id"]),
-        giver=identifier(item["giver"]),
-        role=Role(item["role"]),
-        method=Method(item["method"]),
-        assurance=item["assurance"],
-        at=moment(item["at"]),
-        text_sha256=item["text_sha256"],
-        affirmed_special=frozenset(item["affirmed_special"]),
-        authority_id=None if item["authority_id"] is None else identifier(item["authority_id"]),
-        attested_by=item["attested_by"],
-        attested_unit=item["attested_unit"],
-        confirmed_by=item["confirmed_by"],
-    )
-
-
-def identifier(text: str) -> UUID:
-    """A UUID from its text in a JSON document of PostgreSQL's."""
-    return UUID(text)
-
-
-def moment(text: str) -> datetime:
-    """An aware moment from its text in a JSON document of PostgreSQL's."""
-    return datetime.fromisoformat(text)
-
-
-def optional_moment(text: str | None) -> datetime | None:
-    """As `moment`, None for null."""
-    return None if text is None else datetime.fromisoformat(text)
+    return [{**rows.columns(declaration, item), "consent_id": consent.consent_id} for item in added]

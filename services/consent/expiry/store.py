@@ -6,9 +6,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.database.database import Session
+from libs.common.database.rows import rows
 from services.consent.consents.consent import Consent
 from services.consent.consents.ending import Cutoff
-from services.consent.consents.store import SELECT_CONSENT, consents_by
+from services.consent.consents.store import SELECT_CONSENT
 
 EXPIRING_SOON = "expiring_soon"  # the notice that says so is the record of having told (`notices.store.add_once`)
 
@@ -43,7 +44,7 @@ async def due(session: Session, now: datetime, reached: Collection[Cutoff], some
 
     The stored end is never later than the stored ceiling: a grant sees to that.
     """
-    return await consents_by(session, _DUE, (*_columns(reached), now, some.limit, list(some.but)))
+    return await rows(session, Consent, _DUE, *_columns(reached), now, some.limit, list(some.but))
 
 
 async def ending(session: Session, before: datetime, reached: Collection[Cutoff], some: Some) -> tuple[Consent, ...]:
@@ -51,7 +52,7 @@ async def ending(session: Session, before: datetime, reached: Collection[Cutoff]
 
     One that has ended already may be among them, when no row says so yet.
     """
-    return await consents_by(session, _ENDING, (*_columns(reached), before, some.limit, list(some.but), EXPIRING_SOON))
+    return await rows(session, Consent, _ENDING, *_columns(reached), before, some.limit, list(some.but), EXPIRING_SOON)
 
 
 def _columns(reached: Collection[Cutoff]) -> tuple[list[str], list[datetime]]:

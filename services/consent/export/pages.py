@@ -8,17 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from libs.common.database.database import ReadSession
+from libs.common.running.sweep import Readable
+from libs.common.wire.identifiers import LAST
 from services.consent.catalogue.entries import Catalogue
 from services.consent.catalogue.labels import body, digest
 from services.consent.citizens import authorities_store
 from services.consent.consents import store as consents_store
 from services.consent.consents.consent import Consent
 from services.consent.consents.ending import as_of, months_of
-from services.consent.export.schemas import ExportedConsent, ExportedNotice, ExportedRevision, ExportedText
+from services.consent.export.schemas import ExportedConsent, ExportedNotice, ExportedText
 from services.consent.grants.views import consent_view
 from services.consent.http.shapes import Answer
 from services.consent.legal_bases import store as legal_bases_store
@@ -28,7 +31,7 @@ from services.consent.notices import store as notices_store
 from services.consent.overview import store as overview_store
 from services.consent.overview.store import KeptRevision
 from services.consent.receipts import store as receipts_store
-from services.consent.receipts.views import receipt_view
+from services.consent.receipts.api import ReceiptView
 from services.consent.refusals import store as refusals_store
 from services.consent.refusals.api import refusal_view
 from services.consent.representation.schemas import authority_view
@@ -37,10 +40,11 @@ from services.consent.requests.views import waiting_view
 from services.consent.restrictions import store as restrictions_store
 from services.consent.restrictions.api import restriction_view
 from services.consent.uses import pages_store
-from services.consent.uses.api import use_view
+from services.consent.uses.api import UseView
 
 PAGE = 100
-_NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))  # some things begin later than now
+_NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), LAST)  # some things begin later than now
+_Found = TypeVar("_Found")
 Read = Callable[[Callable[[ReadSession], Awaitable["Page"]]], Awaitable["Page"]]
 
 
@@ -70,17 +74,16 @@ class ExportPages:
 
     async def of(self, name: str) -> AsyncIterator[Answer]:
         """Every item of a list, newest first. `texts` are known once `consents` have been read to the end."""
-        fetch: Callable[[ReadSession, Any], Awaitable[Page]] = getattr(self, f"_{name}_page")
         after: Any = None
         while True:
-            page = await self.read(partial(_at, fetch, after))
+            page = await self.read(partial(self.PAGES[name], self, after))
             for item in page.items:
                 yield item
             after = page.after
             if after is None:
                 return
 
-    async def _consents_page(self, session: ReadSession, after: Any) -> Page:
+    async def _consents_page(self, after: Any, session: ReadSession) -> Page:
         found = await consents_store.page(
             session,
             self.borger_id,
@@ -94,17 +97,15 @@ class ExportPages:
         histories = await overview_store.histories_of(session, [item.consent_id for item in found])
         for item in found:
             self._keep_text(item)
-        items = tuple(self._consent(item, histories.get(item.consent_id, [])) for item in found)
-        return Page(items, (found[-1].requested_at, found[-1].consent_id) if found.reaches(PAGE) else None)
+        return _page(
+            found, lambda item: self._consent(item, histories.get(item.consent_id, [])), "requested_at", "consent_id"
+        )
 
     def _consent(self, consent: Consent, history: list[KeptRevision]) -> ExportedConsent:
         view = consent_view(
             as_of(consent, self.catalogue, self.now), self.reader, now=self.now, catalogue=self.catalogue
         )
-        return ExportedConsent(
-            **{name: getattr(view, name) for name in type(view).model_fields},
-            history=tuple(_revision(item) for item in history),
-        )
+        return ExportedConsent.of(view, history=history)
 
     def _keep_text(self, consent: Consent) -> None:
         key = (consent.text_code, consent.text_version, consent.language)
@@ -114,84 +115,66 @@ class ExportPages:
                 code=key[0], version=key[1], language=key[2], sha256=consent.text_sha256, words=words
             )
 
-    async def _texts_page(self, _session: ReadSession, _after: Any) -> Page:
+    async def _texts_page(self, _after: Any, _session: ReadSession) -> Page:
         return Page(tuple(self._texts.values()))
 
-    async def _requests_page(self, session: ReadSession, after: Any) -> Page:
-        before = after or _NEWEST
-        found = await requests_store.page(session, self.borger_id, purposes=None, before=before, limit=PAGE)
-        items = tuple(waiting_view(item, self.catalogue, self.now) for item in found)
-        return Page(items, (found[-1].requested_at, found[-1].request_id) if found.reaches(PAGE) else None)
+    async def _requests_page(self, after: Any, session: ReadSession) -> Page:
+        found = await requests_store.page(session, self.borger_id, purposes=None, before=after or _NEWEST, limit=PAGE)
+        return _page(found, lambda item: waiting_view(item, self.catalogue, self.now), "requested_at", "request_id")
 
-    async def _refusals_page(self, session: ReadSession, after: Any) -> Page:
-        before = after or _NEWEST
+    async def _refusals_page(self, after: Any, session: ReadSession) -> Page:
         found = await refusals_store.page(
-            session, self.borger_id, purposes=None, lifted=None, before=before, limit=PAGE
+            session, self.borger_id, purposes=None, lifted=None, before=after or _NEWEST, limit=PAGE
         )
-        items = tuple(refusal_view(item) for item in found)
-        return Page(items, (found[-1].recorded_at, found[-1].refusal_id) if found.reaches(PAGE) else None)
+        return _page(found, refusal_view, "recorded_at", "refusal_id")
 
-    async def _restrictions_page(self, session: ReadSession, after: Any) -> Page:
-        before = after or _NEWEST
-        found = await restrictions_store.page(session, self.borger_id, before, PAGE)
-        last = found[-1].restriction if found.reaches(PAGE) else None
-        items = tuple(restriction_view(item) for item in found)
-        return Page(items, None if last is None else (last.recorded_at, last.restriction_id))
+    async def _restrictions_page(self, after: Any, session: ReadSession) -> Page:
+        found = await restrictions_store.page(session, self.borger_id, after or _NEWEST, PAGE)
+        return _page(found, restriction_view, "restriction.recorded_at", "restriction.restriction_id")
 
-    async def _other_bases_page(self, session: ReadSession, after: Any) -> Page:
-        before = after or _NEWEST
-        found = await legal_bases_store.page_of_citizen(session, self.borger_id, before, PAGE)
-        last = found[-1].basis if found.reaches(PAGE) else None
-        items = tuple(basis_view(item, self.catalogue, self.now, self.language) for item in found)
-        return Page(items, None if last is None else (last.valid_from, last.basis_id))
+    async def _other_bases_page(self, after: Any, session: ReadSession) -> Page:
+        found = await legal_bases_store.page_of_citizen(session, self.borger_id, after or _NEWEST, PAGE)
+        return _page(
+            found,
+            lambda item: basis_view(item, self.catalogue, self.now, self.language),
+            *("basis.valid_from", "basis.basis_id"),
+        )
 
-    async def _representatives_page(self, session: ReadSession, _after: Any) -> Page:
+    async def _representatives_page(self, _after: Any, session: ReadSession) -> Page:
         found = await authorities_store.shown_to(session, self.borger_id)
         return Page(tuple(authority_view(item, self.now) for item in found))
 
-    async def _notices_page(self, session: ReadSession, after: Any) -> Page:
-        before = after or _NEWEST
-        found = await notices_store.page_of_citizen(session, self.borger_id, unseen=False, before=before, limit=PAGE)
-        items = tuple(
-            ExportedNotice(
-                notice_id=item.notice.notice_id,
-                kind=item.notice.kind,
-                object_id=item.notice.object_id,
-                at=item.notice.at,
-                seen_at=item.seen_at,
-            )
-            for item in found
+    async def _notices_page(self, after: Any, session: ReadSession) -> Page:
+        found = await notices_store.page_of_citizen(
+            session, self.borger_id, unseen=False, before=after or _NEWEST, limit=PAGE
         )
-        last = found[-1].notice if found.reaches(PAGE) else None
-        return Page(items, None if last is None else (last.at, last.notice_id))
+        return _page(found, ExportedNotice.of, "at", "notice_id")
 
-    async def _uses_page(self, session: ReadSession, after: Any) -> Page:
+    async def _uses_page(self, after: Any, session: ReadSession) -> Page:
         found = await pages_store.page(session, self.borger_id, purposes=None, after=after, limit=PAGE)
-        items = tuple(use_view(item) for item in found)
-        return Page(items, found[-1].place() if found.reaches(PAGE) else None)
+        return _page(found, UseView.of, "first_at", "notification_id", "kind")
 
-    async def _receipts_page(self, session: ReadSession, after: Any) -> Page:
+    async def _receipts_page(self, after: Any, session: ReadSession) -> Page:
         found = await receipts_store.page(session, self.borger_id, actors=self.actors, before=after, limit=PAGE)
-        items = tuple(receipt_view(item) for item in found)
-        return Page(items, found[-1].sequence if found.reaches(PAGE) else None)
+        return _page(found, ReceiptView.of, "sequence")
+
+    PAGES: ClassVar[dict[str, Callable[["ExportPages", Any, ReadSession], Awaitable[Page]]]] = {
+        "consents": _consents_page,
+        "texts": _texts_page,
+        "requests": _requests_page,
+        "refusals": _refusals_page,
+        "restrictions": _restrictions_page,
+        "other_bases": _other_bases_page,
+        "representatives": _representatives_page,
+        "notices": _notices_page,
+        "uses": _uses_page,
+        "receipts": _receipts_page,
+    }
 
 
-async def _at(fetch: Callable[[ReadSession, Any], Awaitable[Page]], after: Any, session: ReadSession) -> Page:
-    return await fetch(session, after)
-
-
-def _revision(kept: KeptRevision) -> ExportedRevision:
-    return ExportedRevision.model_validate(
-        {
-            "revision": kept.revision,
-            "at": kept.at,
-            "status": kept.status,
-            "actor_kind": kept.actor_kind,
-            "reason": kept.reason,
-            "categories": kept.categories,
-            "valid_until": kept.valid_until,
-        }
-    )
+def _page(found: Readable[_Found], view: Callable[[_Found], Answer], *place: str) -> Page:
+    """What was found as it is shown; `place`: the attributes by which the list goes on after the last of it."""
+    return Page(tuple(map(view, found)), attrgetter(*place)(found[-1]) if found.reaches(PAGE) else None)
 
 
 def _shown(consent: Consent, catalogue: Catalogue) -> Iterator[str]:

@@ -9,13 +9,15 @@ from uuid import UUID
 from libs.common.wire.messages import Code
 from libs.common.wire.values import Moment
 from services.consent.grants.schemas import ConsentView
-from services.consent.http.shapes import Answer, Digest, ReceiptView, Status, UseView
+from services.consent.http.shapes import Answer, Digest, Status
 from services.consent.legal_bases.schemas import BasisView
 from services.consent.overview.schemas import OverviewContact
+from services.consent.receipts.api import ReceiptView
 from services.consent.refusals.api import RefusalView
 from services.consent.representation.schemas import AuthorityView
 from services.consent.requests.schemas import WaitingRequest
 from services.consent.restrictions.api import RestrictionView
+from services.consent.uses.api import UseView
 
 
 class ExportedRevision(Answer):

@@ -1,6 +1,8 @@
-"""The citizen's door to their consents: give, see, and see the history. Withdrawal and refusal: `api_withdrawals`."""
+"""The citizen's door to their consents: give, see, and see the history. Withdrawal: `withdrawals`."""
 
+from datetime import datetime
 from hashlib import sha256
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -9,22 +11,26 @@ from fastapi import Query, Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
+from libs.common.database.database import WriteSession
 from libs.common.database.transaction import committed, looked_up
 from libs.common.http.door import Router
 from libs.common.http.problems import NotFoundError
-from libs.common.running.sweep import readable
+from libs.common.running.sweep import Readable
 from services.consent.catalogue import store as catalogue_store
+from services.consent.catalogue.entries import Catalogue
 from services.consent.citizens.acting import Acting, ActingWithin
 from services.consent.commands.answers import wait_for_narrowing
 from services.consent.consents import queries as consents_queries
+from services.consent.consents import store as consents_store
 from services.consent.consents.consent import Consent
 from services.consent.consents.consent import Status as DomainStatus
+from services.consent.consents.ending import as_of, months_of
 from services.consent.grants import commands as grants_commands
 from services.consent.grants.commands import Grant
 from services.consent.grants.grant import Ask
-from services.consent.grants.schemas import ConsentDetail, ConsentPage, Granted
+from services.consent.grants.schemas import ConsentDetail, ConsentPage, ConsentView, Granted
 from services.consent.grants.views import consent_view, detail_view
-from services.consent.http.pages import Page
+from services.consent.http.pages import Page, listed
 from services.consent.http.preconditions import Key
 from services.consent.http.problems import translated
 from services.consent.http.shapes import GrantRequest, Status
@@ -103,17 +109,27 @@ async def list_consents(
 ) -> ConsentPage:
     """All consents, newest first, those of others on a child's behalf too; of a representative's own purposes only."""
     wanted = None if status is None else DomainStatus(status)
-    found, now = await committed(
-        request,
-        lambda session: consents_queries.list_consents(
-            session, by.actor, by.borger_id, purposes=by.purposes, status=wanted, after=page.after, limit=page.wanted
-        ),
-    )
-    shown, following = page.cut(found, lambda item: (item.requested_at, item.consent_id))
-    catalogue = await looked_up(request, catalogue_store.current)
-    reader = by.giver.borger_id
-    items = readable(shown, lambda item: consent_view(item, reader, now=now, catalogue=catalogue), name="consents")
-    return ConsentPage(items=items, next=following)
+
+    async def read(session: WriteSession, now: datetime) -> tuple[Readable[Consent], Catalogue, datetime]:
+        catalogue = await catalogue_store.current(session)
+        found = await consents_store.page(
+            session,
+            by.borger_id,
+            wanted,
+            purposes=by.purposes,
+            now=now,
+            ceilings=months_of(catalogue, now),
+            after=page.before(now),
+            limit=page.wanted,
+        )
+        return found, catalogue, now
+
+    found, catalogue, now = await listed(request, "consents.listed", by, read)
+
+    def view(item: Consent) -> ConsentView:
+        return consent_view(as_of(item, catalogue, now), by.giver.borger_id, now=now, catalogue=catalogue)
+
+    return ConsentPage.cut(found, page, view=view, key=attrgetter("requested_at", "consent_id"), name="consents")
 
 
 @router.get("/consents/{consent_id}", summary="Read a consent and its history")

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from libs.common.wire.messages import Code
 from libs.common.wire.values import Moment
-from services.consent.http.shapes import Answer, Status, TextReference
+from services.consent.http.pages import PageOf
+from services.consent.http.shapes import Answer, Codes, Status, TextReference
 
 
 class DeclarationView(Answer):
@@ -38,7 +39,7 @@ class ConsentView(Answer):
     purpose_version: int
     holder_unit: Code
     recipient_unit: Code
-    categories: tuple[Code, ...]
+    categories: Codes
     legal_basis: Code
     text: TextReference
     status: Status
@@ -76,8 +77,5 @@ class Granted(Answer):
     receipt: str
 
 
-class ConsentPage(Answer):
+class ConsentPage(PageOf[ConsentView]):
     """Newest first. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[ConsentView, ...]
-    next: str | None

@@ -6,38 +6,19 @@ from uuid import UUID
 from services.consent.catalogue.entries import Catalogue
 from services.consent.consents.consent import Consent, Declaration
 from services.consent.consents.queries import Detail
-from services.consent.consents.store import Revision
-from services.consent.grants.schemas import ConsentDetail, ConsentView, CountsFor, DeclarationView, RevisionView
+from services.consent.grants.schemas import ConsentDetail, ConsentView, CountsFor, DeclarationView
 from services.consent.http.shapes import TextReference
 from services.consent.model.acting import Role
 
 
 def consent_view(consent: Consent, reader: UUID, *, now: datetime, catalogue: Catalogue | None = None) -> ConsentView:
     """A consent as `reader` may see it at `now`; with a catalogue, for which units it counts then."""
-    return ConsentView(
-        consent_id=consent.consent_id,
-        borger_id=consent.borger_id,
-        purpose=consent.purpose,
-        purpose_version=consent.purpose_version,
-        holder_unit=consent.holder_unit,
-        recipient_unit=consent.recipient_unit,
-        categories=tuple(sorted(consent.categories)),
-        legal_basis=consent.legal_basis,
-        text=TextReference(
-            code=consent.text_code,
-            version=consent.text_version,
-            language=consent.language,
-            sha256=consent.text_sha256,
-        ),
-        status=consent.status_at(now).value,
-        requested_at=consent.requested_at,
-        given_at=consent.given_at,
-        valid_from=consent.valid_from,
+    return ConsentView.of(
+        consent,
+        text=TextReference.of(consent),
+        status=consent.status_at(now),
         valid_until=consent.ends_at,
-        ceiling_until=consent.ceiling_until,
-        revision=consent.revision,
-        closed_reason=None if consent.closed_reason is None else str(consent.closed_reason),
-        declarations=tuple(declaration_view(item, reader) for item in consent.declarations),
+        declarations=[declaration_view(item, reader) for item in consent.declarations],
         counts_for=None if catalogue is None else _counts_for(consent, catalogue, now),
     )
 
@@ -55,24 +36,11 @@ def declaration_view(item: Declaration, reader: UUID) -> DeclarationView:
     Nor which unit heard them, where somebody must not learn where they stay (R34).
     """
     others = item.role is Role.CUSTODY_HOLDER and item.giver != reader
-    return DeclarationView(
-        role=item.role.value,
-        by_you=item.giver == reader,
-        method=item.method.value,
-        attested_unit=None if others else item.attested_unit,
-        assurance=item.assurance,
-        at=item.at,
-    )
+    unit = None if others else item.attested_unit
+    return DeclarationView.of(item, by_you=item.giver == reader, attested_unit=unit)
 
 
 def detail_view(detail: Detail, reader: UUID, catalogue: Catalogue) -> ConsentDetail:
     """A consent with its history."""
     view = consent_view(detail.consent, reader, now=detail.now, catalogue=catalogue)
-    fields = {name: getattr(view, name) for name in ConsentView.model_fields}
-    return ConsentDetail(**fields, history=tuple(_revision(item) for item in detail.history))
-
-
-def _revision(item: Revision) -> RevisionView:
-    return RevisionView(
-        revision=item.revision, at=item.at, status=item.status.value, actor_kind=item.actor_kind, reason=item.reason
-    )
+    return ConsentDetail.of(view, history=detail.history)

@@ -1,7 +1,7 @@
 """What citizens and source systems send and get: the public contract, readable alone. Codes are the catalogue's."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from libs.common.http.headers import string_or_token
 from libs.common.wire.identifiers import RECORDED
 from libs.common.wire.messages import Code
-from libs.common.wire.values import VERSION_MAX, EndMoment, Moment, Whole
+from libs.common.wire.values import VERSION_MAX, EndMoment, Whole
 
 Status = Literal["requested", "pending_signature", "active", "withdrawn", "expired", "closed", "declined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hexadecimal")]
@@ -26,6 +26,14 @@ IdempotencyKey = Annotated[
 ]
 
 
+def _in_order(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+Codes = Annotated[tuple[Code, ...], BeforeValidator(_in_order)]
+"""Those of a set in one order."""
+
+
 class Request(BaseModel):
     """Frozen, and refusing what it does not know."""
 
@@ -33,9 +41,15 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """Frozen."""
+    """Frozen, and made of the attributes of a value."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @classmethod
+    def of(cls, value: object, **given: Any) -> Self:
+        """What `value` shows: its attributes by their names; `given`: what it has not, or shows otherwise."""
+        shown = {name: getattr(value, name) for name in cls.model_fields if name not in given}
+        return cls.model_validate({**shown, **given})
 
 
 class CprQuestion(Request):
@@ -56,7 +70,7 @@ class ActsFor(Answer):
     borger_id: UUID
     role: Literal["custody_holder", "guardian", "attorney"]
     authority_id: UUID | None
-    purposes: tuple[Code, ...] | None
+    purposes: Codes | None
     until: date | None
 
 
@@ -93,45 +107,11 @@ class TextReference(Answer):
     language: str
     sha256: Digest
 
-
-class UseView(Answer):
-    """What was told: which kinds of information, held by whom, to which unit, for what, when, how often."""
-
-    kind: str
-    event_type: str
-    categories: tuple[Code, ...]
-    holder_unit: Code
-    recipient_unit: Code
-    purpose: Code
-    first_at: Moment
-    last_at: Moment
-    count: int
-    outcome: Literal["disclosed", "unknown", "not_sent"]
-
-
-class UsePage(Answer):
-    """By first use, newest first. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[UseView, ...]
-    next: str | None
-
-
-class ReceiptView(Answer):
-    """A receipt as it was issued; `jws` is compact and verifiable with `/.well-known/jwks.json`."""
-
-    receipt_id: UUID
-    sequence: int
-    event: str
-    consent_id: UUID | None
-    issued_at: Moment
-    jws: str
-
-
-class ReceiptPage(Answer):
-    """Newest first."""
-
-    items: tuple[ReceiptView, ...]
-    next: str | None
+    @classmethod
+    def of(cls, value: object, **given: Any) -> Self:
+        """Of a consent, or of a request for some."""
+        names = {"code": "text_code", "version": "text_version", "language": "language", "sha256": "text_sha256"}
+        return cls.model_validate({name: getattr(value, theirs) for name, theirs in names.items()} | given)
 
 
 class AccessTokenRequest(Request):

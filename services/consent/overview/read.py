@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.common.database.database import WriteSession
 from libs.common.outbox.outbox import append
+from libs.common.wire.identifiers import LAST
 from services.consent.citizens import authorities_store
 from services.consent.citizens.authority import Authority
 from services.consent.consents import store as consents_store
@@ -15,14 +16,13 @@ from services.consent.decision.store import load_now
 from services.consent.http import audit as http_audit
 from services.consent.http.audit import Actor
 from services.consent.notices import store as notices_store
-from services.consent.notices.store import Kept
+from services.consent.notices.store import Notice
 from services.consent.overview import store as overview_store
 from services.consent.overview.store import Uses
 from services.consent.requests import store as requests_store
 from services.consent.requests.request import Request, State
 
 SHOWN_MAX = 50  # of requests and of notices; the lists have the rest
-_LAST = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Overview:
     uses: dict[UUID, Uses] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
     authorities: tuple[Authority, ...] = ()
-    notices: tuple[Kept, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) -> Overview | None:
@@ -46,7 +46,7 @@ async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) ->
     if person is None:
         return None
     consents = await consents_store.open_of(session, borger_id)
-    requests = await requests_store.page(session, borger_id, purposes=None, before=(now, _LAST), limit=SHOWN_MAX)
+    requests = await requests_store.page(session, borger_id, purposes=None, before=(now, LAST), limit=SHOWN_MAX)
     found = Overview(
         person=person,
         snapshot=snapshot,
@@ -56,7 +56,7 @@ async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) ->
         requests=tuple(item for item in requests if item.state_at(now)[0] is State.REQUESTED),
         authorities=await authorities_store.shown_to(session, borger_id),
         notices=await notices_store.page_of_citizen(
-            session, borger_id, unseen=True, before=(now, _LAST), limit=SHOWN_MAX
+            session, borger_id, unseen=True, before=(now, LAST), limit=SHOWN_MAX
         ),
     )
     await append(session, [http_audit.of_read("overview.read", actor, subject=borger_id, at=now)])

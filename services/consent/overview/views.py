@@ -215,8 +215,7 @@ class _View:
                 )
 
     def _notices(self) -> Iterator[overview_schemas.OverviewNotice]:
-        for kept in self.found.notices:
-            notice = kept.notice
+        for notice in self.found.notices:
             label = NOTICES.get(notice.kind)
             yield overview_schemas.OverviewNotice(
                 notice_id=notice.notice_id,

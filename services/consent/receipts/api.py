@@ -11,20 +11,20 @@ from starlette.requests import Request
 from libs.common.database.transaction import committed
 from libs.common.http.door import Router
 from libs.common.http.problems import NotFoundError
-from libs.common.running.sweep import readable
+from libs.common.wire.values import Moment
 from services.consent.catalogue.entries import Catalogue
 from services.consent.citizens.acting import ActingCitizen
 from services.consent.http import pdf
 from services.consent.http.negotiation import Accept, Form, Spoken, form_of
-from services.consent.http.pages import Page
-from services.consent.http.shapes import ReceiptPage, ReceiptView
+from services.consent.http.pages import Page, PageOf, listed
+from services.consent.http.shapes import Answer
 from services.consent.http.signing import Signer, content_of, fingerprint
 from services.consent.model.bilingual import Language
 from services.consent.receipts import queries as receipts_queries
+from services.consent.receipts import store as receipts_store
 from services.consent.receipts import wording as receipts_wording
 from services.consent.receipts.queries import actors_shown_to, may_read
 from services.consent.receipts.store import StoredReceipt
-from services.consent.receipts.views import receipt_view
 
 router = Router(prefix="/v1/citizens/{borger_id}/receipts", tags=["citizens"])
 keys_router = Router(tags=["catalogue"])
@@ -38,6 +38,21 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {media_type: _FILE for form, media_type in FORMS.items() if form != "json"}}
 }
+
+
+class ReceiptView(Answer):
+    """A receipt as it was issued; `jws` is compact and verifiable with `/.well-known/jwks.json`."""
+
+    receipt_id: UUID
+    sequence: int
+    event: str
+    consent_id: UUID | None
+    issued_at: Moment
+    jws: str
+
+
+class ReceiptPage(PageOf[ReceiptView]):
+    """Newest first."""
 
 
 @router.get("/{receipt_id}", response_model=ReceiptView, responses=_ANSWERS, summary="Read a receipt")
@@ -63,7 +78,7 @@ async def read_receipt(
     stored, catalogue = found
     headers = {"Vary": "Accept, Accept-Language"}
     if chosen == "json":
-        return Response(receipt_view(stored).model_dump_json(), headers=headers, media_type=FORMS[chosen])
+        return Response(ReceiptView.of(stored).model_dump_json(), headers=headers, media_type=FORMS[chosen])
     headers["Content-Disposition"] = f'attachment; filename="receipt-{stored.sequence}.{chosen}"'
     if chosen == "jws":
         return Response(stored.jws, headers=headers, media_type=FORMS[chosen])
@@ -96,12 +111,12 @@ async def read_signing_keys(request: Request) -> dict[str, Any]:
 async def list_receipts(request: Request, by: ActingCitizen, page: Page) -> ReceiptPage:
     """Every receipt, newest first (P5); a parent reads in the child's chain what the other parent did not do."""
     place = page.place(SEQUENCE)
-    before = None if place is None else place[0]
-    found = await committed(
+    found = await listed(
         request,
-        lambda session: receipts_queries.list_receipts(
-            session, by.actor, by.borger_id, actors=actors_shown_to(by), before=before, limit=page.wanted
+        "receipts.listed",
+        by,
+        lambda session, _: receipts_store.page(
+            session, by.borger_id, actors=actors_shown_to(by), before=place and place[0], limit=page.wanted
         ),
     )
-    shown, following = page.cut(found, lambda item: (item.sequence,))
-    return ReceiptPage(items=readable(shown, receipt_view, name="receipts"), next=following)
+    return ReceiptPage.cut(found, page, view=ReceiptView.of, key=lambda item: (item.sequence,), name="receipts")

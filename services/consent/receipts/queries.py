@@ -1,6 +1,6 @@
 """What somebody who acts for another may read of what is kept about them: never another parent's acts (R34)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from uuid import UUID
 
 from libs.common.database.database import WriteSession, clock
@@ -45,22 +45,3 @@ async def read_receipt(
     now = await clock(session)
     await append(session, [http_audit.of_read("receipt.read", actor, subject=borger_id, at=now, objects=objects)])
     return stored, await catalogue_store.current(session)
-
-
-async def list_receipts(
-    session: WriteSession,
-    actor: Actor,
-    borger_id: UUID,
-    *,
-    actors: Collection[UUID] | None,
-    before: int | None,
-    limit: int,
-) -> Sequence[StoredReceipt]:
-    """The citizen's receipts, newest first, below a sequence number. Audited as `receipts.listed`.
-
-    `actors`: of the acts of these and of nobody only; None: of all.
-    """
-    now = await clock(session)
-    found = await receipts_store.page(session, borger_id, actors=actors, before=before, limit=limit)
-    await append(session, [http_audit.of_read("receipts.listed", actor, subject=borger_id, at=now)])
-    return found

@@ -1,13 +1,14 @@
 """A citizen's chain of receipts: one sequence without gaps, each naming the hash of the one before."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from libs.common.database import rows
 from libs.common.database.database import Session, WriteSession, driver
 from libs.common.running.sweep import Readable, readable
+from services.consent.receipts.tables import receipt as table
 
 # One chain, one writer. Taken after every other lock, so that it never waits for what it holds up.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('receipt:' || $1::text, 0))"
@@ -30,11 +31,7 @@ class StoredReceipt:
 
 
 _BEFORE_ALL = 2**63 - 1
-_COLUMNS = ", ".join(field.name for field in fields(StoredReceipt))
-_ADD = (
-    f"INSERT INTO receipt ({_COLUMNS}) VALUES ({', '.join(f'${n + 1}' for n, _ in enumerate(fields(StoredReceipt)))})"  # noqa: S608
-)
-_SELECT = f"SELECT {_COLUMNS} FROM receipt WHERE "  # noqa: S608 - constants only
+_SELECT = "SELECT * FROM receipt WHERE "
 _LAST = _SELECT + "borger_id = $1 ORDER BY sequence DESC LIMIT 1"
 _FIND = _SELECT + "receipt_id = $1"
 _OF_ACT = _SELECT + "borger_id = $1 AND event = $2 AND issued_at = $3"
@@ -52,22 +49,22 @@ async def lock_chain(session: WriteSession, borger_id: UUID) -> None:
 
 async def last(session: Session, borger_id: UUID) -> StoredReceipt | None:
     """The newest receipt. Under `lock_chain`, a statement of its own, so that it sees what the lock waited for."""
-    return _one(await driver(session).fetchrow(_LAST, borger_id))
+    return await rows.one(session, StoredReceipt, _LAST, borger_id)
 
 
 async def add(session: WriteSession, stored: StoredReceipt) -> None:
     """Append to the chain."""
-    await driver(session).execute(_ADD, *astuple(stored))
+    await rows.add(session, table, stored)
 
 
 async def find(session: Session, receipt_id: UUID) -> StoredReceipt | None:
     """One receipt by its id."""
-    return _one(await driver(session).fetchrow(_FIND, receipt_id))
+    return await rows.one(session, StoredReceipt, _FIND, receipt_id)
 
 
 async def of_act(session: Session, borger_id: UUID, event: str, at: datetime) -> StoredReceipt:
     """The receipt of an act of this citizen's that is known to have been done at `at`."""
-    found = _one(await driver(session).fetchrow(_OF_ACT, borger_id, event, at))
+    found = await rows.one(session, StoredReceipt, _OF_ACT, borger_id, event, at)
     assert found is not None
     return found
 
@@ -77,9 +74,5 @@ async def page(
 ) -> Readable[StoredReceipt]:
     """Newest first, with a sequence number below `before`; of the acts of `actors` and of nobody, None: of all."""
     shown = None if actors is None else [str(actor) for actor in actors]
-    rows = await driver(session).fetch(_PAGE, borger_id, _BEFORE_ALL if before is None else before, shown, limit)
-    return readable(rows, lambda row: StoredReceipt(*row), name="receipts")
-
-
-def _one(row: Sequence[Any] | None) -> StoredReceipt | None:
-    return None if row is None else StoredReceipt(*row)
+    found = await driver(session).fetch(_PAGE, borger_id, _BEFORE_ALL if before is None else before, shown, limit)
+    return readable(found, rows.reader(StoredReceipt), name="receipts")

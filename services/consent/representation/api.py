@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from hashlib import sha256
+from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -14,9 +15,9 @@ from libs.common.database.database import Session, WriteSession, clock
 from libs.common.database.transaction import committed, looked_up
 from libs.common.http.admission import WAY_TO_STOP
 from libs.common.http.door import Router
-from libs.common.running.sweep import readable
 from libs.common.wire.messages import PURPOSES_MAX, CaseReference, Code
 from libs.common.wire.values import Day, EndDay, Flag
+from services.consent.citizens import authorities_store
 from services.consent.citizens.authority import Authority, AuthorityKind, AuthorityStatus
 from services.consent.citizens.vault import Vault
 from services.consent.commands.draining import answered, is_drained
@@ -27,7 +28,7 @@ from services.consent.employees.need_to_know import check_not_their_own, once, w
 from services.consent.employees.staff import Employee
 from services.consent.http.callers import translated_for_staff
 from services.consent.http.idempotency_store import Answer
-from services.consent.http.pages import Page
+from services.consent.http.pages import Page, listed_of_many
 from services.consent.http.preconditions import IfMatch, Key, OptionalKey, Prefer, check_match, etag_of
 from services.consent.http.shapes import Request
 from services.consent.http.signing import Signer
@@ -37,7 +38,6 @@ from services.consent.representation.schemas import AuthorityPage, Kind, StaffAu
 
 router = Router(prefix="/v1/authorities", tags=["authorities"])
 
-_LAST = UUID(int=2**128 - 1)
 _STATUSES: dict[int | str, dict[str, Any]] = {
     202: {"model": StaffAuthorityView, "description": "decided; something older is still in flight"}
 }
@@ -123,16 +123,16 @@ async def list_authorities(
 ) -> AuthorityPage:
     """What one's unit has recorded, newest first."""
     wanted = None if status is None else AuthorityStatus(status)
-    actor = actor_for(request, by)
-    found, now = await committed(
+    found, now = await listed_of_many(
         request,
-        lambda session: representation_commands.list_of_unit(
-            session, actor, by.unit, status=wanted, after=page.after, limit=page.wanted
+        "authorities.listed",
+        actor_for(request, by),
+        lambda session, now: authorities_store.page(
+            session, by.unit, wanted, after=page.before(now), limit=page.wanted
         ),
     )
-    views = readable(found, lambda item: staff_view(item, now), name="authorities")
-    items, following = page.cut(views, lambda item: (item.recorded_at, item.authority_id))
-    return AuthorityPage(items=tuple(items), next=following)
+    place = attrgetter("recorded_at", "authority_id")
+    return AuthorityPage.cut(found, page, view=lambda item: staff_view(item, now), key=place, name="authorities")
 
 
 @router.get("/{authority_id}", response_model=StaffAuthorityView, summary="Read an authority")

@@ -40,7 +40,6 @@ from services.consent.scopes import store as scopes_store
 from services.consent.scopes.scopes import Changed
 
 Step = Literal["confirmed", "rejected", "ended"]
-_LAST = UUID(int=2**128 - 1)
 
 
 class NoSuchAuthorityError(NoSuchError):
@@ -206,21 +205,4 @@ async def read_one(
         objects = {"authority_id": str(authority_id)}
         entry = http_audit.of_read("authority.read", actor, subject=found.borger_id, at=now, objects=objects)
         await append(session, [entry])
-    return found, now
-
-
-async def list_of_unit(
-    session: WriteSession,
-    actor: Actor,
-    unit: str,
-    *,
-    status: AuthorityStatus | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> tuple[tuple[Authority, ...], datetime]:
-    """A page of what a unit has recorded, newest first. Audited as `authorities.listed` for each citizen on it."""
-    now = await clock(session)
-    found = await authorities_store.page(session, unit, status, after=after or (now, _LAST), limit=limit)
-    persons = [item.borger_id for item in found]
-    await append(session, http_audit.of_listed("authorities.listed", actor, persons, at=now))
     return found, now

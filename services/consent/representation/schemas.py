@@ -9,7 +9,8 @@ from pydantic import Field
 from libs.common.wire.messages import CaseReference, Code
 from libs.common.wire.values import Moment
 from services.consent.citizens.authority import Authority
-from services.consent.http.shapes import Answer
+from services.consent.http.pages import PageOf
+from services.consent.http.shapes import Answer, Codes
 
 Kind = Literal["vaerge", "fuldmagt", "fremtidsfuldmagt"]
 Status = Literal["proposed", "active", "rejected", "ended"]
@@ -27,7 +28,7 @@ class AuthorityView(Answer):
     representative: UUID
     kind: Kind
     replaces_citizen: bool
-    purposes: tuple[Code, ...] | None
+    purposes: Codes | None
     valid_from: date
     valid_to: date | None
     evidence: CaseReference
@@ -46,11 +47,8 @@ class StaffAuthorityView(AuthorityView):
     confirmed_by: str | None = Field(description="who confirmed or rejected it")
 
 
-class AuthorityPage(Answer):
+class AuthorityPage(PageOf[StaffAuthorityView]):
     """Newest first. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[StaffAuthorityView, ...]
-    next: str | None
 
 
 class AuthorityList(Answer):
@@ -61,27 +59,11 @@ class AuthorityList(Answer):
 
 def authority_view(authority: Authority, now: Moment, *, draining: bool = False) -> AuthorityView:
     """As the citizen and the representative see it: by which unit, not by whom (R25)."""
-    return AuthorityView(
-        authority_id=authority.authority_id,
-        borger_id=authority.borger_id,
-        representative=authority.representative,
-        kind=authority.kind.value,
-        replaces_citizen=authority.replaces,
-        purposes=None if authority.purposes is None else tuple(sorted(authority.purposes)),
-        valid_from=authority.valid_from,
-        valid_to=authority.valid_to,
-        evidence=authority.evidence,
-        recorded_unit=authority.recorded_unit,
-        recorded_at=authority.recorded_at,
-        status=authority.status_at(now).value,
-        confirmed_at=authority.confirmed_at,
-        ended_at=authority.ended_at,
-        draining=draining,
-    )
+    status = authority.status_at(now)
+    return AuthorityView.of(authority, replaces_citizen=authority.replaces, status=status, draining=draining)
 
 
 def staff_view(authority: Authority, now: Moment, *, draining: bool = False) -> StaffAuthorityView:
     """As the units see it."""
-    shown = authority_view(authority, now, draining=draining)
-    fields = {name: getattr(shown, name) for name in AuthorityView.model_fields}
-    return StaffAuthorityView(**fields, recorded_by=authority.recorded_by, confirmed_by=authority.confirmed_by)
+    status = authority.status_at(now)
+    return StaffAuthorityView.of(authority, replaces_citizen=authority.replaces, status=status, draining=draining)

@@ -14,25 +14,29 @@ from fastapi import Response
 from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 
+from libs.common.database.database import WriteSession
 from libs.common.database.transaction import committed
 from libs.common.http.admission import WAY_TO_STOP
 from libs.common.http.door import Router
-from libs.common.running.sweep import readable
+from libs.common.running.sweep import Readable
+from services.consent.catalogue import store as catalogue_store
+from services.consent.catalogue.entries import Catalogue
 from services.consent.citizens.acting import Acting, ActingWithin
 from services.consent.commands.answers import wait_for_narrowing
 from services.consent.consents.consent import Consent
 from services.consent.grants.views import consent_view
 from services.consent.http.callers import told
-from services.consent.http.pages import Page
+from services.consent.http.pages import Page, listed
 from services.consent.http.preconditions import Key, OptionalKey
 from services.consent.http.signing import Signer
 from services.consent.requests import answering as requests_answering
 from services.consent.requests import declining
-from services.consent.requests import queries as requests_queries
+from services.consent.requests import store as requests_store
 from services.consent.requests.answering import Answering, Choice, Said, Shown
 from services.consent.requests.declining import Word
 from services.consent.requests.request import Request as Asked
 from services.consent.requests.schemas import Accepted, Answered, AnsweredItem, Declined, RequestAnswer, WaitingPage
+from services.consent.requests.store import PLACE
 from services.consent.requests.views import waiting_view
 
 router = Router(prefix="/v1/citizens/{borger_id}", tags=["requests"])
@@ -45,15 +49,17 @@ _WAITS: dict[int | str, dict[str, Any]] = {
 @router.get("/requests", summary="List the consent requests to a citizen")
 async def list_citizen_requests(request: Request, by: ActingWithin, page: Page) -> WaitingPage:
     """What the citizen was asked for, newest first: who asks, what for, until when, and how to answer."""
-    found, catalogue, now = await committed(
-        request,
-        lambda session: requests_queries.list_requests(
-            session, by.actor, by.borger_id, purposes=by.purposes, after=page.after, limit=page.wanted
-        ),
+
+    async def read(session: WriteSession, now: datetime) -> tuple[Readable[Asked], Catalogue, datetime]:
+        found = await requests_store.page(
+            session, by.borger_id, purposes=by.purposes, before=page.before(now), limit=page.wanted
+        )
+        return found, await catalogue_store.current(session), now
+
+    found, catalogue, now = await listed(request, "requests.listed", by, read)
+    return WaitingPage.cut(
+        found, page, view=lambda item: waiting_view(item, catalogue, now), key=PLACE, name="requests"
     )
-    views = readable(found, lambda item: waiting_view(item, catalogue, now), name="requests")
-    items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
-    return WaitingPage(items=tuple(items), next=following)
 
 
 @router.post(

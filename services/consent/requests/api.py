@@ -4,7 +4,7 @@ A citizen whom the unit has no open case about is answered as one whom nobody kn
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -18,7 +18,6 @@ from libs.common.database.database import WriteSession
 from libs.common.database.transaction import committed
 from libs.common.http.door import Router
 from libs.common.http.problems import InvalidError, MissingRightError, NotFoundError
-from libs.common.running.sweep import readable
 from services.consent.citizens import citizens
 from services.consent.citizens.vault import Vault
 from services.consent.employees.employees import ActingEmployee, actor_for
@@ -35,7 +34,8 @@ from services.consent.model.errors import CprError
 from services.consent.requests import asking, turns
 from services.consent.requests.asking import Asking, Requester, Wanted
 from services.consent.requests.request import Request as Asked
-from services.consent.requests.schemas import AskedItem, ConsentRequest, RequestPage, RequestView, WhoIsAsked
+from services.consent.requests.schemas import ConsentRequest, RequestPage, RequestView, WhoIsAsked
+from services.consent.requests.store import PLACE
 from services.consent.requests.turns import Turn
 from services.consent.settings import Settings
 
@@ -86,9 +86,7 @@ async def list_requests(request: Request, by: ActingRequester, page: Page) -> Re
     found, now = await committed(
         request, lambda session: asking.list_requests(session, by, after=page.after, limit=page.wanted)
     )
-    views = readable(found, lambda item: request_view(item, now), name="requests")
-    items, following = page.cut(views, lambda item: (item.requested_at, item.request_id))
-    return RequestPage(items=tuple(items), next=following)
+    return RequestPage.cut(found, page, view=lambda item: request_view(item, now), key=PLACE, name="requests")
 
 
 @router.get("/{request_id}", summary="Read a consent request")
@@ -193,29 +191,4 @@ def _sent(answer: Answer) -> Response:
 def request_view(found: Asked, now: datetime) -> RequestView:
     """A request as its unit may see it at `now`."""
     state, reply = found.state_at(now)
-    return RequestView.model_validate(
-        {
-            "request_id": found.request_id,
-            "borger_id": found.borger_id,
-            "unit": found.unit,
-            "function": found.function,
-            "case_reference": found.case_reference,
-            "purpose": found.purpose,
-            "text": TextReference(
-                code=found.text_code, version=found.text_version, language=found.language, sha256=found.text_sha256
-            ),
-            "items": [
-                AskedItem(
-                    holder_unit=item.holder_unit,
-                    recipient_unit=item.recipient_unit,
-                    categories=tuple(sorted(item.categories)),
-                )
-                for item in found.items
-            ],
-            "requested_at": found.requested_at.astimezone(UTC),
-            "answer_by": found.answer_by.astimezone(UTC),
-            "reminded_at": None if found.reminded_at is None else found.reminded_at.astimezone(UTC),
-            "state": state.value,
-            "reply": None if reply is None else reply.value,
-        }
-    )
+    return RequestView.of(found, text=TextReference.of(found), state=state, reply=reply)

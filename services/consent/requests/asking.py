@@ -13,6 +13,7 @@ from uuid import UUID
 
 from libs.common.database.database import WriteSession, clock
 from libs.common.outbox.outbox import append
+from libs.common.wire.identifiers import LAST
 from services.consent.catalogue.entries import Catalogue
 from services.consent.consents import audit as consents_audit
 from services.consent.consents import store as consents_store
@@ -38,7 +39,6 @@ from services.consent.requests import store as requests_store
 from services.consent.requests.request import Item, Request, check_cool_down, check_not_refused, may_ask
 from services.consent.scopes import scopes
 
-_LAST = UUID(int=2**128 - 1)
 _OF_AN_ITEM = frozenset({"holder_unit", "recipient_unit", "categories"})
 
 
@@ -277,6 +277,6 @@ async def list_requests(
 ) -> tuple[tuple[Request, ...], datetime]:
     """A page of the unit's own, newest first. Audited as `consent_request.read` for each that is on it."""
     now = await clock(session)
-    found = await requests_store.page_of_unit(session, by.unit, before=after or (now, _LAST), limit=limit)
+    found = await requests_store.page_of_unit(session, by.unit, before=after or (now, LAST), limit=limit)
     await append(session, [requests_audit.of_look(request, by.actor, at=now) for request in found])
     return found, now

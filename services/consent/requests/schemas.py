@@ -10,7 +10,8 @@ from libs.common.wire.messages import CaseReference, Code
 from libs.common.wire.values import VERSION_MAX, EndMoment, Moment, Whole
 from services.consent.catalogue.schemas import Language, TextView, Words
 from services.consent.grants.schemas import ConsentView
-from services.consent.http.shapes import Answer, Digest, Request, Status, TextReference
+from services.consent.http.pages import PageOf
+from services.consent.http.shapes import Answer, Codes, Digest, Request, Status, TextReference
 
 RequestState = Literal["requested", "answered", "lapsed", "withdrawn_by_requester"]
 Reply = Literal["given", "given_in_part", "declined"]
@@ -48,7 +49,7 @@ class AskedItem(Answer):
 
     holder_unit: Code
     recipient_unit: Code
-    categories: tuple[Code, ...]
+    categories: Codes
 
 
 class RequestView(Answer):
@@ -72,11 +73,8 @@ class RequestView(Answer):
     reply: Reply | None
 
 
-class RequestPage(Answer):
+class RequestPage(PageOf[RequestView]):
     """Newest first. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[RequestView, ...]
-    next: str | None
 
 
 class Named(Answer):
@@ -130,11 +128,8 @@ class WaitingRequest(Answer):
     decline_path: str
 
 
-class WaitingPage(Answer):
+class WaitingPage(PageOf[WaitingRequest]):
     """Newest first, open and past. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[WaitingRequest, ...]
-    next: str | None
 
 
 class Accepted(Request):

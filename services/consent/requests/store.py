@@ -1,18 +1,19 @@
 """Requests with their items, each with the consent row that waits for its answer or holds it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
 from uuid import UUID
 
-from sqlalchemy import insert
-
+from libs.common.database import rows
 from libs.common.database.database import Session, WriteSession, driver
 from libs.common.running.sweep import Readable, readable
-from services.consent.consents.store import CONSENT_DOCUMENT, consent_from, identifier, moment, optional_moment
-from services.consent.requests.request import Item, Request
-from services.consent.requests.tables import consent_request, request_item
+from services.consent.consents.store import CONSENT_DOCUMENT
+from services.consent.requests.request import Request
+from services.consent.requests.tables import consent_request
 
+PLACE = attrgetter("requested_at", "request_id")
+"""Where a request stands in a list."""
 _SELECT = f"""
 SELECT to_jsonb(r) || jsonb_build_object('items', (
   SELECT jsonb_agg(to_jsonb(i) || jsonb_build_object('consent', {CONSENT_DOCUMENT}) ORDER BY i.place)
@@ -30,6 +31,10 @@ _OF_CITIZEN = _SELECT + "r.borger_id = $1 AND r.request_id = $2"
 _OF_UNIT = _SELECT + "r.unit = $1 AND r.request_id = $2" + _KNOWN
 _PAGE_OF_CITIZEN = _SELECT + "r.borger_id = $1 AND ($5::text[] IS NULL OR r.purpose = ANY($5))" + _NEWEST_FIRST
 _PAGE_OF_UNIT = _SELECT + "r.unit = $1" + _KNOWN + _NEWEST_FIRST
+_ADD_ITEM = """
+INSERT INTO request_item (item_id, request_id, place, holder_unit, recipient_unit, categories, consent_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
 _SAVE = """
 UPDATE consent_request SET reminded_at = $3, cancelled_at = $4, revision = $5 WHERE request_id = $1 AND revision = $2
 """
@@ -55,23 +60,20 @@ class StaleRequestError(Exception):
 
 async def add(session: WriteSession, request: Request) -> None:
     """Write a new request and its items; their consent rows are there already."""
-    row = {column.name: getattr(request, column.name) for column in consent_request.columns}
-    await session.execute(insert(consent_request).values(row))
-    await session.execute(
-        insert(request_item),
-        [
-            {
-                "item_id": item.item_id,
-                "request_id": request.request_id,
-                "place": place,
-                "holder_unit": item.holder_unit,
-                "recipient_unit": item.recipient_unit,
-                "categories": sorted(item.categories),
-                "consent_id": item.consent.consent_id,
-            }
-            for place, item in enumerate(request.items)
-        ],
-    )
+    await rows.add(session, consent_request, request)
+    items = [
+        (
+            i.item_id,
+            request.request_id,
+            place,
+            i.holder_unit,
+            i.recipient_unit,
+            sorted(i.categories),
+            i.consent.consent_id,
+        )
+        for place, i in enumerate(request.items)
+    ]
+    await driver(session).executemany(_ADD_ITEM, items)
 
 
 async def save(session: WriteSession, old: Request, new: Request) -> None:
@@ -85,12 +87,12 @@ async def save(session: WriteSession, old: Request, new: Request) -> None:
 
 async def find(session: Session, borger_id: UUID, request_id: UUID) -> Request | None:
     """The request, when it is this citizen's."""
-    return next(iter(await _requests(session, _OF_CITIZEN, borger_id, request_id)), None)
+    return await rows.one(session, Request, _OF_CITIZEN, borger_id, request_id)
 
 
 async def find_of_unit(session: Session, unit: str, request_id: UUID) -> Request | None:
     """The request, when this unit made it and still has an open case about the citizen."""
-    return next(iter(await _requests(session, _OF_UNIT, unit, request_id)), None)
+    return await rows.one(session, Request, _OF_UNIT, unit, request_id)
 
 
 async def page(
@@ -103,13 +105,14 @@ async def page(
 ) -> Readable[Request]:
     """A citizen's, newest first, older than `before` = (requested at, id). `purposes`: of these only; None: of all."""
     wanted = None if purposes is None else sorted(purposes)
-    rows = await session.exec_driver_sql(_PAGE_OF_CITIZEN, (borger_id, *before, limit, wanted))
-    return readable(rows, _request, name="requests")
+    found = await driver(session).fetch(_PAGE_OF_CITIZEN, borger_id, *before, limit, wanted)
+    return readable(found, rows.reader(Request), name="requests")
 
 
 async def page_of_unit(session: Session, unit: str, *, before: tuple[datetime, UUID], limit: int) -> Readable[Request]:
     """A unit's own, about citizens it has an open case about; otherwise as `page`."""
-    return readable(await session.exec_driver_sql(_PAGE_OF_UNIT, (unit, *before, limit)), _request, name="requests")
+    found = await driver(session).fetch(_PAGE_OF_UNIT, unit, *before, limit)
+    return readable(found, rows.reader(Request), name="requests")
 
 
 async def declined_at(session: Session, borger_id: UUID, purpose: str, pair: tuple[str, str]) -> datetime | None:
@@ -130,35 +133,7 @@ async def due(
     session: Session, now: datetime, limit: int, *, resting: Collection[UUID] = ()
 ) -> list[tuple[UUID, UUID]]:
     """(citizen, request) of those that something waits to answer although the time is over, without the `resting`."""
-    rows = await driver(session).fetch(_DUE, now, limit, list(resting))
-    return [(borger_id, request_id) for borger_id, request_id in rows]
-
-
-async def _requests(session: Session, query: str, *values: Any) -> tuple[Request, ...]:
-    rows = await session.exec_driver_sql(query, values)
-    return tuple(map(_request, rows))
-
-
-def _request(row: Sequence[Any]) -> Request:
-    document: Mapping[str, Any] = row[0]
-    named = ("unit", "function", "requested_by", "case_reference", "purpose", "text_code", "text_version")
-    return Request(
-        **{name: document[name] for name in (*named, "text_sha256", "language", "revision")},
-        request_id=identifier(document["request_id"]),
-        borger_id=identifier(document["borger_id"]),
-        requested_at=moment(document["requested_at"]),
-        answer_by=moment(document["answer_by"]),
-        items=tuple(_item(item) for item in document["items"]),
-        reminded_at=optional_moment(document["reminded_at"]),
-        cancelled_at=optional_moment(document["cancelled_at"]),
-    )
-
-
-def _item(document: Mapping[str, Any]) -> Item:
-    return Item(
-        item_id=identifier(document["item_id"]),
-        holder_unit=document["holder_unit"],
-        recipient_unit=document["recipient_unit"],
-        categories=frozenset(document["categories"]),
-        consent=consent_from(document["consent"]),
-    )
+    return [
+        (borger_id, request_id)
+        for borger_id, request_id in await driver(session).fetch(_DUE, now, limit, list(resting))
+    ]

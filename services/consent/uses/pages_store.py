@@ -7,13 +7,12 @@ somebody reads on from page to page moves no line, so none is left out. A page r
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
 
-from libs.common.database.database import Session
+from libs.common.database.database import Session, driver
+from libs.common.database.rows import reader
 from libs.common.running.sweep import Readable, readable
 from libs.common.wire.values import Moment
 
@@ -42,7 +41,7 @@ CROSS JOIN LATERAL (
               WHEN sum(u.unknown) > 0 THEN 'unknown' ELSE 'not_sent' END AS outcome
   FROM use_log u WHERE u.notification_id = line.notification_id AND u.borger_id = $1 AND u.kind = line.kind) a
 CROSS JOIN LATERAL (
-  SELECT array_agg(DISTINCT category ORDER BY category) AS categories
+  SELECT coalesce(array_agg(DISTINCT category ORDER BY category), '{}') AS categories
   FROM use_log u CROSS JOIN unnest(u.categories) AS category
   WHERE u.notification_id = line.notification_id AND u.borger_id = $1 AND u.kind = line.kind) c
 ORDER BY line.first_at DESC, line.notification_id DESC, line.kind DESC
@@ -75,9 +74,5 @@ async def page(
 ) -> Readable[UseLine]:
     """By first use, newest first. `purposes`: of these only; None: of all."""
     shown = None if purposes is None else sorted(purposes)
-    rows = await session.exec_driver_sql(_PAGE, (borger_id, shown, *(after or (None, None, None)), limit))
-    return readable(rows, _line, name="uses")
-
-
-def _line(row: Row[Any]) -> UseLine:
-    return UseLine(**{**row._mapping, "categories": tuple(row.categories or ())})  # noqa: SLF001
+    rows = await driver(session).fetch(_PAGE, borger_id, shown, *(after or (None, None, None)), limit)
+    return readable(rows, reader(UseLine), name="uses")

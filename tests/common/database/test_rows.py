@@ -1,57 +1,58 @@
-"""One row that cannot be read is left out, counted and reported, and the list goes on; at each list and each page."""
+"""Rows and values: a dataclass names the columns, and one mapping reads and writes them."""
 
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from sqlalchemy import Column, DateTime, MetaData, Table, Text
 
-from libs.common.observing import metrics
-from libs.common.running import alarms
-from libs.common.running.sweep import Readable, readable
+from libs.common.database import rows
+from libs.common.database.database import Database
 
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
-BAD = [
-    (1, datetime.max),  # noqa: DTZ901 - what asyncpg makes of 'infinity'
-    (1, datetime.min),  # noqa: DTZ901 - and of '-infinity'
-    (1, date.max),
-    (1, date.min),
-]
+EFFECT = Table("effect", MetaData(), Column("id", Text), Column("at", DateTime(timezone=True)))
+AT = datetime(2026, 11, 22, 10, 5, 0, 123456, tzinfo=UTC)
 
 
-def counted() -> float:
-    return metrics.REGISTRY.get_sample_value("samtykkebro_unreadable_rows_total", {"list": "test_rows"}) or 0.0
+class Word(StrEnum):
+    FIRST = "first"
+    SECOND = "second"
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_an_infinite_value_of_the_driver_is_left_out_counted_and_reported(bad: tuple[object, ...]) -> None:
-    before = counted()
-    found = readable([(1, NOW), bad, (2, NOW)], lambda row: row[0], name="test_rows")
-    assert (found, found.looked_at) == ((1, 2), 3)
-    assert counted() == before + 1
-    assert ("unreadable_row", "test_rows") in {(code.value, about) for code, about in alarms._PENDING.take()}
+@dataclass(frozen=True, slots=True)
+class Effect:
+    id: Word
+    at: datetime
+    of_no_column: frozenset[str] = frozenset()
 
 
-@given(st.lists(st.booleans()))
-def test_exactly_what_cannot_be_read_is_left_out(readables: list[bool]) -> None:
-    rows = [{"at": NOW.isoformat() if good else "infinity", "place": place} for place, good in enumerate(readables)]
-    found = readable(rows, lambda row: (datetime.fromisoformat(row["at"]), row["place"])[1], name="test_rows")
-    assert found == tuple(place for place, good in enumerate(readables) if good)
-    assert found.looked_at == len(rows)
+async def test_what_is_added_is_read_as_the_same_value(database: Database):
+    added = Effect(Word.SECOND, AT)
+    async with database.write() as session:
+        assert await rows.add(session, EFFECT, added)
+        assert await rows.one(session, Effect, "SELECT * FROM effect WHERE id = $1", Word.SECOND) == added
+        assert await rows.one(session, Effect, "SELECT * FROM effect WHERE id = $1", "first") is None
+        assert await rows.rows(session, Effect, "SELECT to_jsonb(e) FROM effect e") == (added,)
 
 
-def test_views_of_a_page_know_how_many_rows_were_looked_at() -> None:
-    found = readable([1, 0, 2], lambda row: 10 // row, name="test_rows")
-    views = readable(found, str, name="test_rows")
-    assert (views, views.looked_at) == (("10", "5"), 3)
-    assert views.reaches(3)
-    assert not views.reaches(4)
-    assert not Readable.of((), 3).reaches(3)
+async def test_a_row_that_is_there_is_added_once(database: Database):
+    async with database.write() as session:
+        assert await rows.add(session, EFFECT, Effect(Word.FIRST, AT), if_new=True)
+        assert not await rows.add(session, EFFECT, Effect(Word.FIRST, AT), if_new=True)
 
 
-def test_a_fault_that_is_no_fault_of_the_row_is_not_hidden() -> None:
-    def broken(_row: int) -> int:
-        raise ConnectionError
+async def test_columns_that_the_value_does_not_name_are_left_out(database: Database):
+    async with database.read() as session:
+        query = "SELECT 'first' AS id, $1::timestamptz AS at, 7 AS other, ARRAY['b', 'a'] AS of_no_column"
+        assert await rows.one(session, Effect, query, AT) == Effect(Word.FIRST, AT, frozenset({"a", "b"}))
 
-    with pytest.raises(ConnectionError):
-        readable([1], broken, name="test_rows")
+
+async def test_a_row_that_is_no_such_value_is_a_value_error(database: Database):
+    async with database.read() as session:
+        with pytest.raises(ValueError, match="Effect"):
+            await rows.one(session, Effect, "SELECT 'third' AS id, clock_timestamp() AS at")
+
+
+def test_a_set_is_stored_in_one_order():
+    table = Table("x", MetaData(), Column("of_no_column", Text))
+    assert rows.columns(table, Effect(Word.FIRST, AT, frozenset({"b", "a"}))) == {"of_no_column": ["a", "b"]}

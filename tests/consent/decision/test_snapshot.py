@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
-from libs.common.database.database import driver
 from services.consent.citizens import authorities_store
 from services.consent.consents import store as consents_store
 from services.consent.decision.snapshot import Snapshot
@@ -54,12 +53,12 @@ async def test_it_holds_what_the_tables_hold(world: World) -> None:
             borger_id: sorted(await consents_store.open_of(session, borger_id), key=lambda item: item.consent_id)
             for borger_id in (child, mother)
         }
-        (row,) = await driver(session).fetch("SELECT to_jsonb(y) AS y FROM authority y")
+        stored = await authorities_store.active_of(session, child)
     assert set(snapshot.persons) == {child, mother}
     for borger_id, theirs in consents.items():
         assert list(snapshot.persons[borger_id].consents) == theirs
     person = snapshot.persons[child]
-    assert person.authorities == (authorities_store.authority_from(row["y"]),)
+    assert person.authorities == stored
     assert {item.holder for item in person.custody} == {mother, father}
     assert (person.moved_out_on, person.moved_in_on, person.died_on) == (date(2024, 1, 1), date(2025, 1, 1), None)
     ((_, purpose, unit, at, lifted),) = [

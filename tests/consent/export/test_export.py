@@ -125,13 +125,13 @@ async def test_a_long_history_is_read_a_page_at_a_time_and_nothing_is_lost_or_to
     for _ in range(6):
         await door.grant(peter)
     reads = []
-    looked = export_pages.ExportPages._uses_page
+    looked = export_pages.ExportPages.PAGES["uses"]
 
-    async def counted(self: Any, session: Any, after: Any) -> Any:
+    async def counted(pages: Any, after: Any, session: Any) -> Any:
         reads.append(session)
-        return await looked(self, session, after)
+        return await looked(pages, after, session)
 
-    monkeypatch.setattr(export_pages.ExportPages, "_uses_page", counted)
+    monkeypatch.setitem(export_pages.ExportPages.PAGES, "uses", counted)
     found = (await exported(door, peter)).json()
     assert [len(found[name]) for name in ("consents", "uses", "receipts")] == [7, 7, 7]
     assert len({item["consent_id"] for item in found["consents"]}) == 7
