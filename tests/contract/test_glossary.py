@@ -15,7 +15,7 @@ from services.consent.model.acting import Role
 from tests.tree import ROOT
 
 STATES: tuple[type[StrEnum], ...] = (
-    Status, AuthorityStatus, AttestedStatus, PermitState, notification.State, doorbell.State,
+    Status, AuthorityStatus, AttestedStatus, PermitState, notification.State, doorbell.DoorbellState,
 )  # fmt: skip
 CODES = {code for listed in words().values() for word in listed for code in word.code}
 ELSEWHERE = {"migrations", "__pycache__"}

@@ -26,7 +26,7 @@ from services.advis.model.audit import Actor
 from services.advis.model.reach import Reach
 from services.advis.notifications import commands as notifications_commands
 from services.advis.notifications import doorbells_store
-from services.advis.notifications.doorbell import Act, Answer, Verdict, judge
+from services.advis.notifications.doorbell import Answer, DoorbellAct, Verdict, judge
 from services.advis.notifications.doorbells_store import Claimed, Room
 from services.advis.notifications.notification import Notification, State
 from services.advis.reference.reference import Endpoint, Reference
@@ -118,7 +118,7 @@ class Doorbells:
         wanted = [bell for bell in bells if self._rings(bell.notification)]
         for bell in bells:
             if bell not in wanted:  # read already, or nobody of that level to ring: silence is right
-                await self._save(bell, Verdict(Act.CANCEL), attempts=bell.attempts)
+                await self._save(bell, Verdict(DoorbellAct.CANCEL), attempts=bell.attempts)
         if endpoint is None or not wanted:
             return
         question = Question("doorbell", Actor(endpoint.actor, "recipient_system"))
@@ -168,7 +168,7 @@ class Doorbells:
         async with self.database.write() as session:
             later = await clock(session) + WAIT_FOR_CONSENT
             for bell in bells:
-                verdict = Verdict(Act.RETRY, later)
+                verdict = Verdict(DoorbellAct.RETRY, later)
                 await doorbells_store.save_verdict(session, bell, verdict, attempts=bell.attempts)
 
     async def _save(self, bell: Claimed, verdict: Verdict, **values: Any) -> None:

@@ -32,7 +32,7 @@ async def _cancel_step(session: WriteSession, notification_ids: Collection[UUID]
     showing = [notification for notification in found if notification.state is not State.CANCELLED]
     states = {notification.notification_id: after(notification.state, Act.CANCEL) for notification in showing}
     await notifications_store.save_states(session, states, now)
-    silenced = doorbell.after(doorbell.State.DUE, doorbell.Act.CANCEL)
+    silenced = doorbell.after(doorbell.DoorbellState.DUE, doorbell.DoorbellAct.CANCEL)
     await doorbells_store.close_due(session, list(states), silenced)
     await append(
         session, [entry for notification in showing for entry in notifications_audit.cancelled(notification, now)]

@@ -18,7 +18,7 @@ ATTEMPTS_MAX = len(RETRY_DELAYS_S) + 1
 GONE = 410  # Standard Webhooks: the receiver wants no more
 
 
-class State(StrEnum):
+class DoorbellState(StrEnum):
     """Where a doorbell stands."""
 
     DUE = "due"
@@ -27,7 +27,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Act(StrEnum):
+class DoorbellAct(StrEnum):
     """What is done to it."""
 
     RING = "ring"
@@ -36,17 +36,17 @@ class Act(StrEnum):
     CANCEL = "cancel"
 
 
-TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
+TRANSITIONS: Mapping[tuple[DoorbellState, DoorbellAct], DoorbellState] = MappingProxyType(
     {
-        (State.DUE, Act.RING): State.RUNG,
-        (State.DUE, Act.RETRY): State.DUE,
-        (State.DUE, Act.GIVE_UP): State.GIVEN_UP,
-        (State.DUE, Act.CANCEL): State.CANCELLED,
+        (DoorbellState.DUE, DoorbellAct.RING): DoorbellState.RUNG,
+        (DoorbellState.DUE, DoorbellAct.RETRY): DoorbellState.DUE,
+        (DoorbellState.DUE, DoorbellAct.GIVE_UP): DoorbellState.GIVEN_UP,
+        (DoorbellState.DUE, DoorbellAct.CANCEL): DoorbellState.CANCELLED,
     }
 )
 
 
-def after(state: State, act: Act) -> State:
+def after(state: DoorbellState, act: DoorbellAct) -> DoorbellState:
     """The state that follows. Raises TransitionError where the table has no such pair."""
     try:
         return TRANSITIONS[state, act]
@@ -66,14 +66,14 @@ class Answer:
 class Verdict:
     """What to do with the doorbell now, and when to try again (RETRY only)."""
 
-    act: Act
+    act: DoorbellAct
     next_attempt_at: datetime | None = None
 
 
 def judge(answer: Answer, attempts: int, now: datetime) -> Verdict:
     """The verdict after attempt number `attempts` (the first is 1): 2xx is success, everything else is not."""
     if answer.status is not None and 200 <= answer.status < 300:
-        return Verdict(Act.RING)
+        return Verdict(DoorbellAct.RING)
     if answer.status == GONE or attempts >= ATTEMPTS_MAX:
-        return Verdict(Act.GIVE_UP)
-    return Verdict(Act.RETRY, now + timedelta(seconds=RETRY_DELAYS_S[attempts - 1]))
+        return Verdict(DoorbellAct.GIVE_UP)
+    return Verdict(DoorbellAct.RETRY, now + timedelta(seconds=RETRY_DELAYS_S[attempts - 1]))

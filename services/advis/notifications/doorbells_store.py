@@ -10,7 +10,7 @@ from sqlalchemy import text, update
 
 from libs.common.database.database import WriteSession
 from libs.common.running.sweep import Readable, readable
-from services.advis.notifications.doorbell import State, Verdict, after
+from services.advis.notifications.doorbell import DoorbellState, Verdict, after
 from services.advis.notifications.notification import Notification
 from services.advis.notifications.store import notification_from
 from services.advis.notifications.tables import doorbell, notification_row
@@ -70,7 +70,7 @@ async def hang(session: WriteSession, bells: Iterable[tuple[UUID, UUID, str]], n
     rows = list(bells)
     if rows:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        await session.exec_driver_sql(_HANG, (*columns, now, State.DUE.value))
+        await session.exec_driver_sql(_HANG, (*columns, now, DoorbellState.DUE.value))
 
 
 async def claim(session: WriteSession, room: Room, *, claim_s: float) -> Readable[Claimed]:
@@ -90,14 +90,14 @@ def _claimed(row: Any) -> Claimed:
 
 async def save_verdict(session: WriteSession, bell: Claimed, verdict: Verdict, *, attempts: int) -> None:
     """Record what came of an attempt, unless the doorbell was cancelled meanwhile."""
-    change = update(doorbell).where(_d.doorbell_id == bell.doorbell_id, _d.state == State.DUE)
-    values: dict[str, Any] = {"state": after(State.DUE, verdict.act).value, "attempts": attempts}
+    change = update(doorbell).where(_d.doorbell_id == bell.doorbell_id, _d.state == DoorbellState.DUE)
+    values: dict[str, Any] = {"state": after(DoorbellState.DUE, verdict.act).value, "attempts": attempts}
     if verdict.next_attempt_at is not None:
         values["next_attempt_at"] = verdict.next_attempt_at
     await session.execute(change.values(**values))
 
 
-async def close_due(session: WriteSession, notification_ids: Collection[UUID], state: State) -> None:
+async def close_due(session: WriteSession, notification_ids: Collection[UUID], state: DoorbellState) -> None:
     """Move every doorbell of these notifications that is still due to the state that the transitions table gave."""
-    waiting = update(doorbell).where(_d.notification_id.in_(notification_ids), _d.state == State.DUE)
+    waiting = update(doorbell).where(_d.notification_id.in_(notification_ids), _d.state == DoorbellState.DUE)
     await session.execute(waiting.values(state=state.value))

@@ -21,7 +21,9 @@ from services.advis.notifications import doorbell as notifications_doorbell
 from services.advis.notifications import notification
 
 
-def _one_of(column: str, states: type[notification.State] | type[notifications_doorbell.State]) -> CheckConstraint:
+def _one_of(
+    column: str, states: type[notification.State] | type[notifications_doorbell.DoorbellState]
+) -> CheckConstraint:
     words = ", ".join(f"'{state}'" for state in states)
     return CheckConstraint(f"{column} IN ({words})", name=column)
 
@@ -71,6 +73,6 @@ doorbell = Table(
     moment("next_attempt_at"),
     moment("first_rung_at", optional=True),
     UniqueConstraint("notification_id"),
-    _one_of("state", notifications_doorbell.State),
+    _one_of("state", notifications_doorbell.DoorbellState),
     Index("doorbell_due_ix", "recipient_unit", "next_attempt_at", postgresql_where=text("state = 'due'")),
 )

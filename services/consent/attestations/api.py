@@ -22,7 +22,7 @@ from libs.common.http.door import Router
 from libs.common.http.problems import ConflictError, ForbiddenError, PreconditionError
 from services.consent.attestations import commands as attestations_commands
 from services.consent.attestations import store as attestations_store
-from services.consent.attestations.attestation import AttestedStatus, Said
+from services.consent.attestations.attestation import AttestedAct, AttestedStatus
 from services.consent.attestations.commands import Heard, Limits
 from services.consent.attestations.schemas import (
     AttestationPage,
@@ -100,7 +100,7 @@ async def attest_declaration(
             request, lambda s: once(s, by, idempotency_key, request_sha256=digest, alike=older, work=lambda: work(s))
         )
     made = AttestationView.model_validate(answer.response)
-    status = 201 if body.act.kind in {Said.GRANT, Said.LIFT} else 200
+    status = 201 if body.act.kind in {AttestedAct.GRANT, AttestedAct.LIFT} else 200
     return await _answer(request, by, made.attestation_id, prefer=prefer, status=status)
 
 
@@ -111,7 +111,7 @@ async def _heard(
     giver = await whom(session, vault, by, body.citizen.named(), actor=actor)
     about = giver if body.about is None else await whom(session, vault, by, body.about.named(), actor=actor)
     content = body.act.model_dump(mode="json", exclude={"kind"})
-    return Heard(giver, about, Said(body.act.kind), content, Method(body.method), body.conversed_at)
+    return Heard(giver, about, AttestedAct(body.act.kind), content, Method(body.method), body.conversed_at)
 
 
 @router.get("", summary="List the attestations of the unit")

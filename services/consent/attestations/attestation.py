@@ -21,7 +21,7 @@ from services.consent.model.acting import Method
 from services.consent.model.errors import IllegalTransitionError, NotSpecificError, SecondEmployeeError
 
 
-class Said(StrEnum):
+class AttestedAct(StrEnum):
     """What the citizen has said."""
 
     GRANT = "grant"
@@ -60,7 +60,7 @@ class Attestation:
     attestation_id: UUID
     borger_id: UUID
     giver: UUID
-    act: Said
+    act: AttestedAct
     content: Mapping[str, Any]
     method: Method
     conversed_at: datetime
@@ -82,9 +82,9 @@ class Attestation:
         return AttestedStatus.LAPSED if late else self.status
 
 
-def needs_a_second(act: Said, *, special: bool) -> bool:
+def needs_a_second(act: AttestedAct, *, special: bool) -> bool:
     """Whether one employee's word is not enough."""
-    return act is Said.LIFT or (act is Said.GRANT and special)
+    return act is AttestedAct.LIFT or (act is AttestedAct.GRANT and special)
 
 
 def check_conversation(method: Method, conversed_at: datetime, *, now: datetime, within: timedelta) -> None:

@@ -16,8 +16,8 @@ from services.consent.attestations import perform
 from services.consent.attestations import store as attestations_store
 from services.consent.attestations.attestation import (
     Attestation,
+    AttestedAct,
     AttestedStatus,
-    Said,
     check_conversation,
     decide,
     lapse,
@@ -40,10 +40,10 @@ from services.consent.notices import store as notices_store
 from services.consent.notices.store import Notice
 
 _WAITS_AS = {
-    Said.GRANT: Act.NARROWING,
-    Said.WITHDRAW: Act.WITHDRAWAL,
-    Said.DECLINE: Act.WITHDRAWAL,
-    Said.REFUSE: Act.REFUSAL,
+    AttestedAct.GRANT: Act.NARROWING,
+    AttestedAct.WITHDRAW: Act.WITHDRAWAL,
+    AttestedAct.DECLINE: Act.WITHDRAWAL,
+    AttestedAct.REFUSE: Act.REFUSAL,
 }
 
 
@@ -65,7 +65,7 @@ class Heard:
 
     giver: UUID
     borger_id: UUID
-    act: Said
+    act: AttestedAct
     content: Mapping[str, Any]
     method: Method
     conversed_at: datetime
@@ -176,9 +176,9 @@ async def _check(session: WriteSession, by: Employee, said: Attestation, now: da
 
     Raises NotYoursError for a yes or a lifting between units that are not the employee's, NotSpecificError.
     """
-    if said.act is Said.LIFT and not by.deals_with(said.content["recipient_unit"]):
+    if said.act is AttestedAct.LIFT and not by.deals_with(said.content["recipient_unit"]):
         raise NotYoursError("this unit is not the employee's")
-    if said.act is not Said.GRANT:
+    if said.act is not AttestedAct.GRANT:
         return False
     ask = perform.ask_of(said)
     if not by.deals_with(ask.holder_unit, ask.recipient_unit):

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from libs.common.database.database import Session, WriteSession, clock
 from services.consent.attestations import store as attestations_store
-from services.consent.attestations.attestation import Attestation, Said
+from services.consent.attestations.attestation import Attestation, AttestedAct
 from services.consent.citizens.capacity import Capacity, capacity
 from services.consent.commands.requests import Request
 from services.consent.consents import store as consents_store
@@ -28,8 +28,8 @@ from services.consent.withdrawals import commands as withdrawals_commands
 
 # Which consents a no is about: to what was asked, or to what was given. Both end by the same act.
 _MEANT = {
-    Said.DECLINE: frozenset({Status.REQUESTED, Status.PENDING_SIGNATURE}),
-    Said.WITHDRAW: frozenset({Status.ACTIVE, Status.PENDING_SIGNATURE}),
+    AttestedAct.DECLINE: frozenset({Status.REQUESTED, Status.PENDING_SIGNATURE}),
+    AttestedAct.WITHDRAW: frozenset({Status.ACTIVE, Status.PENDING_SIGNATURE}),
 }
 
 
@@ -52,7 +52,7 @@ async def perform(
         attested_unit=said.attested_unit,
         confirmed_by=confirmed_by,
     )
-    if said.act is Said.GRANT:
+    if said.act is AttestedAct.GRANT:
         return await _grant(session, signer, said, giver=giver, actor=actor)
     asked = Request(said.borger_id, giver, actor, None, "", uuid4, acts_for.purposes)
     if said.act in _MEANT:
@@ -60,7 +60,7 @@ async def perform(
         await withdrawals_commands.withdraw_consent(session, signer, asked, consent.consent_id)
         return consent.consent_id
     purpose, recipient = said.content["purpose"], said.content["recipient_unit"]
-    if said.act is Said.REFUSE:
+    if said.act is AttestedAct.REFUSE:
         return (await refuse(session, signer, asked, purpose=purpose, recipient_unit=recipient)).object_id
     standing = await refusals_store.standing(session, said.borger_id, purpose=purpose, recipient_unit=recipient)
     if standing is None:

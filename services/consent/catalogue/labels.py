@@ -12,7 +12,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class CatalogueLabels:
     """Words at a moment, in a language."""
 
     catalogue: Catalogue

@@ -24,7 +24,7 @@ from libs.common.wire.values import DECIMAL, VERSION_MAX
 from services.consent.catalogue.readability import LIX_MAX
 from services.consent.catalogue_administration import changes as catalogue_administration_changes
 from services.consent.catalogue_administration import history as catalogue_administration_history
-from services.consent.catalogue_administration.changes import LintError, MovedError, State
+from services.consent.catalogue_administration.changes import CatalogueState, LintError, MovedError
 from services.consent.catalogue_administration.history import Edit, HistoryError
 from services.consent.catalogue_administration.lint import Finding
 from services.consent.catalogue_administration.schemas import (
@@ -53,7 +53,7 @@ TRIES_MAX = 5  # times that a change is planned anew because another one came fi
 EXCLUSIVE = frozenset({"dpo", "auditor", "caseworker", "bridge_builder", "leader", "citizen"})
 CODE: TypeAdapter[tuple[str]] = TypeAdapter(tuple[str])
 Number = Annotated[int, Path(ge=1, le=VERSION_MAX), DECIMAL]
-Make = Callable[[State], tuple[Edit, dict[str, Any] | None]]
+Make = Callable[[CatalogueState], tuple[Edit, dict[str, Any] | None]]
 
 
 Administrator = Annotated[Principal, Depends(require("administrator", never=EXCLUSIVE))]
@@ -107,7 +107,7 @@ async def add_catalogue_version(by: By, kind: Kind, code: EntryCode, body: NewVe
     A unit is mapped by a version of `unit_mappings` whose code is the closed unit's.
     """
 
-    def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
+    def make(state: CatalogueState) -> tuple[Edit, dict[str, Any] | None]:
         versions = state.versions(kind, code)
         edit = catalogue_administration_history.add(
             versions, valid_from=body.valid_from, valid_to=body.valid_to, today=state.today
@@ -127,7 +127,7 @@ async def add_catalogue_version(by: By, kind: Kind, code: EntryCode, body: NewVe
 async def replace_catalogue_version(by: By, kind: Kind, code: EntryCode, version: Number, body: NewVersion) -> Response:
     """Put another version, with the next number, in place of one that has not begun."""
 
-    def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
+    def make(state: CatalogueState) -> tuple[Edit, dict[str, Any] | None]:
         versions = state.versions(kind, code)
         edit = catalogue_administration_history.replace_future(
             versions, version, valid_from=body.valid_from, valid_to=body.valid_to, today=state.today
@@ -147,7 +147,7 @@ async def replace_catalogue_version(by: By, kind: Kind, code: EntryCode, version
 async def take_back_catalogue_version(by: By, kind: Kind, code: EntryCode, version: Number) -> Response:
     """Let a version that has not begun never begin; the one before it goes on."""
 
-    def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
+    def make(state: CatalogueState) -> tuple[Edit, dict[str, Any] | None]:
         return catalogue_administration_history.take_back(state.versions(kind, code), version, state.today), None
 
     asked = _request(by, kind, code, "version_taken_back", version)
@@ -158,7 +158,7 @@ async def take_back_catalogue_version(by: By, kind: Kind, code: EntryCode, versi
 async def close_catalogue_entry(by: By, kind: Kind, code: EntryCode, body: Ending) -> Response:
     """Set the day from which an entry is in force no more: today at the earliest, and then at once (P6)."""
 
-    def make(state: State) -> tuple[Edit, dict[str, Any] | None]:
+    def make(state: CatalogueState) -> tuple[Edit, dict[str, Any] | None]:
         versions = state.versions(kind, code)
         return catalogue_administration_history.close(versions, valid_to=body.valid_to, today=state.today), None
 
@@ -190,7 +190,7 @@ async def lint_catalogue_version(request: Request, _caller: Administrator, body:
     )
 
 
-async def _changed(by: Write, asked: catalogue_administration_changes.Request, make: Make) -> Response:
+async def _changed(by: Write, asked: catalogue_administration_changes.CatalogueChange, make: Make) -> Response:
     """Plan, write, and plan again when another change came first; a repeated key is answered before all that."""
     with translated():
         for _ in range(TRIES_MAX):
@@ -208,7 +208,7 @@ async def _changed(by: Write, asked: catalogue_administration_changes.Request, m
 
 
 def _planned(
-    state: State, asked: catalogue_administration_changes.Request, make: Make, if_match: str | None
+    state: CatalogueState, asked: catalogue_administration_changes.CatalogueChange, make: Make, if_match: str | None
 ) -> catalogue_administration_changes.Plan:
     """Raises the problem that a refusal is to the caller: 404, 412, 422, 428."""
     view = entry_view(state, asked.kind, asked.code)
@@ -231,7 +231,7 @@ def _planned(
         raise problem from None
 
 
-def _where(error: CatalogueError, asked: catalogue_administration_changes.Request) -> str:
+def _where(error: CatalogueError, asked: catalogue_administration_changes.CatalogueChange) -> str:
     own = error.file == f"{asked.kind}.yaml" and error.entry.startswith(f"{asked.code} v")
     return error.problem if own else f"{error.file.removesuffix('.yaml')}/{error.entry}: {error.problem}"
 
@@ -241,8 +241,8 @@ def _check_kind(kind: str, body: Version) -> None:
         raise InvalidError("kind", "must be the kind in the address", (kind,))
 
 
-def _shape(asked: catalogue_administration_changes.Request) -> Callable[[State], dict[str, Any]]:
-    def shape(state: State) -> dict[str, Any]:
+def _shape(asked: catalogue_administration_changes.CatalogueChange) -> Callable[[CatalogueState], dict[str, Any]]:
+    def shape(state: CatalogueState) -> dict[str, Any]:
         view: dict[str, Any] = jsonable_encoder(entry_view(state, asked.kind, asked.code))
         return view
 
@@ -256,11 +256,11 @@ def _answer(answer: Answer) -> Response:
 
 def _request(
     by: Write, kind: str, code: str, act: str, *content: BaseModel | int
-) -> catalogue_administration_changes.Request:
+) -> catalogue_administration_changes.CatalogueChange:
     said = (item.model_dump_json() if isinstance(item, BaseModel) else str(item) for item in content)
     fingerprint = sha256("\n".join((act, kind, code, *said)).encode()).hexdigest()
     actor = actor_of(by.request, by.caller.subject, "administrator")
-    return catalogue_administration_changes.Request(actor, act, kind, code, by.key, fingerprint)
+    return catalogue_administration_changes.CatalogueChange(actor, act, kind, code, by.key, fingerprint)
 
 
 def _finding(item: Finding) -> FindingView:

@@ -44,7 +44,7 @@ class LintError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CatalogueChange:
     """One change. `act`: what it is, for the record; `key` and `sha256`: its idempotency."""
 
     actor: Actor
@@ -56,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class CatalogueState:
     """The catalogue at one revision, as rows and as values. `today`: the Danish day."""
 
     raw: tuple[RawEntry, ...]
@@ -79,25 +79,25 @@ class Plan:
     """The rows that a change writes, and the revision before and after it."""
 
     before: int
-    after: State
+    after: CatalogueState
     added: RawEntry | None
     ended: tuple[RawEntry, ...]
     findings: tuple[Finding, ...] = ()
 
 
-async def read(session: ReadSession) -> State:
+async def read(session: ReadSession) -> CatalogueState:
     """The catalogue now."""
     now = await clock(session)
     raw = tuple(await catalogue_store.entries(session))
-    return State(raw, build(raw), danish_date(now))
+    return CatalogueState(raw, build(raw), danish_date(now))
 
 
-async def answered(session: ReadSession, request: Request) -> Answer | None:
+async def answered(session: ReadSession, request: CatalogueChange) -> Answer | None:
     """What this key was answered before. Raises KeyReusedError when it was for another request."""
     return await idempotency_store.answered(session, _owner(request), request.key, request_sha256=request.sha256)
 
 
-def plan(state: State, request: Request, edit: Edit, body: dict[str, Any] | None = None) -> Plan:
+def plan(state: CatalogueState, request: CatalogueChange, edit: Edit, body: dict[str, Any] | None = None) -> Plan:
     """What `edit`, and the body of the version it adds, make of the catalogue.
 
     Raises CatalogueError for a contradiction, LintError for what the linter refuses.
@@ -108,7 +108,7 @@ def plan(state: State, request: Request, edit: Edit, body: dict[str, Any] | None
     return made
 
 
-def tried(state: State, entry: tuple[str, str], edit: Edit, body: dict[str, Any] | None) -> Plan:
+def tried(state: CatalogueState, entry: tuple[str, str], edit: Edit, body: dict[str, Any] | None) -> Plan:
     """The same, with what the linter says of the version that is added. Raises CatalogueError."""
     kind, code = entry
     rows = {row.body["version"]: row for row in state.rows(kind, code)}
@@ -117,13 +117,13 @@ def tried(state: State, entry: tuple[str, str], edit: Edit, body: dict[str, Any]
     if edit.version is not None and body is not None:
         added = RawEntry(kind, {**body, "code": code, "version": edit.version}, origin=API)
     raw = tuple(ended.get(id(row), row) for row in state.raw) + (() if added is None else (added,))
-    after = State(raw, build(raw), state.today)
+    after = CatalogueState(raw, build(raw), state.today)
     findings = () if added is None else lint(after.versions(kind, code)[-1], after.catalogue)
     return Plan(state.catalogue.revision, after, added, tuple(ended.values()), findings)
 
 
 async def write(
-    session: WriteSession, request: Request, planned: Plan, shape: Callable[[State], dict[str, Any]]
+    session: WriteSession, request: CatalogueChange, planned: Plan, shape: Callable[[CatalogueState], dict[str, Any]]
 ) -> Answer:
     """Write what was planned, once. Raises MovedError when the catalogue has changed since, KeyReusedError."""
     now = await clock(session)
@@ -149,11 +149,11 @@ def _ending(row: RawEntry, end: date | None) -> RawEntry:
     return replace(row, body={**row.body, "valid_to": None if end is None else end.isoformat()}, ended=True)
 
 
-def _owner(request: Request) -> str:
+def _owner(request: CatalogueChange) -> str:
     return f"administrator:{request.actor.name}"
 
 
-def _entry(request: Request, planned: Plan, now: datetime) -> AuditEntry:
+def _entry(request: CatalogueChange, planned: Plan, now: datetime) -> AuditEntry:
     """`catalogue.changed`: codes and numbers; no words, and no person."""
     version = planned.added or planned.ended[0]
     return AuditEntry(

@@ -11,7 +11,7 @@ from services.consent.catalogue.form import RawEntry
 from services.consent.catalogue.labels import body, digest
 from services.consent.catalogue.readability import lix
 from services.consent.catalogue.schemas import Words
-from services.consent.catalogue_administration.changes import State
+from services.consent.catalogue_administration.changes import CatalogueState
 from services.consent.catalogue_administration.schemas import AdminEntryView, ReadabilityView, Version, VersionView
 from services.consent.model.bilingual import LANGUAGES
 
@@ -26,7 +26,7 @@ def content_of(sent: Version, kind: str, catalogue: Catalogue) -> dict[str, Any]
     return stored
 
 
-def entry_view(state: State, kind: str, code: str) -> AdminEntryView:
+def entry_view(state: CatalogueState, kind: str, code: str) -> AdminEntryView:
     """All versions of an entry; none when there is no such entry."""
     pairs = zip(state.rows(kind, code), state.versions(kind, code), strict=True)
     return AdminEntryView.model_validate(
@@ -34,7 +34,7 @@ def entry_view(state: State, kind: str, code: str) -> AdminEntryView:
     )
 
 
-def codes(state: State, kind: str) -> list[str]:
+def codes(state: CatalogueState, kind: str) -> list[str]:
     """Every code of a kind, sorted."""
     return sorted({row.body["code"] for row in state.raw if row.kind == kind})
 
@@ -68,7 +68,7 @@ def _words(sections: dict[str, str], consequence: str) -> str:
     return "\n\n".join(part.strip() for part in parts)
 
 
-def _version(row: RawEntry, entry: Entry, state: State) -> VersionView:
+def _version(row: RawEntry, entry: Entry, state: CatalogueState) -> VersionView:
     taken = {"code", "version", "valid_from", "valid_to", "label"}
     return VersionView.model_validate(
         {

@@ -62,7 +62,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DisclosureDecision:
     """The answer. `rests_on`: the consent. `ends_at`: the earliest moment at which time alone may change a yes."""
 
     permitted: bool
@@ -72,11 +72,11 @@ class Decision:
     ends_at: datetime | None = None
 
 
-def _no(reason: Reason) -> Decision:
-    return Decision(permitted=False, reason=reason)
+def _no(reason: Reason) -> DisclosureDecision:
+    return DisclosureDecision(permitted=False, reason=reason)
 
 
-def decide(question: Question, snapshot: Snapshot, now: datetime, *, with_end: bool = True) -> Decision:
+def decide(question: Question, snapshot: Snapshot, now: datetime, *, with_end: bool = True) -> DisclosureDecision:
     """Answer one question at `now` (aware, from the database's clock, taken after any locks).
 
     `with_end` False leaves `ends_at` out, which is a third of the work: for whoever asks only whether.
@@ -101,12 +101,12 @@ def decide(question: Question, snapshot: Snapshot, now: datetime, *, with_end: b
     return recorded or _by_consent(question, person, catalogue, with_end=with_end, now=now)
 
 
-def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime) -> Decision:
+def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime) -> DisclosureDecision:
     """A family question: yes only when every part is; the first no is the answer, the earliest end the end.
 
     Raises ValueError when nothing is asked: a disclosure that reveals nothing about anybody does not exist.
     """
-    answers: list[Decision] = []
+    answers: list[DisclosureDecision] = []
     for question in questions:
         answer = decide(question, snapshot, now)
         if not answer.permitted:
@@ -116,7 +116,7 @@ def decide_all(questions: Iterable[Question], snapshot: Snapshot, now: datetime)
         raise ValueError("no question asked")
     ends = [answer.ends_at for answer in answers if answer.ends_at is not None]
     first = answers[0]
-    return Decision(
+    return DisclosureDecision(
         permitted=True,
         reason=first.reason,
         rests_on=first.rests_on,
@@ -160,9 +160,9 @@ def _forbidden(question: Question, person: Person, catalogue: Catalogue, now: da
 
 def _by_other_basis(
     question: Question, person: Person, catalogue: Catalogue, *, emergency: bool, now: datetime
-) -> Decision | None:
+) -> DisclosureDecision | None:
     for basis, law, end in carriers(question, person, catalogue, emergency=emergency, now=now):
-        return Decision(
+        return DisclosureDecision(
             permitted=True,
             reason=Reason.EMERGENCY if emergency else Reason.OTHER_BASIS,
             legal_basis=basis.legal_basis,
@@ -171,7 +171,9 @@ def _by_other_basis(
     return None
 
 
-def _by_consent(question: Question, person: Person, catalogue: Catalogue, *, with_end: bool, now: datetime) -> Decision:
+def _by_consent(
+    question: Question, person: Person, catalogue: Catalogue, *, with_end: bool, now: datetime
+) -> DisclosureDecision:
     policy, category = catalogue.policy(now), catalogue.category(question.category, now)
     if policy is None or category is None:
         return _no(Reason.NO_POLICY)
@@ -183,7 +185,7 @@ def _by_consent(question: Question, person: Person, catalogue: Catalogue, *, wit
         refusal = _objection(consent, question, person, rules=rules, now=now)
         if refusal is None:
             end = _end(consent, question, person, rules=rules, now=now) if with_end else None
-            return Decision(
+            return DisclosureDecision(
                 permitted=True,
                 reason=Reason.CONSENT,
                 rests_on=consent.consent_id,

@@ -16,7 +16,7 @@ from libs.common.wire.messages import Code
 from services.consent.citizens import citizens
 from services.consent.citizens.acting import NO_NUMBER, TOO_LOW
 from services.consent.citizens.vault import Vault
-from services.consent.employees.need_to_know import Named
+from services.consent.employees.need_to_know import CitizenIdentifier
 from services.consent.employees.staff import BRIDGE_BUILDER, CITIZEN_SERVICE, STAFF_ROLES, Employee
 from services.consent.http.audit import Actor
 from services.consent.http.callers import ASSURANCE, actor_of, assurance_of
@@ -45,9 +45,9 @@ class PersonReference(Request):
             raise ValueError("name the citizen by cpr or by borger_id")
         return self
 
-    def named(self) -> Named:
+    def named(self) -> CitizenIdentifier:
         """As the handlers take it. Raises CprError."""
-        return Named(None if self.cpr is None else number_in(self.cpr), self.borger_id)
+        return CitizenIdentifier(None if self.cpr is None else number_in(self.cpr), self.borger_id)
 
 
 async def employee(request: HttpRequest, caller: OnDuty, acting_unit: ActingUnit = None) -> Employee:

@@ -22,14 +22,14 @@ class NobodyHereError(NoSuchError):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class CitizenIdentifier:
     """How an employee says who a citizen is: one of the two."""
 
     cpr: Cpr | None
     borger_id: UUID | None
 
 
-async def whom(session: WriteSession, vault: Vault, by: Employee, named: Named, *, actor: Actor) -> UUID:
+async def whom(session: WriteSession, vault: Vault, by: Employee, named: CitizenIdentifier, *, actor: Actor) -> UUID:
     """Who it is. A number is looked up on the record, and made known when it is new: no answer says which (R1).
 
     Raises NobodyHereError for an id of somebody who has no open case in the employee's unit.

@@ -23,7 +23,7 @@ from services.consent.catalogue import store as catalogue_store
 from services.consent.catalogue.entries import Catalogue
 from services.consent.citizens.acting import Acting, ActingCitizen
 from services.consent.export import wording as export_wording
-from services.consent.export.pages import ExportPages, Page
+from services.consent.export.pages import ExportPage, ExportPages
 from services.consent.export.schemas import LISTS, Export
 from services.consent.http import audit as http_audit
 from services.consent.http import pdf
@@ -69,7 +69,7 @@ async def _begun(session: WriteSession, by: Acting) -> tuple[datetime, Catalogue
 
 
 def _pages(request: Request, by: Acting, language: Language, *, now: datetime, catalogue: Catalogue) -> ExportPages:
-    async def read(work: Callable[[ReadSession], Awaitable[Page]]) -> Page:
+    async def read(work: Callable[[ReadSession], Awaitable[ExportPage]]) -> ExportPage:
         return await looked_up(request, work)
 
     return ExportPages(

@@ -45,11 +45,11 @@ from services.consent.uses.api import UseView
 PAGE = 100
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), LAST)  # some things begin later than now
 _Found = TypeVar("_Found")
-Read = Callable[[Callable[[ReadSession], Awaitable["Page"]]], Awaitable["Page"]]
+Read = Callable[[Callable[[ReadSession], Awaitable["ExportPage"]]], Awaitable["ExportPage"]]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ExportPage:
     """Some of a list, and what to go on after; None at the end."""
 
     items: tuple[Answer, ...]
@@ -83,7 +83,7 @@ class ExportPages:
             if after is None:
                 return
 
-    async def _consents_page(self, after: Any, session: ReadSession) -> Page:
+    async def _consents_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await consents_store.page(
             session,
             self.borger_id,
@@ -115,24 +115,24 @@ class ExportPages:
                 code=key[0], version=key[1], language=key[2], sha256=consent.text_sha256, words=words
             )
 
-    async def _texts_page(self, _after: Any, _session: ReadSession) -> Page:
-        return Page(tuple(self._texts.values()))
+    async def _texts_page(self, _after: Any, _session: ReadSession) -> ExportPage:
+        return ExportPage(tuple(self._texts.values()))
 
-    async def _requests_page(self, after: Any, session: ReadSession) -> Page:
+    async def _requests_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await requests_store.page(session, self.borger_id, purposes=None, before=after or _NEWEST, limit=PAGE)
         return _page(found, lambda item: waiting_view(item, self.catalogue, self.now), "requested_at", "request_id")
 
-    async def _refusals_page(self, after: Any, session: ReadSession) -> Page:
+    async def _refusals_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await refusals_store.page(
             session, self.borger_id, purposes=None, lifted=None, before=after or _NEWEST, limit=PAGE
         )
         return _page(found, refusal_view, "recorded_at", "refusal_id")
 
-    async def _restrictions_page(self, after: Any, session: ReadSession) -> Page:
+    async def _restrictions_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await restrictions_store.page(session, self.borger_id, after or _NEWEST, PAGE)
         return _page(found, restriction_view, "restriction.recorded_at", "restriction.restriction_id")
 
-    async def _other_bases_page(self, after: Any, session: ReadSession) -> Page:
+    async def _other_bases_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await legal_bases_store.page_of_citizen(session, self.borger_id, after or _NEWEST, PAGE)
         return _page(
             found,
@@ -140,25 +140,25 @@ class ExportPages:
             *("basis.valid_from", "basis.basis_id"),
         )
 
-    async def _representatives_page(self, _after: Any, session: ReadSession) -> Page:
+    async def _representatives_page(self, _after: Any, session: ReadSession) -> ExportPage:
         found = await authorities_store.shown_to(session, self.borger_id)
-        return Page(tuple(authority_view(item, self.now) for item in found))
+        return ExportPage(tuple(authority_view(item, self.now) for item in found))
 
-    async def _notices_page(self, after: Any, session: ReadSession) -> Page:
+    async def _notices_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await notices_store.page_of_citizen(
             session, self.borger_id, unseen=False, before=after or _NEWEST, limit=PAGE
         )
         return _page(found, ExportedNotice.of, "at", "notice_id")
 
-    async def _uses_page(self, after: Any, session: ReadSession) -> Page:
+    async def _uses_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await pages_store.page(session, self.borger_id, purposes=None, after=after, limit=PAGE)
         return _page(found, UseView.of, "first_at", "notification_id", "kind")
 
-    async def _receipts_page(self, after: Any, session: ReadSession) -> Page:
+    async def _receipts_page(self, after: Any, session: ReadSession) -> ExportPage:
         found = await receipts_store.page(session, self.borger_id, actors=self.actors, before=after, limit=PAGE)
         return _page(found, ReceiptView.of, "sequence")
 
-    PAGES: ClassVar[dict[str, Callable[["ExportPages", Any, ReadSession], Awaitable[Page]]]] = {
+    PAGES: ClassVar[dict[str, Callable[["ExportPages", Any, ReadSession], Awaitable[ExportPage]]]] = {
         "consents": _consents_page,
         "texts": _texts_page,
         "requests": _requests_page,
@@ -172,9 +172,9 @@ class ExportPages:
     }
 
 
-def _page(found: Readable[_Found], view: Callable[[_Found], Answer], *place: str) -> Page:
+def _page(found: Readable[_Found], view: Callable[[_Found], Answer], *place: str) -> ExportPage:
     """What was found as it is shown; `place`: the attributes by which the list goes on after the last of it."""
-    return Page(tuple(map(view, found)), attrgetter(*place)(found[-1]) if found.reaches(PAGE) else None)
+    return ExportPage(tuple(map(view, found)), attrgetter(*place)(found[-1]) if found.reaches(PAGE) else None)
 
 
 def _shown(consent: Consent, catalogue: Catalogue) -> Iterator[str]:

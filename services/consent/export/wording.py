@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.consent.catalogue.entries import Catalogue
-from services.consent.catalogue.labels import Labels
+from services.consent.catalogue.labels import CatalogueLabels
 from services.consent.model.bilingual import Bilingual, Language
 from services.consent.model.document import Document, Section, spoken_date, spoken_time
 from services.consent.model.plain_words import EVENTS, METHODS, REASONS, ROLES, STATUSES, TERMS, Term
@@ -68,7 +68,7 @@ def told(
     head: Item, lists: Mapping[str, Sequence[Item]], *, catalogue: Catalogue, at: datetime, language: Language
 ) -> Document:
     """The export as a document. `head` and `lists`: as in its JSON form; of a list at most SHOWN_MAX are told."""
-    teller = _Teller(Labels(catalogue, at, language), language)
+    teller = _Teller(CatalogueLabels(catalogue, at, language), language)
     municipality = head["municipality"]
     sections = [*teller.consents(lists["consents"])]
     sections += [teller.table(name, lists[name]) for name in COLUMNS]
@@ -88,7 +88,7 @@ def told(
 
 @dataclass(frozen=True, slots=True)
 class _Teller:
-    labels: Labels
+    labels: CatalogueLabels
     language: Language
 
     def consents(self, items: Sequence[Item]) -> list[Section]:

@@ -23,7 +23,7 @@ from services.consent.model.scope import ScopeKey
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ArrivalAnswers:
     """One answer per event, in order; and the scopes whose coverage must begin anew before the answers are whole."""
 
     answers: list[ArrivalAnswer]
@@ -35,7 +35,7 @@ async def answer_arrivals(session: ReadSession, items: Sequence[Arrival]) -> lis
     return (await examine(session, items)).answers
 
 
-async def examine(session: ReadSession, items: Sequence[Arrival]) -> Answered:
+async def examine(session: ReadSession, items: Sequence[Arrival]) -> ArrivalAnswers:
     """The answers; where `lapsed` is not empty, `scopes.renew` it and ask again: it is so after a catalogue's gap."""
     topics = sorted({item.position.topic for item in items})
     consumed = {topic: await positions(session, topic) for topic in topics}
@@ -43,7 +43,7 @@ async def examine(session: ReadSession, items: Sequence[Arrival]) -> Answered:
     snapshot = await load_snapshot(session, {item.borger_id for item in items}, with_holders=True)
     found = [_examined(item, consumed[item.position.topic], snapshot, now) for item in items]
     answers = [_answer(item, examined) for item, examined in zip(items, found, strict=True)]
-    return Answered(answers, {key for examined in found if examined is not None for key in examined.lapsed})
+    return ArrivalAnswers(answers, {key for examined in found if examined is not None for key in examined.lapsed})
 
 
 def _examined(item: Arrival, consumed: dict[int, int], snapshot: Snapshot, now: datetime) -> openings.Examined | None:

@@ -11,14 +11,14 @@ from services.consent.fence.permits_store import Ended
 
 if TYPE_CHECKING:
     from libs.common.wire.permits import PermitItem
-    from services.consent.fence.permits import No, Yes
-    from services.consent.fence.permitting import Part
+    from services.consent.fence.permits import NotPermitted, Permitted
+    from services.consent.fence.permitting import PermitPart
 
 PRODUCER = "consent"
 _STAFF_KINDS = frozenset({"inbox", "stream", "digest", "mail"})  # the others are asked for by a system
 
 
-def of_acquire(opened: Iterable["Yes"], refused: Iterable["No"], now: datetime) -> list[Message]:
+def of_acquire(opened: Iterable["Permitted"], refused: Iterable["NotPermitted"], now: datetime) -> list[Message]:
     """`disclosure.permitted` per revealed person, `disclosure.refused` with its reason, which is told nobody else."""
     entries = [
         _disclosure(yes.item, now, subject=part.borger_id, part=part) for yes in opened for part in yes.judgement.parts
@@ -28,7 +28,7 @@ def of_acquire(opened: Iterable["Yes"], refused: Iterable["No"], now: datetime) 
 
 
 def _disclosure(
-    item: "PermitItem", now: datetime, *, subject: UUID, part: "Part | None" = None, reason: str | None = None
+    item: "PermitItem", now: datetime, *, subject: UUID, part: "PermitPart | None" = None, reason: str | None = None
 ) -> AuditEntry:
     objects = {
         "permit_id": str(item.permit_id),

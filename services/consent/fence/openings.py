@@ -25,7 +25,7 @@ People = dict[str, UUID]  # role → person
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OpeningPart:
     """What would be told about one person, and the scope's epoch now."""
 
     borger_id: UUID
@@ -40,7 +40,7 @@ class Possible:
     recipient_unit: str
     purpose: str
     subject: UUID
-    parts: tuple[Part, ...]
+    parts: tuple[OpeningPart, ...]
     covered_at: datetime  # since when all of it is covered without a break
 
 
@@ -129,9 +129,9 @@ def _covered_at(question: Question, snapshot: Snapshot, now: datetime) -> dateti
     return coverage.at if coverage is not None and is_unbroken(question, coverage, snapshot, now) else None
 
 
-def _part(question: Question, snapshot: Snapshot) -> Part:
+def _part(question: Question, snapshot: Snapshot) -> OpeningPart:
     scope = snapshot.persons[question.borger_id].scopes[question.purpose, question.recipient_unit]
-    return Part(question.borger_id, question.category, current_epoch(scope.epoch, snapshot.generation))
+    return OpeningPart(question.borger_id, question.category, current_epoch(scope.epoch, snapshot.generation))
 
 
 def _recipients(people: People, purpose: str, snapshot: Snapshot, now: datetime) -> set[str]:

@@ -27,7 +27,7 @@ from services.consent.decision.unit_mapping import together
 from services.consent.fence import audit as fence_audit
 from services.consent.fence import holders_store, permits_store
 from services.consent.fence.permits_store import Known, NewPermit, NewPermitScope
-from services.consent.fence.permitting import Asked, Judgement, Refused, Told, judge
+from services.consent.fence.permitting import Asked, Judgement, Refused, Revealed, judge
 from services.consent.model.scope import ScopeKey
 from services.consent.scopes import scopes
 from services.consent.scopes import store as scopes_store
@@ -40,7 +40,7 @@ class HolderDeadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Yes:
+class Permitted:
     """A disclosure judged lawful, and how long it may be waited with."""
 
     item: PermitItem
@@ -49,7 +49,7 @@ class Yes:
 
 
 @dataclass(frozen=True, slots=True)
-class No:
+class NotPermitted:
     """A disclosure refused: why, for the audit trail, and because of whom."""
 
     item: PermitItem
@@ -96,16 +96,16 @@ async def _locked(session: WriteSession, items: Sequence[PermitItem]) -> tuple[d
         held |= tied
 
 
-async def preview(session: ReadSession, items: Sequence[PermitItem]) -> tuple[list[UUID], list[No]]:
+async def preview(session: ReadSession, items: Sequence[PermitItem]) -> tuple[list[UUID], list[NotPermitted]]:
     """Which of these would be granted now, and what is refused. An opinion: nothing is locked and nothing permitted."""
     now = await clock(session)
     snapshot = await load_snapshot(session, _persons(items))
     verdicts = [_verdict(item, snapshot, now, 1) for item in items]
-    refused = [verdict for verdict in verdicts if isinstance(verdict, No)]
-    return [verdict.item.permit_id for verdict in verdicts if isinstance(verdict, Yes)], refused
+    refused = [verdict for verdict in verdicts if isinstance(verdict, NotPermitted)]
+    return [verdict.item.permit_id for verdict in verdicts if isinstance(verdict, Permitted)], refused
 
 
-async def record_refused(session: WriteSession, refused: Sequence[No]) -> None:
+async def record_refused(session: WriteSession, refused: Sequence[NotPermitted]) -> None:
     """Put refusals on the record: whoever asked first is told no, and will not ask again (R20)."""
     await append(session, fence_audit.of_acquire([], refused, await clock(session)))
 
@@ -123,21 +123,25 @@ async def settle(session: WriteSession, holder_id: UUID, items: Sequence[SettleI
     await uses_store.correct(session, ((part.use, part.outcome) for part in ended))
 
 
-def _verdict(item: PermitItem, snapshot: Snapshot, now: datetime, longest_ms: int) -> Yes | No:
+def _verdict(item: PermitItem, snapshot: Snapshot, now: datetime, longest_ms: int) -> Permitted | NotPermitted:
     judgement = judge(_asked(item), snapshot, now)
     if judgement.refusal is not None:
-        return No(item, judgement.refusal, judgement.person or item.reveals[0].borger_id)
+        return NotPermitted(item, judgement.refusal, judgement.person or item.reveals[0].borger_id)
     lease = lease_ms(now, longest_ms=longest_ms, ends_at=[part.ends_at for part in judgement.parts])
-    return Yes(item, judgement, lease) if lease > 0 else No(item, Refused.ENDING, item.reveals[0].borger_id)
+    return (
+        Permitted(item, judgement, lease)
+        if lease > 0
+        else NotPermitted(item, Refused.ENDING, item.reveals[0].borger_id)
+    )
 
 
 async def _open(
-    session: WriteSession, holder_id: UUID, verdicts: Iterable[Yes | No], now: datetime
-) -> tuple[list[Yes], list[No]]:
+    session: WriteSession, holder_id: UUID, verdicts: Iterable[Permitted | NotPermitted], now: datetime
+) -> tuple[list[Permitted], list[NotPermitted]]:
     """Write the permits. An id that was settled meanwhile is refused: its tombstone stands in the way."""
     yes, no = [], []
     for verdict in verdicts:
-        yes.append(verdict) if isinstance(verdict, Yes) else no.append(verdict)
+        yes.append(verdict) if isinstance(verdict, Permitted) else no.append(verdict)
     if not yes:
         return [], no
     inserted = await permits_store.insert(session, holder_id, now, [_new(item, now) for item in yes])
@@ -145,7 +149,7 @@ async def _open(
     await permits_store.insert_scopes(session, holder_id, [scope for item in opened for scope in _reveals(item)])
     await uses_store.record(session, [use for item in opened for use in _uses(item, now)], now)
     tombs = [item.item for item in yes if item.item.permit_id not in inserted]
-    return opened, no + [No(item, Refused.ID_USED, item.reveals[0].borger_id) for item in tombs]
+    return opened, no + [NotPermitted(item, Refused.ID_USED, item.reveals[0].borger_id) for item in tombs]
 
 
 def _again(item: PermitItem, known: Known, holder_id: UUID, now: datetime) -> Permit | None:
@@ -163,7 +167,7 @@ def _fingerprint(item: PermitItem) -> bytes:
 
 
 def _asked(item: PermitItem) -> Asked:
-    reveals = tuple(Told(told.borger_id, told.category, told.epoch) for told in item.reveals)
+    reveals = tuple(Revealed(told.borger_id, told.category, told.epoch) for told in item.reveals)
     return Asked(item.event_type, item.holder_unit, item.recipient_unit, item.purpose, reveals)
 
 
@@ -177,7 +181,7 @@ def _keys(items: Collection[PermitItem]) -> list[ScopeKey]:
     )
 
 
-def _new(yes: Yes, now: datetime) -> NewPermit:
+def _new(yes: Permitted, now: datetime) -> NewPermit:
     item = yes.item
     return NewPermit(
         permit_id=item.permit_id,
@@ -190,7 +194,7 @@ def _new(yes: Yes, now: datetime) -> NewPermit:
     )
 
 
-def _reveals(yes: Yes) -> list[NewPermitScope]:
+def _reveals(yes: Permitted) -> list[NewPermitScope]:
     item = yes.item
     return [
         NewPermitScope(item.permit_id, part.borger_id, item.purpose, item.recipient_unit, part.epoch)
@@ -198,7 +202,7 @@ def _reveals(yes: Yes) -> list[NewPermitScope]:
     ]
 
 
-def _uses(yes: Yes, now: datetime) -> list[Use]:
+def _uses(yes: Permitted, now: datetime) -> list[Use]:
     item = yes.item
     return [
         Use(

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from services.consent.citizens.family import custody_holders
 from services.consent.decision.coverage import is_unbroken
-from services.consent.decision.decide import Decision, decide
+from services.consent.decision.decide import DisclosureDecision, decide
 from services.consent.decision.epochs import current_epoch, is_covered
 from services.consent.decision.snapshot import Question, Snapshot
 
@@ -33,7 +33,7 @@ class Refused(StrEnum):
     ID_USED = "permit_id_used"
 
 
-class Told(NamedTuple):
+class Revealed(NamedTuple):
     """What is revealed about one person, and the scope's epoch when the event arrived."""
 
     borger_id: UUID
@@ -49,11 +49,11 @@ class Asked:
     holder_unit: str
     recipient_unit: str
     purpose: str
-    reveals: tuple[Told, ...]
+    reveals: tuple[Revealed, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PermitPart:
     """What a permit reveals about one person: categories, the scope's epoch now, and what the yes rests on."""
 
     borger_id: UUID
@@ -68,7 +68,7 @@ class Part:
 class Judgement:
     """A yes has one part per revealed person; a no has a reason and the person whose scope or decision said it."""
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PermitPart, ...] = ()
     refusal: str | None = None
     person: UUID | None = None
 
@@ -82,7 +82,7 @@ def judge(asked: Asked, snapshot: Snapshot, now: datetime) -> Judgement:
     """Weigh one disclosure against rows read after the locks. `now` is the database's clock, read after the locks."""
     if not _is_the_event(asked, snapshot, now):
         return Judgement(refusal=Refused.NOT_THE_EVENT, person=asked.reveals[0].borger_id)
-    decisions: dict[UUID, list[Decision]] = {}
+    decisions: dict[UUID, list[DisclosureDecision]] = {}
     for told in asked.reveals:
         question = Question(told.borger_id, asked.holder_unit, asked.recipient_unit, asked.purpose, told.category)
         decision = decide(question, snapshot, now)
@@ -93,9 +93,9 @@ def judge(asked: Asked, snapshot: Snapshot, now: datetime) -> Judgement:
     return Judgement(tuple(_part(asked, person, snapshot, yes) for person, yes in decisions.items()))
 
 
-def _part(asked: Asked, borger_id: UUID, snapshot: Snapshot, decisions: list[Decision]) -> Part:
+def _part(asked: Asked, borger_id: UUID, snapshot: Snapshot, decisions: list[DisclosureDecision]) -> PermitPart:
     scope = snapshot.persons[borger_id].scopes[asked.purpose, asked.recipient_unit]
-    return Part(
+    return PermitPart(
         borger_id=borger_id,
         epoch=current_epoch(scope.epoch, snapshot.generation),
         categories=tuple(told.category for told in asked.reveals if told.borger_id == borger_id),
@@ -105,7 +105,9 @@ def _part(asked: Asked, borger_id: UUID, snapshot: Snapshot, decisions: list[Dec
     )
 
 
-def _refusal(question: Question, told: Told, decision: Decision, snapshot: Snapshot, *, now: datetime) -> str | None:
+def _refusal(
+    question: Question, told: Revealed, decision: DisclosureDecision, snapshot: Snapshot, *, now: datetime
+) -> str | None:
     person = snapshot.persons.get(told.borger_id)
     scope = person.scopes.get((question.purpose, question.recipient_unit)) if person else None
     if scope is None:

@@ -43,7 +43,7 @@ from services.consent.model.errors import NotYourDeclarationError
 from services.consent.model.scope import ScopeKey
 from services.consent.notices import ages
 from services.consent.receipts import issue
-from services.consent.receipts.receipt import Act, ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.receipts.store import StoredReceipt
 from services.consent.scopes import scopes
 from services.consent.scopes.scopes import Changed
@@ -219,7 +219,7 @@ def _declaration(yes: Yes, now: datetime) -> Declaration:
     )
 
 
-def _act(yes: Yes, outcome: Outcome, changed: Changed) -> Act:
+def _act(yes: Yes, outcome: Outcome, changed: Changed) -> ReceiptAct:
     consent = outcome.consent
     assert consent is not None
     event = ReceiptEvent.RENEWED if outcome.renewed else ReceiptEvent.GIVEN
@@ -227,7 +227,7 @@ def _act(yes: Yes, outcome: Outcome, changed: Changed) -> Act:
         event = ReceiptEvent.DECLARED
     elif changed.ended and outcome.less:
         event = ReceiptEvent.NARROWED
-    return Act(event, yes.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
+    return ReceiptAct(event, yes.giver, changed.at, epoch=changed.epochs[scope_of(consent)])
 
 
 def _superseded(outcome: Outcome) -> frozenset[UUID]:

@@ -15,14 +15,14 @@ from services.consent.http.signing import Signer
 from services.consent.model.acting import SERVICE
 from services.consent.model.calendar import add_months
 from services.consent.receipts.issue import issue
-from services.consent.receipts.receipt import About, Act, ReceiptEvent, Words, optional_stamp, stamp
+from services.consent.receipts.receipt import About, ReceiptAct, ReceiptEvent, ReceiptWords, optional_stamp, stamp
 from services.consent.receipts.store import StoredReceipt
 from services.consent.scopes.scopes import Changed
 
 EndRule = Literal["legal_ceiling", "municipal_policy", "citizens_choice"]
 
 
-def about_consent(consent: Consent, words: Words, *, supersedes: Collection[UUID] = ()) -> About:
+def about_consent(consent: Consent, words: ReceiptWords, *, supersedes: Collection[UUID] = ()) -> About:
     """A consent at the revision given, told in the language that it was given in.
 
     `supersedes`: the consents that this one replaces; they end with it and get no receipt of their own.
@@ -54,7 +54,7 @@ def about_consent(consent: Consent, words: Words, *, supersedes: Collection[UUID
     )
 
 
-def end_rule(consent: Consent, words: Words) -> EndRule:
+def end_rule(consent: Consent, words: ReceiptWords) -> EndRule:
     """Which rule set the end: the municipality's own limit (R9), the ceiling of the legal basis, or the citizen.
 
     Where the first two say the same, it is the municipality's: its limit is never called law (R9).
@@ -76,7 +76,7 @@ async def prove(session: WriteSession, signer: Signer, events: Iterable[Event], 
         if consent.closed_reason is ClosedReason.SUPERSEDED:
             continue
         expired = isinstance(event, ConsentExpired)
-        act = Act(
+        act = ReceiptAct(
             ReceiptEvent.EXPIRED if expired else ReceiptEvent.CLOSED,
             SERVICE,
             changed.at,
@@ -91,7 +91,7 @@ async def issue_for_consent(
     signer: Signer,
     consent: Consent,
     *,
-    act: Act,
+    act: ReceiptAct,
     receipt_id: UUID | None = None,
     catalogue: Catalogue | None = None,
 ) -> StoredReceipt:

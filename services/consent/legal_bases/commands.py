@@ -39,8 +39,7 @@ from services.consent.model.scope import ScopeKey
 from services.consent.notices import store as notices_store
 from services.consent.notices.store import Audience, Notice
 from services.consent.receipts import issue
-from services.consent.receipts.receipt import Act as ReceiptAct
-from services.consent.receipts.receipt import ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.scopes import scopes
 
 EMERGENCY_NOTICE, BASIS_NOTICE = "emergency_disclosure", "other_basis_recorded"

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from services.consent.decision.snapshot import OtherBasis
-from services.consent.receipts.receipt import About, Words, stamp
+from services.consent.receipts.receipt import About, ReceiptWords, stamp
 
 
-def about_basis(borger_id: UUID, basis: OtherBasis, words: Words) -> About:
+def about_basis(borger_id: UUID, basis: OtherBasis, words: ReceiptWords) -> About:
     """A recorded basis, in force or ended. It is not the citizen's to end, so it has no path; they may refuse."""
     identity = {"basis_id": str(basis.basis_id)}
     validity = {"from": stamp(basis.valid_from), "until": stamp(basis.ended_at or basis.valid_until)}

@@ -14,7 +14,7 @@ from services.consent.decision.other_basis import ends_at
 from services.consent.http.shapes import Answer, Request
 from services.consent.legal_bases.store import Recorded
 from services.consent.model.bilingual import Language
-from services.consent.receipts.receipt import Words
+from services.consent.receipts.receipt import ReceiptWords
 
 EmergencyReason = Literal["danger_to_the_citizen", "danger_to_another", "danger_to_a_child"]
 Review = Literal["justified", "unjustified"]
@@ -108,7 +108,7 @@ class StaffBasisPage(Answer):
 
 def basis_view(recorded: Recorded, catalogue: Catalogue, now: datetime, language: Language) -> BasisView:
     """As the citizen sees it, with the words in their language."""
-    basis, words = recorded.basis, Words(catalogue, now, language)
+    basis, words = recorded.basis, ReceiptWords(catalogue, now, language)
     law, policy = catalogue.legal_basis(basis.legal_basis, now), catalogue.policy(now)
     end = basis.valid_until if law is None or policy is None else ends_at(basis, law, policy)
     running = "expired" if law is None or now >= end else "active"

@@ -26,7 +26,7 @@ SHOWN_MAX = 50  # of requests and of notices; the lists have the rest
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class OverviewRecords:
     """What was found at `now`. `consents` are those that have not ended; `uses` by consent."""
 
     person: Person
@@ -39,7 +39,7 @@ class Overview:
     notices: tuple[Notice, ...] = ()
 
 
-async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) -> Overview | None:
+async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) -> OverviewRecords | None:
     """None for somebody unknown. Audited as `overview.read`."""
     snapshot, now = await load_now(session, [borger_id])
     person = snapshot.persons.get(borger_id)
@@ -47,7 +47,7 @@ async def read_overview(session: WriteSession, actor: Actor, borger_id: UUID) ->
         return None
     consents = await consents_store.open_of(session, borger_id)
     requests = await requests_store.page(session, borger_id, purposes=None, before=(now, LAST), limit=SHOWN_MAX)
-    found = Overview(
+    found = OverviewRecords(
         person=person,
         snapshot=snapshot,
         now=now,

@@ -21,7 +21,7 @@ GROUP BY consent_id
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class LastUse:
     """One line of what was told, or may have been: which kind of event, in which way, when last."""
 
     event_type: str
@@ -34,7 +34,7 @@ class Uses:
     """All uses that rest on one consent: how many, and the last few, newest first."""
 
     count: int = 0
-    last: tuple[Use, ...] = ()
+    last: tuple[LastUse, ...] = ()
 
 
 async def uses_of(session: Session, borger_id: UUID, consents: list[UUID]) -> dict[UUID, Uses]:
@@ -43,7 +43,7 @@ async def uses_of(session: Session, borger_id: UUID, consents: list[UUID]) -> di
     return {
         UUID(str(row["consent_id"])): Uses(
             row["count"],
-            tuple(Use(*line) for line in zip(row["event_types"], row["kinds"], row["moments"], strict=True)),
+            tuple(LastUse(*line) for line in zip(row["event_types"], row["kinds"], row["moments"], strict=True)),
         )
         for row in rows
     }

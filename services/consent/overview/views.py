@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.consent.catalogue.labels import Labels
+from services.consent.catalogue.labels import CatalogueLabels
 from services.consent.citizens.acting import Acting
 from services.consent.consents.consent import Consent, Declaration
 from services.consent.consents.ending import as_of
-from services.consent.decision.decide import Decision, decide
+from services.consent.decision.decide import DisclosureDecision, decide
 from services.consent.decision.snapshot import OtherBasis, Question, Refusal
 from services.consent.grants.receipt import end_rule
 from services.consent.grants.views import declaration_view
@@ -17,7 +17,7 @@ from services.consent.model.bilingual import Bilingual, Language
 from services.consent.model.document import spoken_date
 from services.consent.model.plain_words import ENDS, EVENTS, METHODS, ROLES, STATUSES
 from services.consent.overview import schemas as overview_schemas
-from services.consent.overview.read import Overview
+from services.consent.overview.read import OverviewRecords
 from services.consent.overview.store import Uses
 from services.consent.overview.wording import (
     CONSENT,
@@ -29,20 +29,20 @@ from services.consent.overview.wording import (
     NOTICES,
     REFUSAL,
 )
-from services.consent.receipts.receipt import Words
+from services.consent.receipts.receipt import ReceiptWords
 from services.consent.representation.schemas import authority_view
 
 
-def overview_view(found: Overview, by: Acting, language: Language) -> overview_schemas.Overview:
+def overview_view(found: OverviewRecords, by: Acting, language: Language) -> overview_schemas.Overview:
     """As `by` may see it: a representative only what their authority is about."""
-    return _View(found, by, Labels(found.snapshot.catalogue, found.now, language)).whole()
+    return _View(found, by, CatalogueLabels(found.snapshot.catalogue, found.now, language)).whole()
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    found: Overview
+    found: OverviewRecords
     by: Acting
-    labels: Labels
+    labels: CatalogueLabels
 
     def whole(self) -> overview_schemas.Overview:
         found, by = self.found, self.by
@@ -75,7 +75,7 @@ class _View:
         now, labels = self.found.now, self.labels
         consent = as_of(stored, labels.catalogue, now)
         decisions = {code: self._decided(consent, code) for code in sorted(consent.categories)}
-        rule = end_rule(consent, Words(labels.catalogue, now))
+        rule = end_rule(consent, ReceiptWords(labels.catalogue, now))
         path = f"consents/{consent.consent_id}"
         return overview_schemas.OverviewConsent(
             consent_id=consent.consent_id,
@@ -96,7 +96,7 @@ class _View:
             links=(self._link("self", "GET", path), self._link("withdraw", "POST", f"{path}:withdraw")),
         )
 
-    def _decided(self, consent: Consent, category: str) -> Decision:
+    def _decided(self, consent: Consent, category: str) -> DisclosureDecision:
         """What is decided at this moment, by the one function that decides (P6)."""
         question = Question(
             consent.borger_id,
@@ -121,7 +121,7 @@ class _View:
             until=spoken_date(consent.ends_at, labels.language),
         )
 
-    def _not_now(self, decisions: Iterable[Decision]) -> str | None:
+    def _not_now(self, decisions: Iterable[DisclosureDecision]) -> str | None:
         noes = [answer for answer in decisions if not answer.permitted]
         return self._words(NOT_NOW.get(noes[0].reason, NOTHING_NOW)) if noes else None
 
@@ -265,7 +265,7 @@ class _View:
     def _purpose(self, code: str) -> overview_schemas.Labelled:
         return overview_schemas.Labelled(code=code, label=self.labels.purpose(code))
 
-    def _category(self, code: str, answer: Decision) -> overview_schemas.OverviewCategory:
+    def _category(self, code: str, answer: DisclosureDecision) -> overview_schemas.OverviewCategory:
         labels = self.labels
         return overview_schemas.OverviewCategory(
             code=code, label=labels.category(code), special=labels.is_special(code), may_be_told=answer.permitted

@@ -17,7 +17,7 @@ from services.consent.catalogue import store as catalogue_store
 from services.consent.catalogue.entries import Catalogue
 from services.consent.http.signing import Signer, canonical, fingerprint
 from services.consent.receipts import store as receipts_store
-from services.consent.receipts.receipt import About, Act, Link, Words, payload
+from services.consent.receipts.receipt import About, ChainLink, ReceiptAct, ReceiptWords, payload
 from services.consent.receipts.store import StoredReceipt
 
 
@@ -26,8 +26,8 @@ async def issue(
     signer: Signer,
     *,
     subject: UUID,
-    act: Act,
-    about: Callable[[Words], About],
+    act: ReceiptAct,
+    about: Callable[[ReceiptWords], About],
     receipt_id: UUID | None = None,
     catalogue: Catalogue | None = None,
 ) -> StoredReceipt:
@@ -35,7 +35,7 @@ async def issue(
 
     `receipt_id`, `catalogue`: where the act has them at hand; else a new id, and the catalogue of today.
     """
-    words = Words(catalogue or await catalogue_store.current(session), act.at)
+    words = ReceiptWords(catalogue or await catalogue_store.current(session), act.at)
     link, told = await _link(session, signer, subject, act=act, receipt_id=receipt_id or uuid4()), about(words)
     content = payload(
         subject,
@@ -61,10 +61,12 @@ async def issue(
     return stored
 
 
-async def _link(session: WriteSession, signer: Signer, borger_id: UUID, *, act: Act, receipt_id: UUID) -> Link:
+async def _link(
+    session: WriteSession, signer: Signer, borger_id: UUID, *, act: ReceiptAct, receipt_id: UUID
+) -> ChainLink:
     await receipts_store.lock_chain(session, borger_id)
     last = await receipts_store.last(session, borger_id)
-    return Link(
+    return ChainLink(
         receipt_id=receipt_id,
         sequence=1 if last is None else last.sequence + 1,
         previous_sha256=None if last is None else fingerprint(last.jws.encode()),

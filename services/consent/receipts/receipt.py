@@ -48,7 +48,7 @@ class ReceiptEvent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ReceiptAct:
     """What was done, by whom, when. `reason`: a code, of what ended without the citizen ending it.
 
     `epoch`: the scope's, that the act began (docs/fence.md): no permit of that epoch or a later one is older than it.
@@ -62,7 +62,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainLink:
     """A receipt's place in the citizen's chain. `previous_sha256`: of the compact JWS before it; None for the first."""
 
     receipt_id: UUID
@@ -100,7 +100,7 @@ def optional_stamp(moment: datetime | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ReceiptWords:
     """The catalogue's own words for codes, as they stood at `at`, in the language that the citizen is told in."""
 
     catalogue: Catalogue
@@ -133,7 +133,7 @@ class Words:
 
 
 def payload(
-    subject: UUID, act: Act, about: About, *, link: Link, record_sha256: str, policy: Policy | None
+    subject: UUID, act: ReceiptAct, about: About, *, link: ChainLink, record_sha256: str, policy: Policy | None
 ) -> dict[str, Any]:
     """The whole receipt as a JSON value. `record_sha256`: of the canonical form of `about.record`."""
     return {
@@ -152,7 +152,7 @@ def payload(
     }
 
 
-def _act(act: Act) -> dict[str, Any]:
+def _act(act: ReceiptAct) -> dict[str, Any]:
     said: dict[str, Any] = {"at": stamp(act.at), "reason": act.reason, "epoch": act.epoch}
     if isinstance(act.by, Office):
         service = act.by.unit is None

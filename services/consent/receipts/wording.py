@@ -11,7 +11,7 @@ from services.consent.catalogue.entries import Catalogue
 from services.consent.model.bilingual import Bilingual, Language
 from services.consent.model.document import Document, File, Section, spoken_date, spoken_time
 from services.consent.model.plain_words import ASSURANCES, ENDS, EVENTS, METHODS, REASONS, ROLES, STATUSES, TERMS, Term
-from services.consent.receipts.receipt import Words
+from services.consent.receipts.receipt import ReceiptWords
 
 MEDIA_TYPE = "application/jose"
 
@@ -22,7 +22,7 @@ def told(content: Mapping[str, Any], *, jws: str, sha256: str, catalogue: Catalo
     `sha256`: the fingerprint that the citizen's next receipt names.
     """
     at = datetime.fromisoformat(content["issued_at"])
-    reader = _Reader(content, Words(catalogue, at, language), language)
+    reader = _Reader(content, ReceiptWords(catalogue, at, language), language)
     event = EVENTS[content["event"]]
     name = reader.term(Term.RECEIPT)
     number = content["sequence"]
@@ -46,7 +46,7 @@ def told(content: Mapping[str, Any], *, jws: str, sha256: str, catalogue: Catalo
 class _Reader:
     """Reads a payload field by field; what a kind of receipt does not have is left out."""
 
-    def __init__(self, content: Mapping[str, Any], words: Words, language: Language) -> None:
+    def __init__(self, content: Mapping[str, Any], words: ReceiptWords, language: Language) -> None:
         self._content, self._words, self._language = content, words, language
 
     def term(self, term: Term) -> str:

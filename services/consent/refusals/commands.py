@@ -27,8 +27,7 @@ from services.consent.http.signing import Signer
 from services.consent.model.errors import NoSuchError, NotSpecificError
 from services.consent.model.scope import ScopeKey
 from services.consent.receipts import store as receipts_store
-from services.consent.receipts.receipt import Act as ReceiptAct
-from services.consent.receipts.receipt import ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.receipts.store import StoredReceipt
 from services.consent.refusals import receipt as refusals_receipt
 from services.consent.refusals import store as refusals_store

@@ -14,11 +14,11 @@ from services.consent.http.audit import PRODUCER, Actor
 from services.consent.http.signing import Signer
 from services.consent.model.scope import ScopeKey
 from services.consent.receipts.issue import issue
-from services.consent.receipts.receipt import About, Act, Words, optional_stamp, stamp
+from services.consent.receipts.receipt import About, ReceiptAct, ReceiptWords, optional_stamp, stamp
 from services.consent.receipts.store import StoredReceipt
 
 
-def about_refusal(borger_id: UUID, refusal: Refusal, words: Words) -> About:
+def about_refusal(borger_id: UUID, refusal: Refusal, words: ReceiptWords) -> About:
     """A refusal, standing or lifted (R50). Where it is a no to every purpose or every recipient, that says `null`."""
     told = {
         "purpose": None if refusal.purpose is None else words.purpose(refusal.purpose),
@@ -43,7 +43,7 @@ async def issue_for_refusal(
     refusal: Refusal,
     *,
     borger_id: UUID,
-    act: Act,
+    act: ReceiptAct,
     receipt_id: UUID | None = None,
     catalogue: Catalogue | None = None,
 ) -> StoredReceipt:

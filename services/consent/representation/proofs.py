@@ -7,7 +7,7 @@ from services.consent.citizens.authority import Authority
 from services.consent.http.signing import Signer
 from services.consent.model.acting import Giver, Office
 from services.consent.receipts import issue
-from services.consent.receipts.receipt import Act, ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.receipts.store import StoredReceipt
 from services.consent.representation.receipt import about_authority
 
@@ -16,17 +16,17 @@ async def prove_start(
     session: WriteSession, signer: Signer, authority: Authority, by: Office, *, at: datetime
 ) -> StoredReceipt:
     """That somebody may act for the citizen from now on, or from its first day on."""
-    return await _prove(session, signer, authority, Act(ReceiptEvent.AUTHORITY_RECORDED, by, at))
+    return await _prove(session, signer, authority, ReceiptAct(ReceiptEvent.AUTHORITY_RECORDED, by, at))
 
 
 async def prove_end(
     session: WriteSession, signer: Signer, authority: Authority, by: Giver | Office, *, at: datetime
 ) -> StoredReceipt:
     """That nobody may act on it any more."""
-    return await _prove(session, signer, authority, Act(ReceiptEvent.AUTHORITY_ENDED, by, at))
+    return await _prove(session, signer, authority, ReceiptAct(ReceiptEvent.AUTHORITY_ENDED, by, at))
 
 
-async def _prove(session: WriteSession, signer: Signer, authority: Authority, act: Act) -> StoredReceipt:
+async def _prove(session: WriteSession, signer: Signer, authority: Authority, act: ReceiptAct) -> StoredReceipt:
     return await issue.issue(
         session,
         signer,

@@ -4,10 +4,10 @@ Both the citizen and the representative are pseudonyms, and of the employees onl
 """
 
 from services.consent.citizens.authority import Authority
-from services.consent.receipts.receipt import About, Words, optional_stamp
+from services.consent.receipts.receipt import About, ReceiptWords, optional_stamp
 
 
-def about_authority(authority: Authority, words: Words) -> About:
+def about_authority(authority: Authority, words: ReceiptWords) -> About:
     """An authority at the revision given."""
     codes = None if authority.purposes is None else sorted(authority.purposes)
     until = None if authority.valid_to is None else authority.valid_to.isoformat()

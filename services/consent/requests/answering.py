@@ -59,7 +59,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ItemAnswer:
     """One item after the change, with the proof of what was said about it."""
 
     item_id: UUID
@@ -75,7 +75,7 @@ class Answering:
     request_id: UUID
     choices: tuple[Choice, ...] | None
     shown: Shown | None
-    shape: Callable[[Request, tuple[Said, ...], datetime], dict[str, Any]]
+    shape: Callable[[Request, tuple[ItemAnswer, ...], datetime], dict[str, Any]]
 
 
 @dataclass
@@ -177,15 +177,15 @@ async def _accept(
 
 async def _proven(
     session: WriteSession, signer: Signer, word: Word, done: _Done, *, changed: Changed
-) -> tuple[Said, ...]:
+) -> tuple[ItemAnswer, ...]:
     """Receipts, last of all locks; the bus and the trail; and what the answer is to wait for."""
     said = []
     for item_id, (yes, outcome) in done.yes.items():
         receipt = await prove(session, signer, yes, outcome, changed=changed)
         assert outcome.consent is not None
-        said.append(Said(item_id, outcome.consent, receipt))
+        said.append(ItemAnswer(item_id, outcome.consent, receipt))
     for item_id, declined in done.no.items():
-        said.append(Said(item_id, declined, await prove_no(session, signer, word, declined, changed=changed)))
+        said.append(ItemAnswer(item_id, declined, await prove_no(session, signer, word, declined, changed=changed)))
     if changed.ended:
         less = (one for one in said if one.item_id in done.yes and done.yes[one.item_id][1].less)
         first = next(less, said[0])  # one drain, of every scope of the change

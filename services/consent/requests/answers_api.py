@@ -32,7 +32,7 @@ from services.consent.http.signing import Signer
 from services.consent.requests import answering as requests_answering
 from services.consent.requests import declining
 from services.consent.requests import store as requests_store
-from services.consent.requests.answering import Answering, Choice, Said, Shown
+from services.consent.requests.answering import Answering, Choice, ItemAnswer, Shown
 from services.consent.requests.declining import Word
 from services.consent.requests.request import Request as Asked
 from services.consent.requests.schemas import Accepted, Answered, AnsweredItem, Declined, RequestAnswer, WaitingPage
@@ -153,8 +153,8 @@ def _word(by: Acting, key: str | None, content: str) -> Word:
     return Word(by.borger_id, by.giver, by.actor, key, request_sha256=digest, new_id=uuid4, purposes=by.purposes)
 
 
-def _shape(by: Acting) -> Callable[[Asked, tuple[Said, ...], datetime], dict[str, Any]]:
-    def shape(found: Asked, said: tuple[Said, ...], now: datetime) -> dict[str, Any]:
+def _shape(by: Acting) -> Callable[[Asked, tuple[ItemAnswer, ...], datetime], dict[str, Any]]:
+    def shape(found: Asked, said: tuple[ItemAnswer, ...], now: datetime) -> dict[str, Any]:
         state, reply = found.state_at(now)
         items = tuple(
             AnsweredItem(

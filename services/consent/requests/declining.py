@@ -27,7 +27,7 @@ from services.consent.model.acting import Giver
 from services.consent.model.errors import IllegalTransitionError, NoSuchError
 from services.consent.notices import ages
 from services.consent.notices import store as notices_store
-from services.consent.receipts.receipt import Act, ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.receipts.store import StoredReceipt
 from services.consent.requests import store as requests_store
 from services.consent.scopes import scopes
@@ -118,7 +118,7 @@ async def prove_no(
     session: WriteSession, signer: Signer, word: Word, declined: Consent, *, changed: Changed
 ) -> StoredReceipt:
     """The receipt of a no, and what the bus and the trail are told of it."""
-    act = Act(ReceiptEvent.DECLINED, word.giver, changed.at, epoch=changed.epochs[scope_of(declined)])
+    act = ReceiptAct(ReceiptEvent.DECLINED, word.giver, changed.at, epoch=changed.epochs[scope_of(declined)])
     receipt = await grants_receipt.issue_for_consent(session, signer, declined, act=act, receipt_id=word.new_id())
     events = [ConsentDeclined(declined)]
     told = consents_audit.of_events(

@@ -31,8 +31,7 @@ from services.consent.notices import store as notices_store
 from services.consent.notices.store import Notice
 from services.consent.receipts import issue
 from services.consent.receipts import store as receipts_store
-from services.consent.receipts.receipt import Act as ReceiptAct
-from services.consent.receipts.receipt import ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.receipts.store import StoredReceipt
 from services.consent.restrictions import store as restrictions_store
 from services.consent.restrictions.receipt import about_restriction

@@ -36,8 +36,7 @@ from services.consent.model.acting import SERVICE, Giver
 from services.consent.model.errors import IllegalTransitionError, NoSuchConsentError
 from services.consent.model.scope import ScopeKey
 from services.consent.notices import ages
-from services.consent.receipts.receipt import Act as ReceiptAct
-from services.consent.receipts.receipt import ReceiptEvent
+from services.consent.receipts.receipt import ReceiptAct, ReceiptEvent
 from services.consent.scopes import scopes
 from services.consent.scopes import store as scopes_store
 from services.consent.scopes.scopes import Changed

@@ -14,7 +14,7 @@ from services.advis.doorbells import webhook
 from services.advis.model.errors import CaseOwnerError, TransitionError
 from services.advis.model.reach import Reach
 from services.advis.notifications import doorbell, notification
-from services.advis.notifications.doorbell import Act, Answer, Verdict
+from services.advis.notifications.doorbell import Answer, DoorbellAct, Verdict
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NUMBERS = count(1)
@@ -79,8 +79,10 @@ def test_opening_what_is_handled_does_not_make_it_unhandled():
     assert notification.after(notification.State.HANDLED, notification.Act.OPEN) is notification.State.HANDLED
 
 
-@pytest.mark.parametrize("state", [state for state in doorbell.State if state is not doorbell.State.DUE])
-@pytest.mark.parametrize("act", Act)
+@pytest.mark.parametrize(
+    "state", [state for state in doorbell.DoorbellState if state is not doorbell.DoorbellState.DUE]
+)
+@pytest.mark.parametrize("act", DoorbellAct)
 def test_a_doorbell_that_is_done_stays_done(state, act):
     with pytest.raises(TransitionError):
         doorbell.after(state, act)
@@ -88,17 +90,17 @@ def test_a_doorbell_that_is_done_stays_done(state, act):
 
 def test_a_doorbell_rings_three_times_at_growing_distance_and_is_given_up():
     away = Answer(Reach.UNKNOWN)
-    assert doorbell.judge(away, 1, NOW) == Verdict(Act.RETRY, NOW + timedelta(seconds=5))
-    assert doorbell.judge(away, 2, NOW) == Verdict(Act.RETRY, NOW + timedelta(minutes=5))
-    assert doorbell.judge(away, 3, NOW) == Verdict(Act.GIVE_UP)
+    assert doorbell.judge(away, 1, NOW) == Verdict(DoorbellAct.RETRY, NOW + timedelta(seconds=5))
+    assert doorbell.judge(away, 2, NOW) == Verdict(DoorbellAct.RETRY, NOW + timedelta(minutes=5))
+    assert doorbell.judge(away, 3, NOW) == Verdict(DoorbellAct.GIVE_UP)
 
 
 @given(st.integers(100, 599), st.integers(1, 3))
 def test_only_2xx_is_a_success_and_410_ends_it(status, attempts):
     verdict = doorbell.judge(Answer(Reach.DISCLOSED, status), attempts, NOW)
-    assert (verdict.act is Act.RING) == (200 <= status < 300)
+    assert (verdict.act is DoorbellAct.RING) == (200 <= status < 300)
     if status == 410:
-        assert verdict.act is Act.GIVE_UP
+        assert verdict.act is DoorbellAct.GIVE_UP
 
 
 @given(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from services.consent.citizens.authority import Authority, AuthorityKind, AuthorityStatus
 from services.consent.citizens.family import Custody
 from services.consent.decision.snapshot import Coverage, Person, ScopeState, Snapshot
-from services.consent.fence.permitting import Asked, Told, judge
+from services.consent.fence.permitting import Asked, Revealed, judge
 from tests.consent.world.examples import FATHER, MOTHER, NOW, PETER, a_consent, a_declaration, the_catalogue
 
 ANNA, BENT = UUID(int=77), UUID(int=78)
@@ -92,7 +92,7 @@ def worlds(draw: st.DrawFn) -> Drawn:
         consents=(consent,),
         scopes={(purpose, recipient): ScopeState(9, {(holder, category): Coverage(1, NOW)})},
     )
-    return Drawn(person, Asked(event, holder, recipient, purpose, (Told(PETER, category, 5),)), special)
+    return Drawn(person, Asked(event, holder, recipient, purpose, (Revealed(PETER, category, 5),)), special)
 
 
 def permitted(world: Drawn) -> bool:

@@ -17,7 +17,7 @@ from services.consent.grants.receipt import about_consent
 from services.consent.http.signing import canonical, fingerprint
 from services.consent.model.acting import SERVICE, Giver, Method, Office, Role
 from services.consent.model.bilingual import Bilingual
-from services.consent.receipts.receipt import About, Act, Link, ReceiptEvent, Words, payload
+from services.consent.receipts.receipt import About, ChainLink, ReceiptAct, ReceiptEvent, ReceiptWords, payload
 from services.consent.refusals.receipt import about_refusal
 from tests.consent.world.examples import MOTHER, NOW, PETER, a_consent, the_catalogue
 from tests.tree import ROOT
@@ -59,33 +59,33 @@ def _catalogue() -> Catalogue:
     return Catalogue(1, legal_bases=index([law]), policies=index([municipality]), **shown)
 
 
-WORDS = Words(_catalogue(), AT)
+WORDS = ReceiptWords(_catalogue(), AT)
 REFUSAL = Refusal(UUID(int=77), "KOORDINERING", "SOF-BCV", NOW, None)
 
 
-def _consent(consent: Consent, event: ReceiptEvent, by: Giver | Office = SELF, **act: Any) -> tuple[Act, About]:
-    return Act(event, by, AT, **act), about_consent(consent, WORDS)
+def _consent(consent: Consent, event: ReceiptEvent, by: Giver | Office = SELF, **act: Any) -> tuple[ReceiptAct, About]:
+    return ReceiptAct(event, by, AT, **act), about_consent(consent, WORDS)
 
 
-def _refusal(refusal: Refusal, event: ReceiptEvent) -> tuple[Act, About]:
-    return Act(event, SELF, AT, epoch=9), about_refusal(PETER, refusal, WORDS)
+def _refusal(refusal: Refusal, event: ReceiptEvent) -> tuple[ReceiptAct, About]:
+    return ReceiptAct(event, SELF, AT, epoch=9), about_refusal(PETER, refusal, WORDS)
 
 
 def _ended(status: Status, reason: ClosedReason | None = None) -> Consent:
     return replace(a_consent(), status=status, closed_reason=reason, revision=2)
 
 
-KINDS: dict[str, tuple[Act, About]] = {
+KINDS: dict[str, tuple[ReceiptAct, About]] = {
     "given": _consent(a_consent(), ReceiptEvent.GIVEN, epoch=1),
     "given_by_telephone": _consent(a_consent(), ReceiptEvent.GIVEN, BY_TELEPHONE, epoch=1),
     "given_in_english": _consent(a_consent(language="en"), ReceiptEvent.GIVEN, epoch=1),
     "declared": _consent(_ended(Status.PENDING_SIGNATURE), ReceiptEvent.DECLARED, MOTHERS, epoch=1),
     "renewed": (
-        Act(ReceiptEvent.RENEWED, SELF, AT, epoch=2),
+        ReceiptAct(ReceiptEvent.RENEWED, SELF, AT, epoch=2),
         about_consent(a_consent(), WORDS, supersedes=[UUID(int=5), UUID(int=4)]),
     ),
     "narrowed": (
-        Act(ReceiptEvent.NARROWED, SELF, AT, epoch=2),
+        ReceiptAct(ReceiptEvent.NARROWED, SELF, AT, epoch=2),
         about_consent(a_consent(categories=frozenset({"FREMMOEDE"})), WORDS, supersedes=[UUID(int=4)]),
     ),
     "declined": _consent(_ended(Status.DECLINED), ReceiptEvent.DECLINED, epoch=2),
@@ -106,7 +106,7 @@ KINDS: dict[str, tuple[Act, About]] = {
 def receipt_of(kind: str) -> dict[str, Any]:
     """The payload of one kind, the third of a chain."""
     act, about = KINDS[kind]
-    link = Link(UUID(int=900), 3, "a" * 64, act.at, "https://consent.test")
+    link = ChainLink(UUID(int=900), 3, "a" * 64, act.at, "https://consent.test")
     sha256 = fingerprint(canonical(about.record))
     return payload(PETER, act, about, link=link, record_sha256=sha256, policy=WORDS.catalogue.policy(act.at))
 
