@@ -3,8 +3,6 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import ConfigDict
-
 from services.consent.http.shapes import Answer, Digest
 
 Language = Literal["da", "en"]
@@ -13,16 +11,12 @@ Language = Literal["da", "en"]
 class Words(Answer):
     """The same in both languages."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     da: str
     en: str
 
 
 class EntryView(Answer):
     """What every entry has."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     code: str
     version: int
@@ -58,8 +52,6 @@ class LegalBasisView(EntryView):
 class OfferView(Answer):
     """One direction."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     holder: str
     recipient: str
 
@@ -92,8 +84,6 @@ class TextView(EntryView):
 
 class RevealView(Answer):
     """What an event tells about whom."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     role: Literal["citizen", "child", "parent"]
     category: str

@@ -57,14 +57,7 @@ def _named(entries: Iterable[Source], code: str, day: date) -> Source:
 
 def _binding(source: Source) -> Binding:
     try:
-        return Binding(
-            code=source.code,
-            client_id=source.client_id,
-            event_sources=source.event_sources,
-            event_types=source.event_types,
-            units=source.units,
-            civil_registration=source.civil_registration,
-        )
+        return Binding(**{name: getattr(source, name) for name in Binding.model_fields})
     except ValidationError as error:
         raise _refused(source, str(error.errors()[0]["loc"][0]), "is not in the form that it must have") from error
 

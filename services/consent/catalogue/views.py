@@ -18,7 +18,6 @@ from services.consent.catalogue.schemas import (
     TextView,
     UnitMappingView,
     UnitView,
-    Words,
 )
 from services.consent.model.bilingual import LANGUAGES, Bilingual
 from services.consent.model.calendar import danish_date
@@ -71,13 +70,5 @@ def _texts(catalogue: Catalogue, now: datetime) -> tuple[TextView, ...]:
 def _text(text: Text, consequence: Bilingual) -> TextView:
     hashes = {"da": text.sha256.da, "en": text.sha256.en}
     words = {language: body(text, consequence, language) for language in LANGUAGES}
-    return TextView(
-        code=text.code,
-        version=text.version,
-        label=Words.model_validate(text.label),
-        legal_basis=text.legal_basis,
-        languages={
-            language: ShownText(body=words[language], sha256=hashes[language], lix=lix(words[language]))
-            for language in LANGUAGES
-        },
-    )
+    shown = {language: ShownText(body=told, sha256=hashes[language], lix=lix(told)) for language, told in words.items()}
+    return TextView.of(text, languages=shown)

@@ -26,7 +26,6 @@ from services.consent.catalogue_administration import changes as catalogue_admin
 from services.consent.catalogue_administration import history as catalogue_administration_history
 from services.consent.catalogue_administration.changes import CatalogueState, LintError, MovedError
 from services.consent.catalogue_administration.history import Edit, HistoryError
-from services.consent.catalogue_administration.lint import Finding
 from services.consent.catalogue_administration.schemas import (
     AdminEntryView,
     AdminPage,
@@ -184,7 +183,7 @@ async def lint_catalogue_version(request: Request, _caller: Administrator, body:
         return LintView(findings=findings, readability=(), lix_max=LIX_MAX)
     entry = tried.after.versions(kind, body.code)[-1]
     return LintView(
-        findings=tuple(_finding(item) for item in tried.findings),
+        findings=tried.findings,
         readability=readability(entry, tried.after.catalogue),
         lix_max=LIX_MAX,
     )
@@ -261,7 +260,3 @@ def _request(
     fingerprint = sha256("\n".join((act, kind, code, *said)).encode()).hexdigest()
     actor = actor_of(by.request, by.caller.subject, "administrator")
     return catalogue_administration_changes.CatalogueChange(actor, act, kind, code, by.key, fingerprint)
-
-
-def _finding(item: Finding) -> FindingView:
-    return FindingView(rule=item.rule, field=item.field, reason=item.reason)

@@ -11,6 +11,7 @@ from libs.common.wire.sources import TypePattern, UnitPattern
 from libs.common.wire.values import Day, EndDay, Flag, Whole
 from services.consent.catalogue.entries import Sensitivity
 from services.consent.catalogue.schemas import Words as WordsView
+from services.consent.http.pages import PageOf
 from services.consent.http.shapes import Answer, Request
 
 Kind = Literal[
@@ -241,8 +242,5 @@ class AdminEntryView(Answer):
     versions: tuple[VersionView, ...]
 
 
-class AdminPage(Answer):
+class AdminPage(PageOf[AdminEntryView]):
     """Entries by code. `next`: the cursor of the next page, null at the end."""
-
-    items: tuple[AdminEntryView, ...]
-    next: str | None

@@ -10,7 +10,6 @@ from services.consent.catalogue.entries import Catalogue, Entry, LegalBasis, Tex
 from services.consent.catalogue.form import RawEntry
 from services.consent.catalogue.labels import body, digest
 from services.consent.catalogue.readability import lix
-from services.consent.catalogue.schemas import Words
 from services.consent.catalogue_administration.changes import CatalogueState
 from services.consent.catalogue_administration.schemas import AdminEntryView, ReadabilityView, Version, VersionView
 from services.consent.model.bilingual import LANGUAGES
@@ -70,17 +69,12 @@ def _words(sections: dict[str, str], consequence: str) -> str:
 
 def _version(row: RawEntry, entry: Entry, state: CatalogueState) -> VersionView:
     taken = {"code", "version", "valid_from", "valid_to", "label"}
-    return VersionView.model_validate(
-        {
-            "version": entry.version,
-            "status": _status(entry, state.today),
-            "valid_from": entry.valid_from,
-            "valid_to": entry.valid_to,
-            "origin": row.origin,
-            "label": Words(da=entry.label.da, en=entry.label.en),
-            "content": _sorted({name: value for name, value in row.body.items() if name not in taken}),
-            "readability": readability(entry, state.catalogue),
-        }
+    return VersionView.of(
+        entry,
+        status=_status(entry, state.today),
+        origin=row.origin,
+        content=_sorted({name: value for name, value in row.body.items() if name not in taken}),
+        readability=readability(entry, state.catalogue),
     )
 
 

@@ -1,17 +1,13 @@
 """Whom somebody may act for, in which capacity, and about what: themselves, a child, or by a recorded authority."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from libs.common.database.database import Session, WriteSession, clock
-from libs.common.outbox.outbox import append
+from libs.common.database.database import Session, clock
 from services.consent.catalogue import store as catalogue_store
 from services.consent.citizens import authorities_store, citizens
 from services.consent.citizens import store as citizens_store
 from services.consent.citizens.authority import Authority, Represented
-from services.consent.http import audit as http_audit
-from services.consent.http.audit import Actor
 from services.consent.model.acting import Role
 
 
@@ -51,16 +47,3 @@ async def represented_by(session: Session, own: UUID) -> tuple[Capacity, ...]:
     held = [item.borger_id for item in await authorities_store.held_by(session, own)]
     found = [await capacity(session, own, person) for person in dict.fromkeys((*children, *held))]
     return tuple(item for item in found if item is not None)
-
-
-async def list_for(
-    session: WriteSession, actor: Actor, borger_id: UUID, *, own: UUID | None
-) -> tuple[tuple[Authority, ...], datetime]:
-    """Those that count or have counted for a citizen, and the moment to read them at; only `own`'s when given.
-
-    Audited as `authorities.listed`.
-    """
-    now = await clock(session)
-    found = await authorities_store.shown_to(session, borger_id)
-    await append(session, [http_audit.of_read("authorities.listed", actor, subject=borger_id, at=now)])
-    return tuple(item for item in found if own in {None, item.representative}), now

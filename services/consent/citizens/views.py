@@ -15,10 +15,5 @@ def me_view(own: UUID, found: tuple[Capacity, ...]) -> Me:
 
 def _acts_for(item: Capacity) -> ActsFor:
     held = item.authority
-    return ActsFor(
-        borger_id=item.borger_id,
-        role=item.role.value,
-        authority_id=None if held is None else held.authority_id,
-        purposes=None if item.purposes is None else tuple(sorted(item.purposes)),
-        until=None if held is None else held.valid_to,
-    )
+    authority_id, until = (None, None) if held is None else (held.authority_id, held.valid_to)
+    return ActsFor.of(item, authority_id=authority_id, until=until)

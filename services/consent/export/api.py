@@ -30,6 +30,7 @@ from services.consent.http import pdf
 from services.consent.http.negotiation import Accept, Spoken, form_of
 from services.consent.http.signing import Signer
 from services.consent.model.bilingual import Language
+from services.consent.overview.schemas import OverviewContact
 from services.consent.receipts.queries import actors_shown_to
 
 router = Router(prefix="/v1/citizens/{borger_id}/export", tags=["citizens"])
@@ -86,14 +87,7 @@ def _pages(request: Request, by: Acting, language: Language, *, now: datetime, c
 def _head(request: Request, borger_id: UUID, *, now: datetime, catalogue: Catalogue) -> dict[str, Any]:
     signer: Signer = request.app.state.signer
     policy = catalogue.policy(now)
-    municipality = None
-    if policy is not None:
-        municipality = {
-            "controller": policy.controller,
-            "cvr": policy.controller_cvr,
-            "contact": policy.contact,
-            "supervisory_authority": policy.supervisory_authority,
-        }
+    municipality = policy and OverviewContact.of(policy, cvr=policy.controller_cvr).model_dump()
     return {
         "conformsTo": "urn:samtykkebro:export:1",
         "borger_id": str(borger_id),

@@ -77,10 +77,10 @@ class _View:
         decisions = {code: self._decided(consent, code) for code in sorted(consent.categories)}
         rule = end_rule(consent, ReceiptWords(labels.catalogue, now))
         path = f"consents/{consent.consent_id}"
-        return overview_schemas.OverviewConsent(
-            consent_id=consent.consent_id,
+        return overview_schemas.OverviewConsent.of(
+            consent,
             sentence=self._sentence(consent),
-            status=consent.status_at(now).value,
+            status=consent.status_at(now),
             status_label=self._words(STATUSES[str(consent.status_at(now))]),
             not_now=self._not_now(decisions.values()),
             recipient=self._unit(consent.recipient_unit),
@@ -88,9 +88,8 @@ class _View:
             purpose=self._purpose(consent.purpose),
             categories=tuple(self._category(code, answer) for code, answer in decisions.items()),
             law=self._law(consent.legal_basis),
-            valid_from=consent.valid_from,
             valid_until=consent.ends_at,
-            ends_by=overview_schemas.Labelled(code=rule, label=self._words(ENDS[rule])),
+            ends_by=_labelled(rule, self._words(ENDS[rule])),
             declarations=tuple(self._declaration(item) for item in consent.declarations),
             uses=self._uses(self.found.uses.get(consent.consent_id, Uses())),
             links=(self._link("self", "GET", path), self._link("withdraw", "POST", f"{path}:withdraw")),
@@ -128,8 +127,8 @@ class _View:
     def _declaration(self, item: Declaration) -> overview_schemas.OverviewDeclaration:
         view = declaration_view(item, self.by.giver.borger_id)
         unit = view.attested_unit
-        return overview_schemas.OverviewDeclaration(
-            **view.model_dump(),
+        return overview_schemas.OverviewDeclaration.of(
+            view,
             role_label=self._words(ROLES[view.role]),
             method_label=self._words(METHODS[view.method]),
             attested_unit_label=None if unit is None else self.labels.unit(unit),
@@ -138,10 +137,8 @@ class _View:
     def _uses(self, uses: Uses) -> overview_schemas.OverviewUses:
         last = tuple(
             overview_schemas.OverviewUse(
-                event_type=overview_schemas.Labelled(
-                    code=item.event_type, label=self.labels.event_type(item.event_type)
-                ),
-                kind=overview_schemas.Labelled(code=item.kind, label=self._words(KINDS_OF_USE[item.kind])),
+                event_type=_labelled(item.event_type, self.labels.event_type(item.event_type)),
+                kind=_labelled(item.kind, self._words(KINDS_OF_USE[item.kind])),
                 at=item.at,
             )
             for item in uses.last
@@ -151,12 +148,10 @@ class _View:
     def _requests(self) -> Iterator[overview_schemas.OverviewRequest]:
         for item in self.found.requests:
             if self.by.covers(item.purpose):
-                yield overview_schemas.OverviewRequest(
-                    request_id=item.request_id,
+                yield overview_schemas.OverviewRequest.of(
+                    item,
                     asked_by=self._unit(item.unit),
                     purpose=self._purpose(item.purpose),
-                    requested_at=item.requested_at,
-                    answer_by=item.answer_by,
                     links=(
                         self._link("self", "GET", f"requests/{item.request_id}"),
                         self._link("answer", "POST", f"requests/{item.request_id}:answer"),
@@ -166,12 +161,11 @@ class _View:
     def _refusals(self) -> Iterator[overview_schemas.OverviewRefusal]:
         for item in self.found.person.refusals:
             if item.stands_at(self.found.now) and self._about(item.purpose):
-                yield overview_schemas.OverviewRefusal(
-                    refusal_id=item.refusal_id,
+                yield overview_schemas.OverviewRefusal.of(
+                    item,
                     sentence=self._no(item),
                     purpose=None if item.purpose is None else self._purpose(item.purpose),
                     recipient=None if item.recipient_unit is None else self._unit(item.recipient_unit),
-                    recorded_at=item.recorded_at,
                     links=(self._link("lift", "POST", f"refusals/{item.refusal_id}:lift"),),
                 )
 
@@ -191,51 +185,35 @@ class _View:
         for item in self.found.person.restrictions:
             visible = self.by.purposes is None or item.consent_id in mine
             if visible and item.stands_at(self.found.now):
-                yield overview_schemas.OverviewRestriction(
-                    restriction_id=item.restriction_id,
+                yield overview_schemas.OverviewRestriction.of(
+                    item,
                     sentence=EVENTS["restricted"].sentence.get(self.labels.language),
-                    consent_id=item.consent_id,
-                    recorded_at=item.recorded_at,
                     links=(self._link("list", "GET", "restrictions"),),
                 )
 
     def _other_bases(self) -> Iterator[overview_schemas.OverviewOtherBasis]:
         for item in self.found.person.other_bases:
             if self.by.covers(item.purpose) and _stands(item, self.found.now):
-                yield overview_schemas.OverviewOtherBasis(
-                    basis_id=item.basis_id,
-                    emergency=item.emergency,
+                yield overview_schemas.OverviewOtherBasis.of(
+                    item,
                     holder=self._unit(item.holder_unit),
                     recipient=self._unit(item.recipient_unit),
                     purpose=self._purpose(item.purpose),
-                    category=overview_schemas.Labelled(code=item.category, label=self.labels.category(item.category)),
+                    category=_labelled(item.category, self.labels.category(item.category)),
                     law=self._law(item.legal_basis),
-                    valid_from=item.valid_from,
-                    valid_until=item.valid_until,
                 )
 
     def _notices(self) -> Iterator[overview_schemas.OverviewNotice]:
         for notice in self.found.notices:
             label = NOTICES.get(notice.kind)
-            yield overview_schemas.OverviewNotice(
-                notice_id=notice.notice_id,
-                kind=overview_schemas.Labelled(
-                    code=notice.kind, label=notice.kind if label is None else self._words(label)
-                ),
-                object_id=notice.object_id,
-                at=notice.at,
-            )
+            kind = _labelled(notice.kind, notice.kind if label is None else self._words(label))
+            yield overview_schemas.OverviewNotice.of(notice, kind=kind)
 
     def _municipality(self) -> overview_schemas.OverviewContact | None:
         policy = self.labels.catalogue.policy(self.found.now)
         if policy is None:
             return None
-        return overview_schemas.OverviewContact(
-            controller=policy.controller,
-            cvr=policy.controller_cvr,
-            contact=policy.contact,
-            supervisory_authority=policy.supervisory_authority,
-        )
+        return overview_schemas.OverviewContact.of(policy, cvr=policy.controller_cvr)
 
     def _links(self) -> Iterator[overview_schemas.Link]:
         yield self._link("list", "GET", "consents")
@@ -257,13 +235,11 @@ class _View:
             code=code,
             label=self.labels.unit(code),
             contact=None if entry is None else entry.contact,
-            counts_as=None
-            if counts == code
-            else overview_schemas.Labelled(code=counts, label=self.labels.unit(counts)),
+            counts_as=None if counts == code else _labelled(counts, self.labels.unit(counts)),
         )
 
     def _purpose(self, code: str) -> overview_schemas.Labelled:
-        return overview_schemas.Labelled(code=code, label=self.labels.purpose(code))
+        return _labelled(code, self.labels.purpose(code))
 
     def _category(self, code: str, answer: DisclosureDecision) -> overview_schemas.OverviewCategory:
         labels = self.labels
@@ -283,6 +259,10 @@ class _View:
 
     def _words(self, words: Bilingual) -> str:
         return words.get(self.labels.language)
+
+
+def _labelled(code: str, label: str) -> overview_schemas.Labelled:
+    return overview_schemas.Labelled(code=code, label=label)
 
 
 def _stands(basis: OtherBasis, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Who may act for the citizen: for the citizen and the representatives to see, and for either to end a power."""
 
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import Response
@@ -9,13 +10,14 @@ from libs.common.database.database import WriteSession
 from libs.common.database.transaction import committed, looked_up
 from libs.common.http.admission import WAY_TO_STOP
 from libs.common.http.door import Router
-from services.consent.citizens import capacity
+from services.consent.citizens import authorities_store
 from services.consent.citizens.acting import ActingWithin
 from services.consent.commands.draining import answered, is_drained
 from services.consent.drains import store as drains_store
 from services.consent.drains.store import Act
 from services.consent.http import idempotency_store
 from services.consent.http.idempotency_store import ActKey
+from services.consent.http.pages import listed
 from services.consent.http.preconditions import OptionalKey, Prefer
 from services.consent.http.problems import translated
 from services.consent.http.signing import Signer
@@ -30,13 +32,13 @@ router = Router(prefix="/v1/citizens/{borger_id}/authorities", tags=["authoritie
 @router.get("", summary="List the authorities to represent a citizen")
 async def list_citizen_authorities(request: HttpRequest, by: ActingWithin) -> AuthorityList:
     """Who may act for the citizen, or could: all of them for the citizen, a representative sees their own."""
-    found, now = await committed(
-        request,
-        lambda session: capacity.list_for(
-            session, by.actor, by.borger_id, own=None if by.giver.role is Role.SELF else by.giver.borger_id
-        ),
-    )
-    return AuthorityList(items=tuple(authority_view(item, now) for item in found))
+
+    async def read(session: WriteSession, now: datetime) -> tuple[AuthorityView, ...]:
+        found = await authorities_store.shown_to(session, by.borger_id)
+        own = {by.giver.borger_id} if by.giver.role is not Role.SELF else {item.representative for item in found}
+        return tuple(authority_view(item, now) for item in found if item.representative in own)
+
+    return AuthorityList(items=await listed(request, "authorities.listed", by, read))
 
 
 @router.post(

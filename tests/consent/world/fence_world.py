@@ -17,7 +17,7 @@ from services.consent.catalogue import store as catalogue_store
 from services.consent.catalogue.form import RawEntry, build
 from services.consent.commands.requests import Request
 from services.consent.consents import store as consents_store
-from services.consent.consents.consent import Consent, Declaration, Status, close
+from services.consent.consents.consent import ClosedReason, Consent, Declaration, Status, close
 from services.consent.drains import drain
 from services.consent.drains import store as drains_store
 from services.consent.drains.drain import DrainLimits
@@ -120,7 +120,7 @@ class World:
         async def mutate_in(session: WriteSession, now: datetime) -> None:
             pair = (consent.holder_unit, consent.recipient_unit)
             for old in await consents_store.open_for(session, borger_id, consent.purpose, pair):
-                closed = close(old, consents_store.ClosedReason.SUPERSEDED)
+                closed = close(old, ClosedReason.SUPERSEDED)
                 await consents_store.replace(session, old, closed, at=now, actor_kind="citizen")
             given.append(replace(consent, given_at=now, valid_from=now))
             await consents_store.add(session, given[0], at=now, actor_kind="citizen")
