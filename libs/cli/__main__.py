@@ -109,13 +109,14 @@ def supervise_role(service: str, role: str) -> None:
 
 @app.command("token")
 def development_token(
-    username: Annotated[str, typer.Argument(help="a development user, e.g. morten, bif101, dpo1")],
+    name: Annotated[str, typer.Argument(help="a person or a system that `up` names, e.g. morten, bif101, fasit")],
     service: Annotated[str, typer.Argument(help="consent, advis or audit")],
     *,
     issuer: Issuer = f"http://127.0.0.1:{FIRST_PORT}",
+    secret_file: SecretFile = None,
 ) -> None:
-    """Sign in a development user and print an access token, to try the doors that `up` opened with."""
-    asyncio.run(commands.show_token(issuer, username, service))
+    """Sign in a development person or system and print an access token, to try the doors that `up` opened with."""
+    asyncio.run(commands.show_token(issuer, name, service, secret_file))
 
 
 @app.command("holders")

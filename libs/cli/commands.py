@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from libs import __version__
 from libs.cli.installation.people import CITIZENS, CLIENTS, PAGES, REDIRECT_URI, STAFF
 from libs.cli.installation.profiles import Ports, Profile
-from libs.cli.issuer.login import SignInError, sign_in
+from libs.cli.issuer.login import SignInError, client_token, sign_in
 from libs.cli.processes.local_parts import LocalPartError
 from libs.cli.processes.state import state_dir
 from libs.cli.running import generation
@@ -97,24 +97,33 @@ def _show(system: System) -> None:
     out.print("[bold]Ctrl-C[/] stops everything")
 
 
-async def show_token(issuer_url: str, username: str, service: str) -> None:
-    """Prints the token alone, for a command line to take. Exit 1 when the issuer refuses or is away."""
+async def show_token(issuer_url: str, name: str, service: str, secret_file: Path | None) -> None:
+    """Prints the token of a person or a system alone, for a command line to take.
+
+    `secret_file`: a system's; None: that of `up` here. Exit 1 when the issuer refuses or is away.
+    """
     try:
-        token = await sign_in(issuer_url, PAGES, REDIRECT_URI, username=username, resource=service)
+        if name in {client.client_id for client in CLIENTS}:
+            token = await client_token(issuer_url, name, _secret(name, secret_file), service)
+        else:
+            token = await sign_in(issuer_url, PAGES, REDIRECT_URI, username=name, resource=service)
     except (SignInError, httpx2.TransportError, httpx2.InvalidURL) as error:
-        raise failed(f"no token for {username} at {issuer_url}: {error}") from error
+        raise failed(f"no token for {name} at {issuer_url}: {error}") from error
     out.print(token, soft_wrap=True)
 
 
 def access(issuer_url: str, client_id: str, secret_file: Path | None, *, url: str, audience: str) -> ServiceClient:
     """A client of a service with an operator's or an auditor's credentials; `secret_file` None: that of `up` here."""
+    credentials = ClientCredentials(issuer_url, client_id, _secret(client_id, secret_file), audience=audience)
+    return ServiceClient(url, credentials=credentials, timeout_s=TIMEOUT_S)
+
+
+def _secret(client_id: str, secret_file: Path | None) -> str:
     file = secret_file or state_dir() / "secrets" / "clients" / client_id
     try:
-        secret = file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise failed(f"the secret of {client_id} cannot be read: {error}") from error
-    credentials = ClientCredentials(issuer_url, client_id, secret, audience=audience)
-    return ServiceClient(url, credentials=credentials, timeout_s=TIMEOUT_S)
 
 
 async def show_holders(client: ServiceClient) -> None:

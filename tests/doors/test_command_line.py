@@ -29,7 +29,7 @@ REQUIRED = {
     "topic": "case.events.fasit",
     "role": "api",
     "service": "consent",
-    "username": "morten",
+    "name": "morten",
 }
 """Name of an argument that a command needs → a value of its form. An argument that is not here fails its test."""
 
