@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from libs.common.bus.opening import connect
 from libs.common.bus.port import Bus, Topic
@@ -17,6 +18,10 @@ from tests import servers
 from tests.servers import Postgres, TestDatabase
 
 MakeTopic = Callable[..., Awaitable[str]]
+
+# How long a draw takes says nothing about a rule: the first one of a run may build a table of Unicode's characters.
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture(autouse=True)

@@ -4,14 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.consent.world.door import Door, opened, write_keys
 from tests.consent.world.fence_world import World
 from tests.servers import TestDatabase
-
-settings.register_profile("shared-machine", deadline=None)  # how long a draw takes says nothing about a rule
-settings.load_profile("shared-machine")
 
 
 @pytest.fixture
